@@ -1,0 +1,42 @@
+# Needs Python 3.11 to 3.13, make and the package index; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench soak clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make .venv with the command .venv/bin/catalog
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  f"catalog needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}; use make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## build a small catalogue and ask it (BACKBONE=... for a network to use)
+	$(BIN)/python -m benchmarks.demo $(if $(BACKBONE),--backbone $(BACKBONE))
+
+test: $(READY) ## every test that ends within minutes
+	$(BIN)/python -m pytest -m "not soak"
+
+lint: $(READY) ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## types
+	$(BIN)/mypy
+
+bench: $(READY) ## accuracy and speed, into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.run
+
+soak: $(READY) ## the long tests
+	$(BIN)/python -m pytest -m soak --timeout 7200
+
+clean: ## remove what setup and demo made
+	rm -rf $(VENV) demo build dist *.egg-info

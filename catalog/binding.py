@@ -1,0 +1,162 @@
+"""Which embedder a catalogue belongs to, and how it is found again."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import platform
+import sqlite3
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import data
+from descriptors import EmbedderMismatch, NotFound, Prior, from_bytes, to_bytes, to_integers
+from embedder import Embedder, Specification, load, models
+from embedder.probes import AGREEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The embedder of a catalogue, as the file records it.
+
+    Attributes:
+        id: its row.
+        specification: what decides its descriptors.
+        prior: what its metric starts from.
+        probes: its descriptors of the probe pictures when the catalogue was made, int16 (P, D).
+    """
+
+    id: int
+    specification: Specification
+    prior: Prior
+    probes: NDArray[np.int16]
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's fingerprint, 64 hexadecimal digits."""
+        return self.specification.fingerprint
+
+
+def record(embedder: Embedder) -> dict[str, Any]:
+    """The row that ties a new catalogue to an embedder, with the prior known for it, if any."""
+    probes = embedder.probe()
+    prior = data.prior_for(probes) or Prior.isotropic(embedder.specification.width)
+    return {
+        "fingerprint": embedder.specification.fingerprint,
+        "spec": embedder.specification.to_json(),
+        "prior": _pack(prior),
+        "probes": b"".join(to_bytes(row) for row in to_integers(probes)),
+    }
+
+
+def read(tx: sqlite3.Connection) -> Binding:
+    """The embedder that a catalogue belongs to."""
+    row = tx.execute("SELECT id, spec, prior, probes FROM embedder ORDER BY id LIMIT 1").fetchone()
+    specification = Specification.from_json(row[1])
+    step = 2 * specification.width
+    blobs = [row[3][start : start + step] for start in range(0, len(row[3]), step)]
+    return Binding(row[0], specification, _unpack(row[2]), from_bytes(blobs, specification.width))
+
+
+def embedder_of(binding: Binding, cache: Path) -> Embedder:
+    """Load the embedder of a catalogue from the model cache.
+
+    Raises:
+        NotFound: its network is not on this machine; the message says how to get it.
+        BackboneError: its network is damaged, or this version computes other descriptors.
+    """
+    sha256 = binding.specification.backbone
+    try:
+        model = models.find(sha256)
+    except NotFound:
+        raise NotFound(
+            f"the network of this catalogue, {sha256[:12]}, is not on this machine. Copy its file "
+            f"{sha256}.tflite from a machine that has it (`catalog model list` shows where), and "
+            "`catalog model import` it here"
+        ) from None
+    embedder = load(model, binding.specification)
+    _check_machine(embedder, binding, cache)
+    return embedder
+
+
+def require_same(embedder: Embedder, binding: Binding) -> None:
+    """Make sure that an embedder is the catalogue's own.
+
+    Raises:
+        EmbedderMismatch: it is another one; the message names both.
+    """
+    own, other = binding.fingerprint, embedder.specification.fingerprint
+    if own != other:
+        raise EmbedderMismatch(
+            f"this catalogue holds descriptors of embedder {own[:12]}; descriptors of embedder "
+            f"{other[:12]} cannot be mixed with them. Make a new catalogue for it"
+        )
+
+
+def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
+    """Warn if this machine computes other descriptors than the one that made the catalogue.
+
+    Kernels are chosen by processor, and libraries change: a step of an integer is to be expected
+    and harmless, more is not. Each combination is checked once.
+    """
+    seen = cache / "machine.json"
+    here = _machine()
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(seen.read_text()) == here:
+            return
+    now = to_integers(embedder.probe()).astype(np.float64)
+    then = binding.probes.astype(np.float64)
+    lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(then, axis=1)
+    agreement = float(((now * then).sum(axis=1) / lengths).min())
+    if agreement < AGREEMENT:
+        warnings.warn(
+            f"the embedder {binding.fingerprint[:12]} computes other descriptors here than where "
+            f"this catalogue was made (cosine {agreement:.5f}): {', '.join(here.values())}. "
+            "Scores may be lower than they should be",
+            stacklevel=2,
+        )
+        return
+    with contextlib.suppress(OSError):
+        seen.parent.mkdir(exist_ok=True)
+        seen.write_text(json.dumps(here))
+
+
+def _machine() -> dict[str, str]:
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((x.split(":")[1].strip() for x in lines if "model name" in x), processor)
+    return {
+        "processor": processor,
+        "ai-edge-litert": f"ai-edge-litert {version('ai-edge-litert')}",
+        "opencv": f"opencv-python {version('opencv-python')}",
+    }
+
+
+def _pack(prior: Prior) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        mean=prior.mean,
+        directions=prior.directions,
+        variances=prior.variances,
+        residual=np.float64(prior.residual),
+    )
+    return buffer.getvalue()
+
+
+def _unpack(blob: bytes) -> Prior:
+    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
+        return Prior(
+            arrays["mean"],
+            arrays["directions"],
+            arrays["variances"],
+            float(arrays["residual"]),
+        )

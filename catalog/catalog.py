@@ -1,0 +1,479 @@
+"""The catalogue: the one object that joins embedder, store, learning and answers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog import answers, binding, inventory, journal, landing, verification
+from catalog.answers import Neighbour, Prediction
+from catalog.evaluation import Evaluation, Gallery, Query, evaluate
+from catalog.importing import import_entries
+from catalog.journal import Change, Event
+from catalog.labels import label_key
+from catalog.landing import Added
+from catalog.learning import Learning
+from catalog.manifest import Entry
+from catalog.results import Imported, Info, Item, LabelCount, Removed
+from catalog.staging import Progress, Refusal, Staging, counted, place_of
+from catalog.store import Store, cache_folder, create
+from catalog.verification import Verification
+from descriptors import (
+    CatalogError,
+    InvalidInput,
+    NotFound,
+    PictureError,
+)
+from embedder import (
+    DEFAULT_PRESET,
+    Embedder,
+    MobileNetEmbedder,
+    Picture,
+    Source,
+    content_hash,
+    models,
+    preset_name,
+    read_picture,
+)
+
+_Answer = TypeVar("_Answer")
+_Embedded: TypeAlias = NDArray[np.float32] | PictureError
+
+
+class Catalog:
+    """An open catalogue; for one thread, and one of many processes.
+
+    Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``. The
+    network is loaded when the first picture is embedded.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
+        self._store = store
+        self.path = store.path
+        self._cache = cache_folder(store.path)
+        with store.reading() as tx:
+            self._binding = binding.read(tx)
+        if embedder is not None:
+            binding.require_same(embedder, self._binding)
+        self._embedder = embedder
+        self._learning = Learning(
+            store, self._cache, self._binding.id, self._binding.fingerprint, self._binding.prior
+        )
+
+    @classmethod
+    def init(
+        cls,
+        path: str | PathLike[str],
+        *,
+        backbone: str | None = None,
+        views: str = DEFAULT_PRESET,
+        embedder: Embedder | None = None,
+    ) -> Catalog:
+        """Make a new, empty catalogue.
+
+        Args:
+            path: of its file.
+            backbone: a name or handle from the model cache, or the path of something to import;
+                the ImageNet network by default.
+            views: a view preset: ``fast``, ``standard`` or ``thorough``.
+            embedder: to use instead of a network from the model cache.
+
+        Raises:
+            Conflict: there is something at that path.
+            NotFound: there is no such network.
+            BackboneError: the network cannot be used.
+        """
+        file = Path(path).absolute()
+        # Before a network is loaded, which takes a while; `create` makes sure of it.
+        if file.exists():
+            create(file, {})
+        if embedder is None:
+            embedder = MobileNetEmbedder(models.find(backbone), views)
+        create(file, binding.record(embedder))
+        return cls(Store(file), embedder)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], *, embedder: Embedder | None = None) -> Catalog:
+        """Open a catalogue.
+
+        Args:
+            path: of its file.
+            embedder: to use instead of the one from the model cache.
+
+        Raises:
+            NotFound: there is no such file.
+            InvalidInput: it is not a catalogue.
+            NewerFormat: a later version of this program wrote it.
+            EmbedderMismatch: the embedder is not the catalogue's.
+            Damaged: it cannot be read.
+        """
+        store = Store(Path(path).absolute())
+        try:
+            return cls(store, embedder)
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Keep what was learnt for the next time, and close the file."""
+        self._learning.save()
+        if self._embedder is not None:
+            self._embedder.close()
+        self._store.close()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder of this catalogue, loaded when it is first asked for.
+
+        Raises:
+            NotFound: its network is not on this machine.
+            BackboneError: its network cannot be used.
+        """
+        if self._embedder is None:
+            self._embedder = binding.embedder_of(self._binding, self._cache)
+        return self._embedder
+
+    def add_class(
+        self,
+        label: str,
+        pictures: Iterable[Source | Picture],
+        *,
+        move: bool = False,
+        progress: Progress | None = None,
+    ) -> Added:
+        """Make a new class of some pictures.
+
+        Args:
+            label: its name.
+            pictures: paths, bytes, arrays, or any of these with a box.
+            move: take pictures away from other classes, instead of refusing them.
+            progress: told of each picture.
+
+        Returns:
+            What came of it. If every picture was refused, the class was not made.
+
+        Raises:
+            LabelConflict: the class exists, or one that is spelt almost alike.
+            InvalidLabel: that cannot be a name.
+            InvalidInput: there are no pictures.
+        """
+        with self._store.reading() as tx:
+            landing.refuse_existing(tx, label)
+        return self._add(label, pictures, move=move, new=True, progress=progress)
+
+    def add(
+        self,
+        label: str,
+        pictures: Iterable[Source | Picture],
+        *,
+        move: bool = False,
+        progress: Progress | None = None,
+    ) -> Added:
+        """Add pictures to a class that exists; arguments as for :meth:`add_class`.
+
+        Raises:
+            NotFound: there is no such class.
+            LabelConflict: there is one that is spelt almost alike.
+            InvalidInput: there are no pictures.
+        """
+        with self._store.reading() as tx:
+            landing.require_label(tx, label)
+        return self._add(label, pictures, move=move, new=False, progress=progress)
+
+    def import_(
+        self,
+        entries: Iterable[Entry],
+        *,
+        move: bool = False,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Add pictures of many classes, each class in a transaction of its own.
+
+        What is there already is left as it is, so an import that was cut short is finished by
+        running it again, and nothing is embedded twice.
+
+        Args:
+            entries: pictures with their classes, as :func:`read_manifest` lists them.
+            move: take pictures away from other classes, instead of refusing them.
+            progress: told of each picture.
+        """
+        return import_entries(self._store, self._staging(), entries, move=move, progress=progress)
+
+    def nearest(self, picture: Source | Picture, k: int = 10) -> list[Neighbour]:
+        """The items that look most like a picture, best first.
+
+        Args:
+            picture: a path, bytes, an array, or any of these with a box.
+            k: how many.
+
+        Raises:
+            PictureError: the picture is refused.
+            InvalidInput: k < 1.
+        """
+        return _only(self.nearest_many([picture], k))
+
+    def nearest_many(
+        self, pictures: Iterable[Source | Picture], k: int = 10
+    ) -> list[list[Neighbour] | PictureError]:
+        """:meth:`nearest` for many pictures: each one's neighbours, or why it was refused."""
+        outcomes = self._embed(pictures)
+        with self._store.reading() as tx:
+            found = answers.nearest(tx, self._learning, self._readable(outcomes), k)
+        return _merged(outcomes, found)
+
+    def predict(self, picture: Source | Picture, top: int = 5) -> Prediction:
+        """Which class a picture is, by the nearest centroid and by the nearest items.
+
+        Args:
+            picture: a path, bytes, an array, or any of these with a box.
+            top: how many candidates of each predictor to return.
+
+        Raises:
+            PictureError: the picture is refused.
+            InvalidInput: top < 1.
+        """
+        return _only(self.predict_many([picture], top))
+
+    def predict_many(
+        self, pictures: Iterable[Source | Picture], top: int = 5
+    ) -> list[Prediction | PictureError]:
+        """:meth:`predict` for many pictures: each one's prediction, or why it was refused."""
+        outcomes = self._embed(pictures)
+        with self._store.reading() as tx:
+            found = answers.predict(tx, self._learning, self._readable(outcomes), top)
+        return _merged(outcomes, found)
+
+    def evaluate(self, entries: Iterable[Entry], *, progress: Progress | None = None) -> Evaluation:
+        """Compare what this catalogue says of pictures with what they are.
+
+        Args:
+            entries: pictures with their classes, as :func:`read_manifest` lists them.
+            progress: told of each picture.
+
+        Raises:
+            InvalidInput: none of the pictures can be read and is of a class of this catalogue.
+        """
+        known: list[Query] = []
+        strangers: dict[str, int] = {}
+        refused: list[Refusal] = []
+        inside = 0
+        with self._store.reading() as tx:
+            names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
+        for entry, content, outcome in self._embed_entries(list(entries), progress):
+            place = place_of(entry.picture)
+            name = names.get(label_key(entry.label))
+            if isinstance(outcome, PictureError):
+                refused.append(Refusal(place, outcome.reason, outcome.detail))
+            elif name is None:
+                strangers[entry.label] = strangers.get(entry.label, 0) + 1
+            else:
+                inside += self._holds(content)
+                known.append(Query(place, name, outcome))
+        if not known:
+            raise InvalidInput(
+                f"nothing to evaluate: {len(refused)} pictures could not be read, and "
+                f"{sum(strangers.values())} are of classes that this catalogue does not have"
+            )
+        with self._store.reading() as tx:
+            result = evaluate(known, self._gallery(tx))
+        return replace(
+            result,
+            in_catalogue=inside,
+            not_in_catalogue=strangers,
+            refused=tuple(refused),
+        )
+
+    def labels(self) -> list[LabelCount]:
+        """The classes, in the order of their names."""
+        with self._store.reading() as tx:
+            return inventory.label_counts(tx)
+
+    def items(self, label: str | None = None) -> list[Item]:
+        """The items, of one class or of all, in the order of their ids.
+
+        Raises:
+            NotFound: there is no such class.
+            LabelConflict: there is one that is spelt almost alike.
+        """
+        with self._store.reading() as tx:
+            return inventory.items(tx, label)
+
+    def info(self) -> Info:
+        """What this catalogue is."""
+        with self._store.reading() as tx:
+            counts = inventory.label_counts(tx)
+            items = sum(row.items for row in counts)
+            return Info(
+                path=str(self.path),
+                format=inventory.format_version(tx),
+                generation=journal.version(tx).generation,
+                created=inventory.created(tx),
+                classes=len(counts),
+                items=items,
+                staged=inventory.staged(tx),
+                bytes=self.path.stat().st_size,
+                fingerprint=self._binding.fingerprint,
+                backbone=self._backbone_name(),
+                views=preset_name(self._binding.specification.views),
+                prior=len(self._binding.prior.directions) > 0,
+                learning_state=self._learning.state(tx),
+            )
+
+    def remove(self, items: Iterable[int]) -> Removed:
+        """Take items out; what is learnt is as if they had never been there. Can be undone.
+
+        Raises:
+            NotFound: there is no such item; nothing is removed.
+        """
+        wanted = list(dict.fromkeys(items))
+        with self._store.writing() as tx:
+            before = [(item, inventory.slot_of(tx, item)) for item in wanted]
+            changes = [Change(item, slot, None) for item, slot in before]
+            if changes:
+                journal.record(tx, "remove", {"items": len(changes)}, changes)
+            emptied = inventory.emptied(tx, {slot for _, slot in before})
+            return Removed(len(changes), emptied)
+
+    def remove_class(self, label: str) -> Removed:
+        """Take a class out with all its items. Can be undone.
+
+        Raises:
+            NotFound: there is no such class.
+            LabelConflict: there is one that is spelt almost alike.
+        """
+        with self._store.writing() as tx:
+            found = landing.require_label(tx, label)
+            rows = tx.execute("SELECT id FROM item WHERE label = ? ORDER BY id", (found.slot,))
+            changes = [Change(item, found.slot, None) for (item,) in rows.fetchall()]
+            detail = {"label": found.name, "items": len(changes)}
+            journal.record(tx, "remove-class", detail, changes)
+            return Removed(len(changes), (found.name,))
+
+    def undo(self) -> list[Event]:
+        """Take back the last command that changed this catalogue and was not undone yet.
+
+        Returns:
+            The events taken back.
+
+        Raises:
+            NotFound: there is nothing to undo.
+        """
+        with self._store.writing() as tx:
+            undone = journal.undo_last(tx)
+            if not undone:
+                raise NotFound("there is nothing to undo")
+            return undone
+
+    def verify(self) -> Verification:
+        """Check the file, its journal, and everything derived from it.
+
+        Unsound derived files are deleted; they will be made again.
+        """
+        with self._store.reading() as tx:
+            return verification.verify(
+                tx,
+                self._cache,
+                self._binding.id,
+                self._binding.specification.width,
+                self._learning,
+            )
+
+    def _add(
+        self,
+        label: str,
+        pictures: Iterable[Source | Picture],
+        *,
+        move: bool,
+        new: bool,
+        progress: Progress | None,
+    ) -> Added:
+        outcomes = list(counted(self._staging().stage(pictures), progress))
+        if not outcomes:
+            raise InvalidInput(f"no pictures were given for {label!r}")
+        return landing.land(self._store, label, outcomes, move=move, new=new)
+
+    def _staging(self) -> Staging:
+        return Staging(self._store, self.embedder, self._binding.id)
+
+    def _embed(self, pictures: Iterable[Source | Picture]) -> list[_Embedded]:
+        return list(self.embedder.embed_many(pictures, errors="return"))
+
+    def _readable(self, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
+        rows = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
+        return np.array(rows, np.float32).reshape(len(rows), self._binding.specification.width)
+
+    def _embed_entries(
+        self, entries: Sequence[Entry], progress: Progress | None
+    ) -> Iterator[tuple[Entry, bytes, NDArray[np.float32] | PictureError]]:
+        contents: list[bytes] = []
+
+        def pictures() -> Iterator[Picture]:
+            for entry in entries:
+                source, box = entry.picture.source, entry.picture.box
+                try:
+                    held = source if isinstance(source, np.ndarray) else read_picture(source)
+                except PictureError:
+                    contents.append(b"")
+                    yield entry.picture  # which the embedder refuses with the same words
+                else:
+                    contents.append(content_hash(held, box))
+                    yield Picture(held, box)
+
+        outcomes = self.embedder.embed_many(pictures(), errors="return")
+        for at, outcome in enumerate(counted(outcomes, progress)):
+            yield entries[at], contents[at], outcome
+
+    def _gallery(self, tx: sqlite3.Connection) -> Gallery:
+        metric, centroids = self._learning.metric(tx)
+        items = self._learning.items(tx, exact=True).flat
+        labels = dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
+        names = dict(tx.execute("SELECT slot, name FROM label"))
+        slots = np.array([labels[item] for item in items.keys.tolist()], dtype=np.int64)
+        return Gallery(metric, centroids, items, slots, names)
+
+    def _holds(self, content: bytes) -> bool:
+        with self._store.reading() as tx:
+            return inventory.holds(tx, content)
+
+    def _backbone_name(self) -> str:
+        sha256 = self._binding.specification.backbone
+        try:
+            return f"{models.find(sha256).name} ({sha256[:12]})"
+        except CatalogError:
+            return f"{sha256[:12]} (not on this machine)"
+
+
+def _merged(
+    outcomes: Sequence[_Embedded], found: Iterable[_Answer]
+) -> list[_Answer | PictureError]:
+    """Answers and refusals in the order of the pictures."""
+    answered = iter(found)
+    return [
+        outcome if isinstance(outcome, PictureError) else next(answered) for outcome in outcomes
+    ]
+
+
+def _only(found: Sequence[_Answer | PictureError]) -> _Answer:
+    (answer,) = found
+    if isinstance(answer, PictureError):
+        raise answer
+    return answer

@@ -1,0 +1,73 @@
+"""Pictures of many classes, each class landed in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby, islice
+from operator import itemgetter
+
+from catalog import landing
+from catalog.labels import label_key
+from catalog.manifest import Entry
+from catalog.results import Imported
+from catalog.staging import Progress, Staging, counted
+from catalog.store import Store
+from descriptors import InvalidLabel, LabelConflict
+from embedder import Picture
+
+
+def import_entries(
+    store: Store,
+    staging: Staging,
+    entries: Iterable[Entry],
+    *,
+    move: bool,
+    progress: Progress | None,
+) -> Imported:
+    """Stage pictures in one stream, and land each class as soon as its last picture is staged.
+
+    Args:
+        store: of the catalogue.
+        staging: that embeds what is not known.
+        entries: pictures with their classes.
+        move: take pictures away from other classes, instead of refusing them.
+        progress: told of each picture.
+    """
+    result = Imported()
+    classes = _importable(store, entries, result.refused_classes)
+    pictures = (picture for own in classes.values() for picture in own)
+    outcomes = counted(staging.stage(pictures), progress)
+    command: int | None = None
+    for label, own in classes.items():
+        staged = list(islice(outcomes, len(own)))
+        try:
+            added = landing.land(store, label, staged, move=move, command=command)
+        except LabelConflict as error:  # made by another process since
+            result.refused_classes[label] = str(error)
+            continue
+        result.classes.append(added)
+        command = command or added.event
+    return result
+
+
+def _importable(
+    store: Store, entries: Iterable[Entry], refused: dict[str, str]
+) -> dict[str, list[Picture]]:
+    """Pictures by class, for every class that can be made; the others are noted in ``refused``."""
+    classes: dict[str, list[Picture]] = {}
+    spelt: dict[str, str] = {}
+    with store.reading() as tx:
+        for label, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
+            try:
+                landing.refuse_variant(tx, label)
+                first = spelt.setdefault(label_key(label), label)
+            except (InvalidLabel, LabelConflict) as error:
+                refused[label] = str(error)
+                continue
+            if first == label:
+                classes[label] = [entry.picture for entry in group]
+            else:
+                refused[label] = (
+                    f"{label!r} differs from {first!r} only by case, accents or spacing"
+                )
+    return classes

@@ -1,0 +1,90 @@
+"""Questions about a catalogue that need no descriptor: its classes, items and age."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from catalog import landing
+from catalog.results import Item, LabelCount
+from descriptors import NotFound
+
+
+def label_counts(tx: sqlite3.Connection) -> list[LabelCount]:
+    """Every class that has items, in the order of names."""
+    rows = tx.execute(
+        "SELECT slot, name, count(*) FROM item JOIN label ON label.slot = item.label "
+        "GROUP BY slot ORDER BY key"
+    )
+    return [LabelCount(*row) for row in rows]
+
+
+def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
+    """The items of one class, or of all, in the order of ids.
+
+    Raises:
+        NotFound, LabelConflict: as :func:`landing.require_label` does.
+    """
+    slot = None if label is None else landing.require_label(tx, label).slot
+    rows = tx.execute(
+        "SELECT item.id, label.name, item.content FROM item "
+        "JOIN label ON label.slot = item.label "
+        "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
+        (slot, slot),
+    ).fetchall()
+    return [Item(row[0], row[1], row[2].hex(), sources(tx, row[0])) for row in rows]
+
+
+def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
+    """Where an item's picture was found, sorted."""
+    rows = tx.execute("SELECT place FROM source WHERE item = ? ORDER BY place", (item,))
+    return tuple(place for (place,) in rows)
+
+
+def slot_of(tx: sqlite3.Connection, item: int) -> int:
+    """The slot of an item's class.
+
+    Raises:
+        NotFound: there is no such item.
+    """
+    row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
+    if row is None or row[0] is None:
+        raise NotFound(f"there is no item {item}; `catalog items` lists them")
+    return int(row[0])
+
+
+def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
+    """Which of some classes have no items, by name, sorted."""
+    names = [
+        tx.execute(
+            "SELECT name FROM label WHERE slot = ? "
+            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
+            (slot,),
+        ).fetchone()
+        for slot in slots
+    ]
+    return tuple(sorted(row[0] for row in names if row))
+
+
+def holds(tx: sqlite3.Connection, content: bytes) -> bool:
+    """Whether a picture with that content hash is an item."""
+    row = tx.execute(
+        "SELECT 1 FROM item WHERE content = ? AND label IS NOT NULL", (content,)
+    ).fetchone()
+    return row is not None
+
+
+def staged(tx: sqlite3.Connection) -> int:
+    """How many pictures have a descriptor here, but no class."""
+    (count,) = tx.execute("SELECT count(*) FROM item WHERE label IS NULL").fetchone()
+    return int(count)
+
+
+def created(tx: sqlite3.Connection) -> str:
+    """When the catalogue was made: UTC, ISO 8601."""
+    return str(tx.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()[0])
+
+
+def format_version(tx: sqlite3.Connection) -> int:
+    """The version of the file's format."""
+    return int(tx.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,166 @@
+"""The journal: every change to which picture is in which class, so that it can be taken back.
+
+The number of the last event is the catalogue's *generation*. Each event carries a random token:
+two copies of a catalogue that went different ways may agree on the number, but not on the token, so
+what was derived from one is never taken for the other.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from catalog.store import now
+from descriptors import Conflict
+
+
+class Version(NamedTuple):
+    """A state of a catalogue: the last event's number and token (0 and the catalogue's id)."""
+
+    generation: int
+    token: str
+
+
+class Change(NamedTuple):
+    """An item's class before and after: label slots, None for not in the catalogue."""
+
+    item: int
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the journal.
+
+    Attributes:
+        id: rising; the generation it led to.
+        command: the id of the first event of the same command.
+        at: UTC, ISO 8601.
+        kind: ``add``, ``remove``, ``remove-class`` or ``undo``.
+        detail: what the command said of itself.
+    """
+
+    id: int
+    command: int
+    at: str
+    kind: str
+    detail: Mapping[str, Any]
+
+
+def version(tx: sqlite3.Connection) -> Version:
+    """The state that a transaction sees."""
+    row = tx.execute("SELECT id, token FROM event ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        return Version(0, tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
+    return Version(row[0], row[1].hex())
+
+
+def is_ancestor(tx: sqlite3.Connection, earlier: Version) -> bool:
+    """Whether the catalogue was once in that state and only went on from there."""
+    if earlier.generation == 0:
+        value = tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0]
+        return bool(value == earlier.token)
+    row = tx.execute("SELECT token FROM event WHERE id = ?", (earlier.generation,)).fetchone()
+    return row is not None and bool(row[0].hex() == earlier.token)
+
+
+def record(
+    tx: sqlite3.Connection,
+    kind: str,
+    detail: Mapping[str, Any],
+    changes: Iterable[Change],
+    command: int | None = None,
+) -> int:
+    """Change items' labels, and write down that and why.
+
+    Args:
+        tx: a writing transaction.
+        kind: what was done.
+        detail: JSON values that say more.
+        changes: at most one for each item.
+        command: the first event of the same command, if this is a later one.
+
+    Returns:
+        The event's id.
+
+    Raises:
+        Conflict: an item's label is not what its change says it was before.
+    """
+    event = tx.execute(
+        "INSERT INTO event (command, token, at, kind, detail) VALUES (?, ?, ?, ?, ?)",
+        (command or 0, secrets.token_bytes(16), now(), kind, json.dumps(detail)),
+    ).lastrowid
+    if event is None:
+        raise Conflict("the journal could not be written")
+    if command is None:
+        tx.execute("UPDATE event SET command = id WHERE id = ?", (event,))
+    for change in changes:
+        moved = tx.execute(
+            "UPDATE item SET label = ? WHERE id = ? AND label IS ?",
+            (change.after, change.item, change.before),
+        )
+        if moved.rowcount != 1:
+            raise Conflict(f"item {change.item} was changed by someone else meanwhile")
+        tx.execute("INSERT INTO change VALUES (?, ?, ?, ?)", (event, *change))
+    return event
+
+
+def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) -> list[Change]:
+    """What the events after a generation come to, item by item.
+
+    Args:
+        tx: a transaction.
+        after: the generation to start from.
+        command: only the events of this command that were not undone.
+
+    Returns:
+        One change for each item that is not where it was, in the order of ids.
+    """
+    rows = tx.execute(
+        "SELECT change.item, change.before, change.after FROM change JOIN event "
+        "ON event.id = change.event WHERE event.id > ? "
+        "AND (? IS NULL OR event.command = ? AND event.undone_by IS NULL) "
+        "ORDER BY change.item, change.event",
+        (after, command, command),
+    )
+    net: dict[int, Change] = {}
+    for item, before, now_at in rows:
+        earlier = net.get(item)
+        net[item] = Change(item, earlier.before if earlier else before, now_at)
+    return [change for change in net.values() if change.before != change.after]
+
+
+def undo_last(tx: sqlite3.Connection) -> list[Event]:
+    """Take back the last command that was not undone yet, all of its events.
+
+    Returns:
+        The events taken back, in order; empty if there is nothing to undo.
+    """
+    last = tx.execute(
+        "SELECT command FROM event WHERE undone_by IS NULL AND kind != 'undo' "
+        "ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if last is None:
+        return []
+    (command,) = last
+    undone = [
+        Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
+        for row in tx.execute(
+            "SELECT id, command, at, kind, detail FROM event "
+            "WHERE command = ? AND undone_by IS NULL ORDER BY id",
+            (command,),
+        )
+    ]
+    back = [Change(c.item, c.after, c.before) for c in net_changes(tx, 0, command)]
+    event = record(tx, "undo", {"command": command}, back)
+    tx.execute(
+        "UPDATE event SET undone_by = ? WHERE command = ? AND undone_by IS NULL AND id != ?",
+        (event, command, event),
+    )
+    tx.executemany("DELETE FROM source WHERE event = ?", [(one.id,) for one in undone])
+    return undone

@@ -1,0 +1,42 @@
+"""Which class names are allowed, and when two of them are the same."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from descriptors import InvalidLabel
+
+_LONGEST = 200
+
+
+def clean_label(name: str) -> str:
+    """The form in which a class name is kept: NFC, white space folded and trimmed.
+
+    Raises:
+        InvalidLabel: the name is empty, over 200 characters, or holds control characters or
+            half of a surrogate pair.
+    """
+    folded = " ".join(unicodedata.normalize("NFC", name).split())
+    if not folded:
+        raise InvalidLabel("a class needs a name; this one is empty")
+    if len(folded) > _LONGEST:
+        raise InvalidLabel(f"a class name has at most {_LONGEST} characters, not {len(folded)}")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in folded):
+        raise InvalidLabel(f"{folded!r} holds characters that cannot be shown")
+    return folded
+
+
+def label_key(name: str) -> str:
+    """What two names have in common that differ only by case, accents or spacing.
+
+    Classes are told apart by this key, so that ``Café`` and ``CAFE`` cannot stand side by side.
+
+    Raises:
+        InvalidLabel: as for :func:`clean_label`, or nothing is left of the name.
+    """
+    decomposed = unicodedata.normalize("NFKD", clean_label(name).casefold())
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    key = " ".join(unicodedata.normalize("NFKC", bare.casefold()).split())
+    if not key:
+        raise InvalidLabel(f"{name!r} is made of accents alone")
+    return key

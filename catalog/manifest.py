@@ -1,0 +1,148 @@
+"""Which pictures go into which class: folder trees, CSV and JSONL manifests, lists."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from descriptors import InvalidInput, NotFound
+from embedder import Box, Picture
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
+"""Files with these endings are taken for pictures in a folder; what they hold decides."""
+
+
+class Entry(NamedTuple):
+    """A picture and the class it belongs to."""
+
+    label: str
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What was found to import or evaluate.
+
+    Attributes:
+        entries: the pictures, sorted by class and path.
+        others: how many files were passed over because their names are not those of pictures.
+    """
+
+    entries: tuple[Entry, ...]
+    others: int = 0
+
+
+def read_manifest(source: Path, text: str | None = None) -> Listing:
+    """List the pictures of a folder tree, or of a CSV or JSONL manifest, with their classes.
+
+    In a tree the folder that holds a picture names its class. A manifest has the fields ``path``
+    and ``label``, and may have ``box`` (``x,y,width,height``); CSV starts with a line of field
+    names. Paths are relative to the manifest.
+
+    Args:
+        source: the folder or manifest; for ``text``, what its paths are relative to.
+        text: the manifest itself, if it came from elsewhere (standard input).
+
+    Raises:
+        NotFound: there is no such folder or file.
+        InvalidInput: the manifest cannot be read, with the line; or it lists no pictures.
+    """
+    if text is not None:
+        listing = Listing(tuple(_parse(text, source, "standard input")))
+    elif source.is_dir():
+        listing = _tree(source)
+    elif source.exists():
+        try:
+            content = source.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{source} is not a folder, CSV or JSONL file: {error}") from error
+        listing = Listing(tuple(_parse(content, source.parent, str(source))))
+    else:
+        raise NotFound(f"there is nothing at {source}")
+    if not listing.entries:
+        raise InvalidInput(
+            f"there are no pictures in {source} (files ending in {', '.join(sorted(SUFFIXES))})"
+        )
+    return Listing(tuple(sorted(listing.entries, key=_order)), listing.others)
+
+
+def find_pictures(places: Iterable[str | Path]) -> Iterator[Picture]:
+    """List pictures: a file stands for itself, a folder for the pictures under it, sorted.
+
+    Raises:
+        InvalidInput: a folder has no pictures in it.
+    """
+    for place in map(Path, places):
+        if not place.is_dir():
+            yield Picture(place)
+            continue
+        found = sorted(path for path in _files(place) if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise InvalidInput(
+                f"there are no pictures in {place} (files ending in {', '.join(sorted(SUFFIXES))})"
+            )
+        yield from map(Picture, found)
+
+
+def _tree(folder: Path) -> Listing:
+    entries, others = [], 0
+    root = folder.resolve()
+    for path in _files(root):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            entries.append(Entry(path.parent.name, Picture(path)))
+        else:
+            others += 1
+    return Listing(tuple(entries), others)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            yield Path(parent, name)
+
+
+def _order(entry: Entry) -> tuple[str, str]:
+    return entry.label, str(entry.picture.source)
+
+
+def _parse(text: str, base: Path, name: str) -> Iterator[Entry]:
+    rows = _jsonl(text, name) if text.lstrip().startswith("{") else _csv(text, name)
+    for line, row in rows:
+        path, label, box = row.get("path"), row.get("label"), row.get("box")
+        if not isinstance(path, str) or not isinstance(label, str) or not path:
+            raise InvalidInput(f"{name}, line {line}: needs a path and a label")
+        yield Entry(label, Picture(base / path, Box.parse(str(box)) if box else None))
+
+
+def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
+    for line, record in enumerate(text.splitlines(), start=1):
+        if not record.strip():
+            continue
+        try:
+            row = json.loads(record)
+        except ValueError as error:
+            raise InvalidInput(f"{name}, line {line}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise InvalidInput(f"{name}, line {line}: not a JSON object")
+        yield line, row
+
+
+def _csv(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    fields = set(reader.fieldnames or ())
+    if not {"path", "label"} <= fields:
+        raise InvalidInput(
+            f"{name} must be JSON lines, or CSV whose first line names the fields path and label"
+        )
+    try:
+        for row in reader:
+            yield reader.line_num, dict(row)
+    except csv.Error as error:
+        raise InvalidInput(f"{name}, line {reader.line_num}: {error}") from error

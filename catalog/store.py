@@ -1,0 +1,286 @@
+"""One SQLite file that is the truth; its byte format is described in ``docs/format.md``.
+
+The rollback journal is used, not the write-ahead log: SQLite before 3.51.3 can lose a committed
+transaction when a checkpoint of that log races a writer, a catalogue stays a single file, and
+readers are held up only for the moment of a commit. ``synchronous=EXTRA`` syncs the folder too, so
+an acknowledged write survives a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from descriptors import (
+    CatalogError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    Locked,
+    NewerFormat,
+    NotFound,
+)
+
+FORMAT_VERSION = 1
+APPLICATION_ID = 0x4354_4C47  # "CTLG"
+_PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
+_BUSY_SECONDS = 15.0
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- The embedder whose descriptors these are, and the prior its metric starts from.
+CREATE TABLE embedder (
+    id INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL,
+    prior BLOB NOT NULL,
+    probes BLOB NOT NULL
+);
+
+-- A class keeps its slot for ever; it exists while it has items.
+CREATE TABLE label (
+    slot INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE
+);
+
+-- A picture that was embedded; an item of the catalogue while it has a label.
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content BLOB NOT NULL UNIQUE,
+    label INTEGER REFERENCES label (slot)
+);
+CREATE INDEX item_label ON item (label) WHERE label IS NOT NULL;
+
+CREATE TABLE descriptor (
+    id INTEGER PRIMARY KEY,
+    item INTEGER NOT NULL REFERENCES item (id),
+    embedder INTEGER NOT NULL REFERENCES embedder (id),
+    value BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    UNIQUE (item, embedder)
+);
+
+-- The journal: what happened, and how it changed each item's label. Undo reads it backwards.
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    command INTEGER NOT NULL,
+    token BLOB NOT NULL,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    undone_by INTEGER REFERENCES event (id)
+);
+CREATE TABLE change (
+    event INTEGER NOT NULL REFERENCES event (id),
+    item INTEGER NOT NULL REFERENCES item (id),
+    before INTEGER REFERENCES label (slot),
+    after INTEGER REFERENCES label (slot),
+    PRIMARY KEY (event, item)
+) WITHOUT ROWID;
+
+-- Where a picture was found; a picture may be found in several places.
+CREATE TABLE source (
+    item INTEGER NOT NULL REFERENCES item (id),
+    place TEXT NOT NULL,
+    event INTEGER NOT NULL REFERENCES event (id),
+    PRIMARY KEY (item, place)
+) WITHOUT ROWID;
+"""
+
+
+def now() -> str:
+    """The time as the journal writes it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """A connection to a catalogue file; for one thread.
+
+    Args:
+        path: of the file.
+        busy_seconds: how long to wait for another process's transaction.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: the file is not a catalogue.
+        NewerFormat: a later version of this program wrote it.
+        Damaged: SQLite cannot read it.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float = _BUSY_SECONDS) -> None:
+        if not path.is_file():
+            raise NotFound(f"there is no catalogue at {path}; make one with `catalog init {path}`")
+        self.path = path
+        self._holder = cache_folder(path) / "writer.json"
+        with self._translated():
+            self._connection = _connect(path, busy_seconds)
+            try:
+                self._check_format()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one state of the catalogue, whatever others write meanwhile.
+
+        Raises:
+            Locked: a writer held the file for too long.
+            Damaged: SQLite cannot read it.
+        """
+        if self._connection.in_transaction:
+            yield self._connection
+            return
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.rollback()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that takes effect whole when the block ends, or not at all if it raises.
+
+        Raises:
+            Locked: another process is writing; the message names it.
+            Damaged: SQLite cannot read the file.
+            CatalogError: the disk is full or the file cannot be written.
+        """
+        with self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._sign()
+                yield self._connection
+                self._connection.commit()
+            finally:
+                # After a commit there is nothing to roll back; after anything else, everything.
+                self._connection.rollback()
+                with contextlib.suppress(OSError):
+                    self._holder.unlink(missing_ok=True)
+
+    def _check_format(self) -> None:
+        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+        if version > FORMAT_VERSION:
+            raise NewerFormat(
+                f"{self.path} has format {version}; this version reads up to {FORMAT_VERSION}. "
+                "Update catalog (`pip install -U catalog`)."
+            )
+
+    def _sign(self) -> None:
+        """Leave word of who is writing, for the message of whoever has to wait."""
+        with contextlib.suppress(OSError):
+            self._holder.parent.mkdir(exist_ok=True)
+            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:3]])
+            word = {"pid": os.getpid(), "command": command, "since": now()}
+            self._holder.write_text(json.dumps(word))
+
+    def _writer(self) -> str:
+        try:
+            word = json.loads(self._holder.read_text())
+            return f"process {word['pid']} ({word['command']}), since {word['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise Locked(
+                    f"{self.path} is being written by {self._writer()}; try again when it is done"
+                ) from error
+            if code == sqlite3.SQLITE_FULL:
+                raise CatalogError(f"no space left on the disk of {self.path}") from error
+            raise CatalogError(f"{self.path}: {error}") from error
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+                raise InvalidInput(f"{self.path} is not a catalogue") from error
+            raise Damaged(
+                f"{self.path} is damaged: {error}. Restore it from a backup; "
+                "`catalog verify` says what is wrong."
+            ) from error
+
+
+def create(path: Path, embedder: dict[str, Any]) -> None:
+    """Write a new, empty catalogue file.
+
+    It is made under a temporary name and linked into place, so that a kill leaves no half of one,
+    and two processes cannot both make it.
+
+    Args:
+        path: of the file to be.
+        embedder: the columns of the embedder's row: fingerprint, spec, prior and probes.
+
+    Raises:
+        Conflict: there is something at that path.
+        CatalogError: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fill(temporary, embedder)
+        os.link(temporary, path)
+    except FileExistsError:
+        raise Conflict(f"{path} exists already; choose another name, or delete it first") from None
+    except (OSError, sqlite3.OperationalError) as error:
+        raise CatalogError(f"cannot make {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cache_folder(path: Path) -> Path:
+    """The folder of what is derived from a catalogue file."""
+    return path.with_name(path.name + ".cache")
+
+
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = EXTRA")
+    return connection
+
+
+def _fill(path: Path, embedder: dict[str, Any]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.executescript(_SCHEMA)
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [("id", secrets.token_hex(16)), ("created", now())],
+        )
+        connection.execute(
+            "INSERT INTO embedder (fingerprint, spec, prior, probes) "
+            "VALUES (:fingerprint, :spec, :prior, :probes)",
+            embedder,
+        )
+        connection.commit()
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""The command `catalog`: each command parses, calls the Python call of its name, and renders."""

@@ -1,0 +1,70 @@
+"""Commands that look at a catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from cli.options import CatalogPath, Json
+from cli.output import print_json, print_table, say
+
+
+def labels(catalog: CatalogPath, json: Json = False) -> None:
+    """List the classes."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        found = opened.labels()
+    if json:
+        print_json(found)
+    else:
+        print_table([(row.items, row.label) for row in found])
+
+
+def items(
+    catalog: CatalogPath,
+    label: Annotated[str | None, typer.Option(help="Only the items of this class.")] = None,
+    json: Json = False,
+) -> None:
+    """List the items: id, class, and where the picture was found."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        found = opened.items(label)
+    if json:
+        print_json(found)
+    else:
+        print_table([(item.id, item.label, " ".join(item.sources)) for item in found])
+
+
+def info(catalog: CatalogPath, json: Json = False) -> None:
+    """Say what a catalogue is: size, embedder, and the hash of what it has learnt."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        found = opened.info()
+    if json:
+        print_json(found)
+        return
+    for field in dataclasses.fields(found):
+        typer.echo(f"{field.name:<15} {getattr(found, field.name)}")
+
+
+def verify(catalog: CatalogPath, json: Json = False) -> None:
+    """Check the file, its journal, and what is derived from it."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        found = opened.verify()
+    if json:
+        print_json(found)
+    elif found.sound:
+        typer.echo(f"sound: {found.items} items, generation {found.generation}")
+    for fault in found.derived:
+        say(f"derived file replaced: {fault}")
+    for problem in found.problems:
+        say(f"damaged: {problem}")
+    if not found.sound:
+        raise typer.Exit(7)

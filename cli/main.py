@@ -1,0 +1,53 @@
+"""The entry point: puts the commands together, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from cli import asking, inspecting, model, writing
+from descriptors import CatalogError
+
+app = typer.Typer(
+    name="catalog",
+    help="Which of our things is this photo? Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, "
+    "4 unknown or disagreement with --strict, 5 some pictures refused, 6 locked, 7 damaged.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+app.command("init")(writing.init)
+app.add_typer(model.app, name="model")
+app.command("add-class")(writing.add_class)
+app.command("add")(writing.add)
+app.command("import")(writing.import_)
+app.command("nearest")(asking.nearest)
+app.command("predict")(asking.predict)
+app.command("evaluate")(asking.evaluate)
+app.command("labels")(inspecting.labels)
+app.command("items")(inspecting.items)
+app.command("info")(inspecting.info)
+app.command("remove")(writing.remove)
+app.command("remove-class")(writing.remove_class)
+app.command("undo")(writing.undo)
+app.command("verify")(inspecting.verify)
+
+
+def main() -> None:
+    """Run a command; an error becomes one line on stderr and its exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except CatalogError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

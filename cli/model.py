@@ -1,0 +1,81 @@
+"""Commands about the networks on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import Json
+from cli.output import download_bar, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from embedder.models import Model
+
+app = typer.Typer(help="The networks on this machine.", no_args_is_help=True)
+
+
+@app.command()
+def fetch(
+    handle: Annotated[
+        str | None,
+        typer.Argument(help="A TF Hub handle or address; the ImageNet MobileNetV2 by default."),
+    ] = None,
+    accept_unverified: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unverified", help="Take it even if it is not what was expected there."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Download a network and export it for use."""
+    from embedder import models
+
+    wanted = handle or models.IMAGENET_HANDLE
+    with download_bar("downloading") as progress:
+        model = models.fetch(wanted, progress=progress, accept_unverified=accept_unverified)
+    _show(model, json=json)
+
+
+@app.command("import")
+def import_(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A SavedModel folder or a .tar.gz of one, Keras weights (.h5), or a .tflite."
+        ),
+    ],
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    json: Json = False,
+) -> None:
+    """Take a network from a file or folder."""
+    from embedder import models
+
+    _show(models.import_model(path, name=name), json=json)
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the networks."""
+    from embedder import models
+
+    found = models.models()
+    if json:
+        print_json(found)
+    elif found:
+        rows = [(m.name, m.sha256[:12], m.input_size, m.width, str(m.path)) for m in found]
+        print_table(rows, ("name", "sha256", "input", "width", "file"))
+    else:
+        say(
+            "no networks yet; `catalog model fetch` downloads one, `catalog model import` takes one"
+        )
+
+
+def _show(model: Model, *, json: bool) -> None:
+    if json:
+        print_json(model)
+        return
+    state = "ready" if model.fresh else "was here already"
+    typer.echo(f"{model.name} ({model.sha256[:12]}) {state}: {model.path}")

@@ -1,0 +1,127 @@
+"""How results appear: JSON or aligned columns on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from catalog import Refusal
+    from embedder.download import Progress as BytesProgress
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON; dataclasses and named tuples become objects."""
+    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into dictionaries, lists and scalars."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> None:
+    """Print rows in aligned columns; numbers to the right, nothing cut off."""
+    texts = [[_text(cell) for cell in row] for row in rows]
+    table = ([list(headings)] if headings else []) + texts
+    widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))] if table else []
+    for row in table:
+        cells = [_aligned(cell, width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def say(message: str) -> None:
+    """Tell the user something that is not data."""
+    typer.echo(message, err=True)
+
+
+def report_refusals(refused: Sequence[Refusal]) -> None:
+    """List refused pictures on stderr, each with its reason."""
+    for refusal in refused:
+        say(f"refused: {refusal.place or 'picture'}: {refusal.detail} ({refusal.reason})")
+
+
+@contextmanager
+def pictures_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar with rate and time left on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        task = progress.add_task(what, total=total, rate="")
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+            speed = progress.tasks[task].speed
+            progress.update(task, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield advance
+
+
+@contextmanager
+def download_bar(what: str) -> Iterator[BytesProgress | None]:
+    """A bar of bytes with rate and time left on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _text(cell: object) -> str:
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def _aligned(cell: str, width: int) -> str:
+    number = cell.replace(".", "", 1).replace("-", "", 1).isdigit()
+    return cell.rjust(width) if number else cell.ljust(width)

@@ -1,0 +1,41 @@
+"""Priors of the whitening, one file for each backbone and view preset they were measured for.
+
+A prior is found by what an embedder computes, not by its name: each file holds the descriptors of
+the built-in probe pictures beside the prior, so another export of the same network finds it too.
+``measure.py`` is the recipe that made the files.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors import Prior
+
+_SAME = 0.9999
+
+
+def prior_for(probes: NDArray[np.float32]) -> Prior | None:
+    """Find the prior that was measured for an embedder.
+
+    Args:
+        probes: its descriptors of the built-in probe pictures, float32 (P, D), unit length.
+
+    Returns:
+        The prior, or None if there is none for this backbone and preset.
+    """
+    for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if not entry.name.endswith(".npz"):
+            continue
+        with as_file(entry) as path, np.load(path, allow_pickle=False) as arrays:
+            known = arrays["probes"].astype(np.float32)
+            if known.shape == probes.shape and (known * probes).sum(axis=1).min() > _SAME:
+                return Prior(
+                    arrays["mean"].astype(np.float32),
+                    arrays["directions"].astype(np.float32),
+                    arrays["variances"].astype(np.float32),
+                    float(arrays["residual"]),
+                )
+    return None

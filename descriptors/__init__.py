@@ -1,0 +1,53 @@
+"""What the other packages share: integer descriptors, exact sums, whitening and errors.
+
+Needs NumPy alone, and imports none of the other packages.
+"""
+
+from descriptors.errors import (
+    BackboneError,
+    CatalogError,
+    Conflict,
+    Damaged,
+    EmbedderMismatch,
+    InvalidInput,
+    InvalidLabel,
+    LabelConflict,
+    Locked,
+    NewerFormat,
+    NotFound,
+    PictureConflict,
+    PictureError,
+    RefusalReason,
+)
+from descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
+from descriptors.sums import Sums
+from descriptors.whitening import Metric, Prior, class_means, fit, unit_rows
+
+__all__ = [
+    "FORMAT",
+    "SCALE",
+    "BackboneError",
+    "CatalogError",
+    "Conflict",
+    "Damaged",
+    "EmbedderMismatch",
+    "InvalidInput",
+    "InvalidLabel",
+    "LabelConflict",
+    "Locked",
+    "Metric",
+    "NewerFormat",
+    "NotFound",
+    "PictureConflict",
+    "PictureError",
+    "Prior",
+    "RefusalReason",
+    "Sums",
+    "class_means",
+    "fit",
+    "from_bytes",
+    "to_bytes",
+    "to_floats",
+    "to_integers",
+    "unit_rows",
+]

@@ -1,0 +1,168 @@
+"""The metric: descriptors whitened by the scatter within classes.
+
+Two photos of one thing differ in light, angle and background. Along the directions in which they
+do, a difference says little about which thing it is; whitening shrinks those directions until the
+scatter within a class is the same in all of them (the within-class part of linear discriminant
+analysis; Fisher 1936, and Mikolajczyk and Matas 2007 for descriptors). The cosine of whitened
+descriptors is the score used everywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors.errors import InvalidInput
+from descriptors.integers import SCALE
+from descriptors.sums import Sums
+
+PRIOR_DEGREES = 500.0
+"""How many degrees of freedom of scatter the prior is worth against what the catalogue shows."""
+
+PRIOR_PICTURES = 20.0
+"""How many pictures the prior's mean is worth against the catalogue's own."""
+
+ISOTROPIC_SHARE = 0.3
+"""The share of the prior's scatter that is spread evenly over all directions."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of a backbone's descriptors before the first picture is added.
+
+    A mean, and a scatter of rank r: along each direction its variance, and the mean variance of
+    the rest elsewhere. Only ratios of variances matter. :meth:`isotropic` is the prior of a
+    backbone that nothing is known of.
+
+    Attributes:
+        mean: float32 (D,), of the descriptors of many unrelated pictures.
+        directions: float32 (r, D), orthonormal rows.
+        variances: float32 (r,), positive, along each direction.
+        residual: the variance along every direction that is left, positive.
+    """
+
+    mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    residual: float
+
+    @classmethod
+    def isotropic(cls, width: int) -> Prior:
+        """The same variance in every direction, about the origin."""
+        return cls(
+            np.zeros(width, np.float32),
+            np.zeros((0, width), np.float32),
+            np.zeros(0, np.float32),
+            1.0,
+        )
+
+    @property
+    def width(self) -> int:
+        """D, the length of a descriptor."""
+        return len(self.mean)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the prior's numbers, 64 hexadecimal digits."""
+        digest = hashlib.sha256(f"{self.directions.shape} {self.residual!r}\n".encode())
+        for part in (self.mean, self.directions, self.variances):
+            digest.update(np.ascontiguousarray(part, dtype="<f4").data)
+        return digest.hexdigest()
+
+    def scatter(self) -> NDArray[np.float64]:
+        """The prior's scatter, float64 (D, D), its trace D, :data:`ISOTROPIC_SHARE` of it even."""
+        directions = self.directions.astype(np.float64)
+        excess = self.variances.astype(np.float64) - self.residual
+        shaped = (directions.T * excess) @ directions
+        shaped[np.diag_indices(self.width)] += self.residual
+        shaped *= (1 - ISOTROPIC_SHARE) * self.width / np.trace(shaped)
+        shaped[np.diag_indices(self.width)] += ISOTROPIC_SHARE
+        return shaped
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A learnt metric: ``whiten`` a descriptor, then compare by inner product.
+
+    Attributes:
+        mean: float32 (D,), subtracted first.
+        transform: float32 (D, D), lower triangular, applied second.
+    """
+
+    mean: NDArray[np.float32]
+    transform: NDArray[np.float32]
+
+    def project(self, descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Whiten float (N, D) to float32 (N, D), without bringing rows to unit length."""
+        centred = descriptors.astype(np.float32, copy=False) - self.mean
+        return np.asarray(centred @ self.transform.T, dtype=np.float32)
+
+    def whiten(self, descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Whiten descriptors to unit rows, whose inner products are the scores.
+
+        Args:
+            descriptors: float (N, D).
+
+        Returns:
+            float32 (N, D), rows of unit length (or zero, for a descriptor equal to the mean).
+        """
+        return unit_rows(self.project(descriptors))
+
+
+def fit(sums: Sums, order: Sequence[int], prior: Prior) -> Metric:
+    """Learn the metric from the exact sums.
+
+    With N descriptors in C classes, S_w = (G - sum_c s_c s_c' / n_c) / (N - C) is the scatter
+    within classes. It is brought to the trace of the prior P and blended with it by degrees of
+    freedom,
+
+        S = ((N - C) S_w + k P) / (N - C + k),    k = PRIOR_DEGREES,
+
+    so one picture per class gives P, and many pictures give nearly S_w, without a step between. The
+    transform is the inverse of S's Cholesky factor.
+
+    Args:
+        sums: of the descriptors in the catalogue; may be empty.
+        order: every class in ``sums``, in an order that does not depend on history, since the
+            rounding of a floating-point sum depends on the order of its terms.
+        prior: of the same width.
+
+    Raises:
+        InvalidInput: the widths differ, or ``order`` does not name the classes of ``sums``.
+    """
+    if prior.width != sums.width or set(order) != set(sums.counts):
+        raise InvalidInput("the prior or the order of classes does not fit the sums")
+    counts = np.array([sums.counts[label] for label in order], dtype=np.float64)
+    totals = np.array([sums.totals[label] for label in order], dtype=np.float64)
+    totals = totals.reshape(len(order), sums.width) / SCALE
+    scatter = prior.scatter()
+    degrees = counts.sum() - len(order)
+    if degrees > 0:
+        scaled = totals / np.sqrt(counts)[:, None]
+        within = sums.gram / float(SCALE * SCALE) - scaled.T @ scaled
+        trace = np.trace(within)
+        # Only copies of one picture per class: no scatter to learn from.
+        if trace > degrees * 1e-9:
+            within *= degrees * sums.width / trace
+            scatter = (within + PRIOR_DEGREES * scatter) / (degrees + PRIOR_DEGREES)
+    mean = totals.sum(0) + PRIOR_PICTURES * prior.mean.astype(np.float64)
+    mean /= counts.sum() + PRIOR_PICTURES
+    transform = np.linalg.inv(np.linalg.cholesky(scatter))
+    return Metric(mean.astype(np.float32), np.tril(transform).astype(np.float32))
+
+
+def class_means(sums: Sums, order: Sequence[int]) -> NDArray[np.float64]:
+    """The mean descriptor of each class: float64 (C, D), in the given order."""
+    means = [sums.totals[label] / (sums.counts[label] * SCALE) for label in order]
+    return np.array(means, dtype=np.float64).reshape(len(order), sums.width)
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring each row to unit length; a row of zeros stays one."""
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)

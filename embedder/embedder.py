@@ -1,0 +1,247 @@
+"""Picture in, descriptor out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, Protocol, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors import BackboneError, InvalidInput, PictureError
+from embedder import probes
+from embedder.decode import decode, read
+from embedder.fingerprint import Specification
+from embedder.formats import Header, inspect
+from embedder.litert import LiteRTNetwork
+from embedder.models import Model
+from embedder.picture import Box, Picture, Source
+from embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
+
+_Result = TypeVar("_Result")
+
+
+class Embedder(Protocol):
+    """What a catalogue asks of an embedder; a test double needs no more."""
+
+    @property
+    def specification(self) -> Specification:
+        """What decides its descriptors."""
+
+    def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
+        """The descriptor of one picture: float32 (D,), unit length."""
+
+    @overload
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise"] = "raise"
+    ) -> Iterator[NDArray[np.float32]]: ...
+
+    @overload
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["return"]
+    ) -> Iterator[NDArray[np.float32] | PictureError]: ...
+
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
+    ) -> Iterator[NDArray[np.float32]] | Iterator[NDArray[np.float32] | PictureError]:
+        """The descriptors of many pictures, in order."""
+
+    def probe(self) -> NDArray[np.float32]:
+        """The descriptors of the built-in probe pictures: float32 (P, D), unit length."""
+
+    def close(self) -> None:
+        """Let go of threads and memory."""
+
+
+class MobileNetEmbedder:
+    """The frozen network, a few views of each picture, and their normalised mean.
+
+    Safe to use from many threads. Each picture is computed by itself, so it gets the same bits
+    whatever else is asked for.
+
+    Args:
+        model: from the model cache.
+        views: a preset's name, or the views themselves.
+        threads: how many pictures are embedded at once; all processors by default.
+
+    Raises:
+        BackboneError: the model's file is not as it was when it was imported.
+        InvalidInput: there is no such preset, or a view is not in [0, 1].
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        views: str | tuple[View, ...] = DEFAULT_PRESET,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        chosen = preset(views) if isinstance(views, str) else views
+        if not chosen or not all(0 <= view <= 1 for view in chosen):
+            raise InvalidInput(f"views are shares of the shorter side in [0, 1], not {chosen}")
+        self.model = model
+        self._network = LiteRTNetwork(model.read())
+        self.specification = Specification(
+            model.sha256, self._network.input_size, self._network.width, chosen
+        )
+        self._workers = threads or os.cpu_count() or 1
+        self._pool: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Stop the threads, once what they are at is done."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
+        """Compute the descriptor of one picture.
+
+        Args:
+            picture: a path, the bytes of a file, RGB pixels uint8 (H, W, 3), or any of these with
+                a box.
+
+        Returns:
+            float32 (D,), unit length.
+
+        Raises:
+            PictureError: the picture is refused, or the box reaches outside it.
+            InvalidInput: the array is not uint8 (H, W, 3).
+        """
+        if not isinstance(picture, Picture):
+            picture = Picture(picture)
+        pixels = self._pixels(picture)
+        size = self.specification.input_size
+        return _mean_direction(self._network(take_views(pixels, self.specification.views, size)))
+
+    @overload
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise"] = "raise"
+    ) -> Iterator[NDArray[np.float32]]: ...
+
+    @overload
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["return"]
+    ) -> Iterator[NDArray[np.float32] | PictureError]: ...
+
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
+    ) -> Iterator[NDArray[np.float32]] | Iterator[NDArray[np.float32] | PictureError]:
+        """Compute the descriptors of many pictures on all processors.
+
+        Args:
+            pictures: as for :meth:`embed`; taken up a few at a time, never all at once.
+            errors: ``raise`` the first refusal, or ``return`` each in its picture's place.
+
+        Yields:
+            float32 (D,) for each picture, in order.
+        """
+        attempt = self._attempt if errors == "return" else self.embed
+        return self._in_order(attempt, pictures)
+
+    def probe(self) -> NDArray[np.float32]:
+        """Embed the built-in probe pictures, to tell whether this machine computes as another."""
+        pictures = probes.pictures(self.specification.input_size)
+        return np.stack(list(self.embed_many(pictures)))
+
+    def _attempt(self, picture: Source | Picture) -> NDArray[np.float32] | PictureError:
+        try:
+            return self.embed(picture)
+        except PictureError as error:
+            return error
+
+    def _in_order(
+        self,
+        function: Callable[[Source | Picture], _Result],
+        pictures: Iterable[Source | Picture],
+    ) -> Iterator[_Result]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, "embedder")
+        waiting: deque[Future[_Result]] = deque()
+        try:
+            for picture in pictures:
+                waiting.append(self._pool.submit(function, picture))
+                # Enough to keep every thread busy, few enough to hold in memory.
+                if len(waiting) > 3 * self._workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _pixels(self, picture: Picture) -> NDArray[np.uint8]:
+        source, box = picture.source, picture.box
+        if isinstance(source, np.ndarray):
+            if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
+                raise InvalidInput("pixels must be uint8 RGB of shape (H, W, 3)")
+            if source.size == 0:
+                raise PictureError("empty", "the array has no pixels")
+            _check_box(box, source.shape[1], source.shape[0])
+            return _inside(source, box, 1)
+        return self._decoded(read(source), box)
+
+    def _decoded(self, data: bytes, box: Box | None) -> NDArray[np.uint8]:
+        header = inspect(data)
+        width, height = _upright_size(header)
+        _check_box(box, width, height)
+        if header.format == "jpeg":
+            region = (box.width, box.height) if box else (width, height)
+            spec = self.specification
+            scale = jpeg_scale(region, spec.views, spec.input_size)
+        else:
+            scale = 1
+        return _inside(decode(data, scale, header), box, scale)
+
+
+def load(model: Model, specification: Specification) -> MobileNetEmbedder:
+    """The embedder of a specification, from its model.
+
+    Raises:
+        BackboneError: with this version of the program the model gives another specification.
+    """
+    embedder = MobileNetEmbedder(model, tuple(specification.views))
+    if embedder.specification != specification:
+        embedder.close()
+        raise BackboneError(
+            "this version of catalog would compute other descriptors than "
+            f"{specification.fingerprint[:12]}: {embedder.specification.to_json()} instead of "
+            f"{specification.to_json()}"
+        )
+    return embedder
+
+
+def _upright_size(header: Header) -> tuple[int, int]:
+    """Width and height once the orientation is applied: 5 to 8 lie on their side."""
+    turned = header.orientation >= 5
+    return (header.height, header.width) if turned else (header.width, header.height)
+
+
+def _inside(pixels: NDArray[np.uint8], box: Box | None, scale: int) -> NDArray[np.uint8]:
+    """What is inside a box given in pixels of the picture before it was shrunk by ``scale``."""
+    if box is None:
+        return pixels
+    left, top = box.x // scale, box.y // scale
+    right, bottom = -(-(box.x + box.width) // scale), -(-(box.y + box.height) // scale)
+    return pixels[top:bottom, left:right]
+
+
+def _check_box(box: Box | None, width: int, height: int) -> None:
+    if box and (box.x + box.width > width or box.y + box.height > height):
+        raise PictureError(
+            "empty", f"the box {box} reaches outside the picture of {width} x {height}"
+        )
+
+
+def _mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The normalised mean of the normalised vectors: (V, D) to (D,)."""
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    mean = (wide / np.maximum(lengths, np.finfo(np.float32).tiny)).mean(axis=0)
+    length = np.linalg.norm(mean)
+    if not np.isfinite(length) or length == 0:
+        raise PictureError("unsupported", "the network sees nothing in this picture")
+    direction: NDArray[np.float32] = (mean / length).astype(np.float32)
+    return direction

@@ -1,0 +1,55 @@
+"""What decides a descriptor, written down and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from descriptors import FORMAT
+from embedder.views import RESIZE_RULE, View
+
+DECODE_RULE = (
+    "OpenCV; Exif upright; alpha over white; 16 bits rounded to 8; colour profiles ignored; "
+    "JPEG at the smallest DCT scale that keeps the tightest view whole"
+)
+"""The rules of ``embedder.decode`` in short; changed whenever they are."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """Everything that decides which descriptor a picture gets.
+
+    Attributes:
+        backbone: SHA-256 of the network's flatbuffer.
+        input_size: side of the network's input, in pixels.
+        width: length of a descriptor.
+        views: the crops a descriptor is the mean of.
+        decode: the rule by which bytes become pixels.
+        resize: the rule by which a crop becomes the network's input.
+        stored: the form in which a descriptor is kept.
+    """
+
+    backbone: str
+    input_size: int
+    width: int
+    views: Sequence[View]
+    decode: str = DECODE_RULE
+    resize: str = RESIZE_RULE
+    stored: str = FORMAT
+
+    def to_json(self) -> str:
+        """The specification as JSON with sorted keys, the same text for the same specification."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Specification:
+        """Read what :meth:`to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "views": tuple(fields["views"])})
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the specification, 64 hexadecimal digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""A fast, deterministic stand-in for the network, so that most tests never load one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors import PictureError
+from embedder import Picture, Source, Specification, read_picture
+from embedder.decode import decode
+
+GRID = 6
+
+
+class FakeEmbedder:
+    """Colours on a coarse grid, projected at random: alike pictures get alike descriptors.
+
+    Pictures pass the real decode door, so that they are refused as they would be.
+    """
+
+    def __init__(self, width: int = 64, seed: int = 0) -> None:
+        self.specification = Specification(f"{seed:064d}", GRID, width, (0.0,))
+        self.embedded = 0
+        self._projection = np.random.default_rng(seed).normal(size=(width, GRID * GRID * 3 + 1))
+
+    def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
+        """The descriptor of one picture; a box is cut out first."""
+        picture = picture if isinstance(picture, Picture) else Picture(picture)
+        source, box = picture.source, picture.box
+        pixels = source if isinstance(source, np.ndarray) else decode(read_picture(source))
+        if box:
+            pixels = pixels[box.y : box.y + box.height, box.x : box.x + box.width]
+        small = cv2.resize(pixels, (GRID, GRID), interpolation=cv2.INTER_AREA)
+        vector = self._projection @ np.append(small.ravel() / 255 - 0.5, 0.1)
+        self.embedded += 1
+        return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    def embed_many(
+        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
+    ) -> Iterator[NDArray[np.float32] | PictureError]:
+        """The descriptors of many pictures, in order."""
+        for picture in pictures:
+            try:
+                yield self.embed(picture)
+            except PictureError as error:
+                if errors == "raise":
+                    raise
+                yield error
+
+    def probe(self) -> NDArray[np.float32]:
+        """The descriptors of a few plain pictures."""
+        plain = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 90, 200)]
+        return np.stack([self.embed(pixels) for pixels in plain])
+
+    def close(self) -> None:
+        """Nothing to let go of."""

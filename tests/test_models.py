@@ -1,0 +1,655 @@
+"""Networks are fetched, imported, recognised, kept and found; what is wrong is said plainly."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+import tarfile
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hub_server import Cut, HubServer, Page, Status
+
+from descriptors.errors import BackboneError, InvalidInput, NotFound
+from embedder import download, export, models, probes
+from embedder.litert import LiteRTNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+HANDLE = "someone/tiny/feature_vector/1"
+PAYLOAD = np.random.default_rng(1).bytes(300_000)
+
+# Built in one process that imports TensorFlow, so that this one does not.
+
+
+def build_tiny(folder: Path, seed: int, kind: str = "vector") -> None:
+    """Save a callable network of one convolution, 32 x 32 -> 1280, or an odd variant of it."""
+    import tensorflow as tf
+
+    class Tiny(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            kernel = np.random.default_rng(seed).normal(0, 0.3, (3, 3, 3, 1280))
+            self.kernel = tf.Variable(kernel.astype(np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32)])
+        def __call__(self, images: Any) -> Any:
+            maps = tf.nn.relu(tf.nn.conv2d(images, self.kernel, 4, "SAME"))
+            vector = tf.reduce_mean(maps, [1, 2])
+            answers = {
+                "vector": vector,
+                "map": maps,
+                "two": {"a": vector, "b": vector},
+                "constant": vector * 0 + self.kernel[0, 0, 0],
+            }
+            return answers[kind]
+
+    tf.saved_model.save(Tiny(), str(folder))
+
+
+def build_signature_only(folder: Path) -> None:
+    """Save a network the way Keras 3 does: a signature, and nothing to call."""
+    import keras
+
+    picture = keras.layers.Input((48, 48, 3))
+    maps = keras.layers.Conv2D(64, 3, strides=4, activation="relu")(picture)
+    keras.Model(picture, keras.layers.GlobalAveragePooling2D()(maps)).export(str(folder))
+
+
+def build_weights(file: Path, alpha: float) -> NDArray[np.float32]:
+    """Save a random MobileNetV2's weights; give its unit descriptors of the probe pictures."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    network = keras.applications.MobileNetV2(
+        input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights=None, pooling="avg"
+    )
+    for layer in network.layers:  # else the signal is lost in a random network of this depth
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(layer.gamma * 2)
+    network.save_weights(file) if file.name.endswith(".weights.h5") else network.save(file)
+    raw = network(probes.pictures().astype(np.float32) / 127.5 - 1, training=False).numpy()
+    unit: NDArray[np.float32] = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    return unit
+
+
+def build_real_weights(saved_model: Path, file: Path) -> None:
+    """Save the real backbone's weights as Keras does."""
+    import keras
+    import tensorflow as tf
+
+    saved = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
+    shape = (224, 224, 3)
+    network = keras.applications.MobileNetV2(shape, include_top=False, weights=None, pooling="avg")
+    for layer in network.layers:
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        for variable in layer.weights:
+            name = "depthwise_kernel" if depthwise else variable.path.split("/")[-1]
+            key = f"_v/{layer.name}__{name}/.ATTRIBUTES/VARIABLE_VALUE"
+            variable.assign(saved.get_tensor(key))
+    network.save(file)
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> Iterator[Callable[..., Any]]:
+    """Calls a function in the process that has TensorFlow."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.fixture(scope="session")
+def tiny(tensorflow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SavedModel, 32 x 32 -> 1280."""
+    folder = tmp_path_factory.mktemp("tiny") / "shoes"
+    tensorflow(build_tiny, folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, models.Model]:
+    """A cache into which the tiny network's tar was imported; copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("imported")
+    packed = folder / "shoes.tar.gz"
+    packed.write_bytes(pack(tiny, "shoes"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATALOG_CACHE", str(folder / "cache"))
+        return folder / "cache", models.import_model(packed)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def held(imported: tuple[Path, models.Model], cache: Path) -> models.Model:
+    """The tiny network, in a cache of the test's own."""
+    shutil.copytree(imported[0], cache)
+    return models.models()[0]
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on loopback, reached without a proxy, that has one archive of random bytes."""
+    monkeypatch.setenv("no_proxy", "*")
+    with HubServer({HANDLE: PAYLOAD}) as server:
+        monkeypatch.setenv("CATALOG_HUB_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting anything fails."""
+
+    def refuse(source: Path) -> bytes:
+        raise AssertionError(source)
+
+    monkeypatch.setattr(export, "export", refuse)
+
+
+def pack(folder: Path, top: str = ".") -> bytes:
+    """A gzipped tar of a folder, as the Hub gives it (no folder at the top) or as a person does."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(folder, top)
+    return packed.getvalue()
+
+
+def fetched(folder: Path, *, pauses: tuple[float, ...] = (0, 0)) -> tuple[bytes, list[Any]]:
+    """What a download gives, and what it says of its progress."""
+    said: list[Any] = []
+    url = download.address(HANDLE)
+    with download.archive(
+        url, folder, progress=lambda *step: said.append(step), pauses=pauses
+    ) as part:
+        return part.read_bytes(), said
+
+
+class TestDownload:
+    """The transfer of an archive."""
+
+    def test_follows_the_hub_protocol(self, hub: HubServer, tmp_path: Path) -> None:
+        """A handle is asked for in compressed form, by redirect, and nothing is left afterwards."""
+        body, said = fetched(tmp_path)
+        assert body == PAYLOAD
+        assert [done for done, _ in said] == sorted(done for done, _ in said)
+        assert (said[0], said[-1]) == ((0, len(PAYLOAD)), (len(PAYLOAD), len(PAYLOAD)))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("etag", "ranges", "resumed"),
+        [
+            ('"one"', True, True),
+            ('"one"', False, False),
+            ('W/"one"', True, False),
+            (None, True, False),
+        ],
+        ids=["ranges", "no ranges", "weak tag", "no tag"],
+    )
+    def test_a_cut_connection_is_taken_up(
+        self, hub: HubServer, tmp_path: Path, *, etag: str | None, ranges: bool, resumed: bool
+    ) -> None:
+        """A transfer cut half-way goes on where the server allows it, else starts again."""
+        hub.etag, hub.ranges = etag, ranges
+        hub.faults.append(Cut(200_000))
+        body, said = fetched(tmp_path)
+        assert body == PAYLOAD
+        assert [done for done, _ in said] == sorted(done for done, _ in said)
+        assert said[-1] == (len(PAYLOAD), len(PAYLOAD))
+        assert hub.sent == [200_000, 100_000 if resumed else 300_000]
+
+    def test_parts_of_two_versions_are_not_joined(self, hub: HubServer, tmp_path: Path) -> None:
+        """A file that changed between two tries is fetched whole."""
+        hub.faults.append(Cut(100_000))
+        with pytest.raises(BackboneError, match="what came is kept"):
+            fetched(tmp_path, pauses=())
+        changed = PAYLOAD[::-1]
+        hub.archives[HANDLE], hub.etag = changed, '"two"'
+        assert fetched(tmp_path)[0] == changed
+
+    def test_ctrl_c_keeps_the_part(self, hub: HubServer, tmp_path: Path) -> None:
+        """Interrupted, only the part and its version stay, and the next call goes on from there."""
+
+        def interrupt(done: int, _: int | None) -> None:
+            if done > 100_000:
+                raise KeyboardInterrupt
+
+        with (
+            pytest.raises(KeyboardInterrupt),
+            download.archive(download.address(HANDLE), tmp_path, progress=interrupt),
+        ):
+            pass
+        assert {file.suffix for file in tmp_path.iterdir()} == {".part", ".version"}
+        assert fetched(tmp_path)[0] == PAYLOAD
+        assert int(hub.seen[1].headers["Range"].strip("bytes=-")) > 100_000
+
+    def test_a_complete_part_is_not_fetched_again(self, hub: HubServer, tmp_path: Path) -> None:
+        """Interrupted after the last byte, the next call asks, and fetches nothing."""
+        with (
+            pytest.raises(KeyboardInterrupt),
+            download.archive(download.address(HANDLE), tmp_path),
+        ):
+            raise KeyboardInterrupt
+        body, said = fetched(tmp_path)
+        assert (body, said) == (PAYLOAD, [(len(PAYLOAD), len(PAYLOAD))])
+
+    def test_a_busy_server_is_asked_again(self, hub: HubServer, tmp_path: Path) -> None:
+        """Status 503 is waited out; if it stays, the message says so and what to do."""
+        hub.faults.extend([Status(503), Status(502)])
+        assert fetched(tmp_path)[0] == PAYLOAD
+        hub.faults.extend([Status(503)] * 3)
+        with pytest.raises(
+            BackboneError, match=r"status 503.*3 times.*catalog model import FOLDER"
+        ):
+            fetched(tmp_path)
+
+    def test_a_length_is_not_needed(self, hub: HubServer, tmp_path: Path) -> None:
+        """Without a length the total is None."""
+        hub.sized = False
+        body, said = fetched(tmp_path)
+        assert (body, said[-1]) == (PAYLOAD, (len(PAYLOAD), None))
+
+    @pytest.mark.parametrize(
+        ("fault", "message"),
+        [
+            (Status(404), r"nothing at http.*404.*check the handle.*catalog model import FOLDER"),
+            (Status(403), r"refuses http.*403.*catalog model import FOLDER"),
+            (Page(), r"a web page instead of an archive.*catalog model import FOLDER"),
+            (Page("application/gzip"), r"a web page instead of an archive"),
+        ],
+    )
+    def test_what_is_no_archive_is_said(
+        self, hub: HubServer, tmp_path: Path, fault: Status | Page, message: str
+    ) -> None:
+        """No such handle, a refusal and a web page each give their own message, at once."""
+        hub.faults.append(fault)
+        with pytest.raises(BackboneError, match=message):
+            fetched(tmp_path)
+        assert len(hub.seen) == 1
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("sized", [True, False])
+    def test_too_large_is_refused(
+        self, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sized: bool
+    ) -> None:
+        """An archive over the cap is refused, told or not, and not kept."""
+        hub.sized = sized
+        monkeypatch.setattr(download, "MAX_ARCHIVE", 100_000)
+        with pytest.raises(BackboneError, match="refused"):
+            fetched(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_no_listener(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nothing listens, the message says so, names the server and the way round."""
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{unused.getsockname()[1]}"
+            monkeypatch.setenv("no_proxy", "*")
+            monkeypatch.setenv("CATALOG_HUB_URL", f"http://{address}")
+            with pytest.raises(
+                BackboneError, match=rf"cannot reach {address}.*catalog model import FOLDER"
+            ):
+                fetched(tmp_path, pauses=(60,))
+
+    def test_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a network the message is plain, and comes at once."""
+
+        def unknown(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+        monkeypatch.setenv("no_proxy", "*")
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(BackboneError, match=r"cannot reach tfhub\.dev.*no network"):
+            fetched(tmp_path, pauses=(60,))
+
+    def test_two_at_once_are_refused(self, hub: HubServer, tmp_path: Path) -> None:
+        """A second download to the same folder is refused while the first is at it."""
+        with (
+            download.archive(download.address(HANDLE), tmp_path),
+            pytest.raises(BackboneError, match="another process"),
+        ):
+            fetched(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "handle", "address"),
+    [
+        ("a/b/5", "a/b/5", "https://tfhub.dev/a/b/5?tf-hub-format=compressed"),
+        ("https://tfhub.dev/a/b/5", "a/b/5", "https://tfhub.dev/a/b/5?tf-hub-format=compressed"),
+        (
+            "https://tfhub.dev/a/b/5?tf-hub-format=compressed",
+            "a/b/5",
+            "https://tfhub.dev/a/b/5?tf-hub-format=compressed",
+        ),
+        (
+            "http://host/x.tar.gz?key=1",
+            "http://host/x.tar.gz?key=1",
+            "http://host/x.tar.gz?key=1&tf-hub-format=compressed",
+        ),
+    ],
+)
+def test_handles(
+    reference: str, handle: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handle and its URL are one; other URLs stay whole; the query is added once."""
+    monkeypatch.delenv("CATALOG_HUB_URL", raising=False)
+    assert download.handle_of(reference) == handle
+    assert download.address(handle) == address
+
+
+@pytest.mark.parametrize("reference", ["", "  ", "file:///etc/passwd", "ftp://host/x"])
+def test_what_is_no_handle(reference: str) -> None:
+    """Other schemes than http and https are refused."""
+    with pytest.raises(InvalidInput):
+        download.handle_of(reference)
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """A tar of a SavedModel and one more member."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("saved_model.pb"))
+        one = tarfile.TarInfo(name)
+        one.type, one.linkname = kind, link
+        tar.addfile(one)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        member("../outside"),
+        member("a/../../outside"),
+        member("link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("link", tarfile.LNKTYPE, "saved_model.pb"),
+        member("device", tarfile.CHRTYPE),
+        member("fifo", tarfile.FIFOTYPE),
+        b"",
+        b"\x1f\x8b" + PAYLOAD[:1000],
+        PAYLOAD[:5000],
+    ],
+    ids=["up", "inside up", "symlink", "link", "device", "fifo", "empty", "bad gzip", "noise"],
+)
+def test_unsafe_and_damaged_archives(packed: bytes, tmp_path: Path) -> None:
+    """Members that leave the folder, links, devices and damage are refused."""
+    (tmp_path / "x.tar.gz").write_bytes(packed)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BackboneError, match=r"x\.tar\.gz"):
+        download.unpack(tmp_path / "x.tar.gz", tmp_path / "in")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_archives_are_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many members and too many bytes are refused."""
+    file = tmp_path / "x.tar.gz"
+    file.write_bytes(member("other"))
+    monkeypatch.setattr(download, "MAX_MEMBERS", 1)
+    with pytest.raises(BackboneError, match="over 1 members"):
+        download.unpack(file, tmp_path)
+
+
+def test_a_tar_without_a_network(tmp_path: Path) -> None:
+    """A tar of something else is named as such."""
+    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "x.tar.gz").write_bytes(pack(tmp_path))
+    with pytest.raises(BackboneError, match=r"no saved_model\.pb in x\.tar\.gz"):
+        download.unpack(tmp_path / "x.tar.gz", tmp_path)
+
+
+class TestImport:
+    """Networks from files and folders."""
+
+    def test_a_tar(self, held: models.Model, imported: tuple[Path, models.Model]) -> None:
+        """A tar is exported, named after its file, and recorded with its hash."""
+        model = imported[1]
+        archive = imported[0].parent / "shoes.tar.gz"
+        assert (model.name, model.input_size, model.width, model.fresh) == ("shoes", 32, 1280, True)
+        assert model.archive_sha256 == sha256(archive.read_bytes()).hexdigest()
+        assert model.source == str(archive)
+        assert not model.is_imagenet
+        assert models.models() == [held]
+        assert sha256(held.read()).hexdigest() == held.sha256 == held.path.stem
+
+    def test_again_costs_nothing(
+        self, held: models.Model, imported: tuple[Path, models.Model], no_export: None
+    ) -> None:
+        """The same bytes are not exported again, under whatever path; a new name is taken."""
+        archive = imported[0].parent / "shoes.tar.gz"
+        again = models.import_model(archive)
+        assert (again, again.fresh) == (held, False)
+        copy = held.path.parent.parent / "copy.tar.gz"
+        shutil.copy(archive, copy)
+        named = models.import_model(copy, name="boots")
+        assert (named.sha256, named.name, named.fresh) == (held.sha256, "boots", False)
+        assert models.find("boots").source == str(copy)
+
+    def test_other_cache_folders(
+        self, held: models.Model, cache: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
+    ) -> None:
+        """A cache that cannot be written is said with the setting that moves it."""
+        monkeypatch.setenv("CATALOG_CACHE", str(held.path / "below a file"))
+        with pytest.raises(BackboneError, match="CATALOG_CACHE"):
+            models.import_model(held.path)
+
+    def test_the_same_folder_gives_the_same_bytes(
+        self, held: models.Model, tiny: Path, tmp_path: Path
+    ) -> None:
+        """A folder and its tar, exported by two processes from two places, are one network."""
+        elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere" / "copy")
+        model = models.import_model(elsewhere)
+        assert (model.sha256, model.name, model.fresh) == (held.sha256, "shoes", False)
+        assert len(model.origins) == 2
+
+    def test_a_flatbuffer_moves_machines(
+        self, held: models.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
+    ) -> None:
+        """An exported file is taken as it is: the same bytes, the same hash."""
+        monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "other machine"))
+        model = models.import_model(held.path, name="shoes")
+        assert (model.sha256, model.fresh) == (held.sha256, True)
+        assert models.find(held.sha256[:8]) == model
+
+    def test_keras_weights(
+        self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path
+    ) -> None:
+        """Keras weights are recognised by their bytes and compute what Keras computes, to 1e-4."""
+        file = tmp_path / "net.weights.h5"
+        expected = tensorflow(build_weights, file, 1.0)
+        plain = file.rename(tmp_path / "plain")
+        model = models.import_model(plain)
+        assert (model.name, model.input_size, model.width) == ("plain", 224, 1280)
+        computed = probes.describe(LiteRTNetwork(model.path))
+        assert np.abs(computed - expected).max() < 1e-4
+
+    @pytest.mark.real
+    def test_the_real_keras_weights(
+        self, tensorflow: Callable[..., Any], saved_model: Path, cache: Path, tmp_path: Path
+    ) -> None:
+        """The ImageNet weights in Keras's older layout are recognised by what they compute."""
+        tensorflow(build_real_weights, saved_model, tmp_path / "net.h5")
+        flatbuffer = tmp_path / "net.tflite"
+        flatbuffer.write_bytes(tensorflow(export.export_keras_weights, tmp_path / "net.h5"))
+        assert models.import_model(flatbuffer).name == models.IMAGENET
+
+    def test_other_keras_weights(self, tensorflow: Callable[..., Any], tmp_path: Path) -> None:
+        """Weights of another network are refused, with the name of the right file."""
+        tensorflow(build_weights, tmp_path / "half.h5", 0.35)
+        with pytest.raises(BackboneError, match=r"_1\.0_224_no_top\.h5"):
+            tensorflow(export.export_keras_weights, tmp_path / "half.h5")
+
+    def test_a_signature(self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path) -> None:
+        """A SavedModel that cannot be called is used by its signature, at the size it states."""
+        tensorflow(build_signature_only, tmp_path / "net")
+        flatbuffer = tmp_path / "net.tflite"
+        flatbuffer.write_bytes(tensorflow(export.export_saved_model, tmp_path / "net"))
+        model = models.import_model(flatbuffer)
+        assert (model.input_size, model.width, model.imagenet_cosine) == (48, 64, None)
+
+    @pytest.mark.parametrize(
+        ("kind", "message"),
+        [("map", "not one feature vector"), ("two", "a, b: which is the feature vector")],
+    )
+    def test_what_is_no_feature_vector(
+        self, tensorflow: Callable[..., Any], tmp_path: Path, kind: str, message: str
+    ) -> None:
+        """A network that gives maps, or several vectors, is refused."""
+        tensorflow(build_tiny, tmp_path / kind, 0, kind)
+        with pytest.raises(BackboneError, match=message):
+            tensorflow(export.export_saved_model, tmp_path / kind)
+
+    def test_a_constant_network(
+        self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path
+    ) -> None:
+        """A network that sees no difference between pictures is refused."""
+        tensorflow(build_tiny, tmp_path / "net", 0, "constant")
+        flatbuffer = tmp_path / "net.tflite"
+        flatbuffer.write_bytes(tensorflow(export.export_saved_model, tmp_path / "net"))
+        with pytest.raises(BackboneError, match="one descriptor for any picture"):
+            models.import_model(flatbuffer)
+        assert models.models() == []
+
+    def test_a_damaged_saved_model(self, tiny: Path, cache: Path, tmp_path: Path) -> None:
+        """What TensorFlow cannot load is refused with its reason, in one line."""
+        broken = shutil.copytree(tiny, tmp_path / "broken")
+        (broken / "saved_model.pb").write_bytes(b"\xff" * 100)
+        with pytest.raises(BackboneError, match=r"broken: \S+") as refusal:
+            models.import_model(broken)
+        assert "\n" not in str(refusal.value)
+        assert models.models() == []
+
+    def test_what_is_no_network(self, cache: Path, tmp_path: Path) -> None:
+        """Missing paths, other files and other folders are refused, saying what is taken."""
+        photo = tmp_path / "photo.jpg"
+        photo.write_bytes(b"\xff\xd8\xff\xe0" * 9)
+        with pytest.raises(NotFound, match="nothing at"):
+            models.import_model(tmp_path / "gone")
+        with pytest.raises(BackboneError, match=r"SavedModel folder, a \.tar\.gz"):
+            models.import_model(photo)
+        with pytest.raises(BackboneError, match=r"no saved_model\.pb"):
+            models.import_model(tmp_path)
+
+    @pytest.mark.parametrize("name", ["", " x", "a\nb", models.IMAGENET])
+    def test_names(self, held: models.Model, name: str) -> None:
+        """Names that cannot be one are refused, and so is ``imagenet`` for another network."""
+        with pytest.raises(InvalidInput):
+            models.import_model(held.path, name=name)
+
+
+class TestFind:
+    """Networks by name, source and hash."""
+
+    def test_by_name_source_hash_and_path(self, held: models.Model, no_export: None) -> None:
+        """A name, a source, the start of a hash and a path lead to the same network."""
+        for reference in ("shoes", held.source, held.sha256, held.sha256[:6], str(held.path)):
+            assert models.find(reference).sha256 == held.sha256
+
+    def test_what_is_not_there(self, held: models.Model) -> None:
+        """What is not found is said with what there is, and how to get one."""
+        with pytest.raises(NotFound, match=r"'hats'.*here: shoes.*catalog model import"):
+            models.find("hats")
+        with pytest.raises(NotFound, match="no network"):
+            models.find("x" * 5000)
+        with pytest.raises(NotFound, match=r"no ImageNet network.*catalog model fetch"):
+            models.find()
+
+    def test_a_damaged_flatbuffer(self, held: models.Model) -> None:
+        """A flipped bit is found out when the network is asked for."""
+        content = bytearray(held.path.read_bytes())
+        content[len(content) // 2] ^= 1
+        held.path.write_bytes(content)
+        with pytest.raises(BackboneError, match="damaged"):
+            models.find("shoes")
+
+    def test_a_missing_flatbuffer(self, held: models.Model) -> None:
+        """A record alone is not listed, and asked for, says what to do."""
+        held.path.unlink()
+        assert models.models() == []
+        with pytest.raises(BackboneError, match="fetch or import it again"):
+            models.find("shoes")
+
+    @pytest.mark.parametrize("record", ["", "[]", "{}", '{"name": 1, "origins": 2}', "\0"])
+    def test_a_damaged_record(self, held: models.Model, record: str) -> None:
+        """A record that cannot be read is passed over."""
+        held.path.with_suffix(".json").write_text(record)
+        assert models.models() == []
+
+    def test_records_are_plain(self, held: models.Model) -> None:
+        """A record is JSON that a person can read."""
+        record = json.loads(held.path.with_suffix(".json").read_text())
+        assert record["origins"][0]["archive_sha256"] == held.archive_sha256
+
+
+class TestFetch:
+    """Networks from the Hub."""
+
+    @pytest.mark.real
+    def test_the_real_network(self, saved_model: Path, cache: Path, hub: HubServer) -> None:
+        """The default handle is fetched, exported, recognised and kept; then nothing is fetched."""
+        packed = pack(saved_model)
+        hub.archives[models.IMAGENET_HANDLE] = packed
+        hub.faults.append(Cut(len(packed) // 2))
+        said: list[Any] = []
+        model = models.fetch(progress=lambda *step: said.append(step))
+        assert (model.name, model.fresh, model.source) == (
+            models.IMAGENET,
+            True,
+            models.IMAGENET_HANDLE,
+        )
+        assert model.archive_sha256 == sha256(packed).hexdigest()
+        assert said[-1] == (len(packed), len(packed))
+        assert list((cache / "downloads").iterdir()) == []
+        again = models.fetch("https://tfhub.dev/" + models.IMAGENET_HANDLE)
+        assert (again, again.fresh) == (model, False)
+        assert models.find() == model
+        assert len(hub.seen) == 2
+
+    def test_another_network_under_the_default_handle(
+        self, held: models.Model, imported: tuple[Path, models.Model], hub: HubServer
+    ) -> None:
+        """What computes other descriptors is refused with its cosine, unless told."""
+        packed = (imported[0].parent / "shoes.tar.gz").read_bytes()
+        hub.archives[models.IMAGENET_HANDLE] = packed
+        with pytest.raises(BackboneError, match=rf"cosine of {held.imagenet_cosine}"):
+            models.fetch()
+        assert models.models() == [held]
+        model = models.fetch(accept_unverified=True)
+        assert (model.name, model.source) == ("shoes", models.IMAGENET_HANDLE)
+        with pytest.raises(BackboneError, match="not the ImageNet"):
+            models.fetch()
+        with pytest.raises(NotFound):
+            models.find()
+
+    def test_a_changed_archive(
+        self, held: models.Model, tiny: Path, imported: tuple[Path, models.Model], hub: HubServer
+    ) -> None:
+        """Another archive under a pinned handle is refused, naming both hashes, unless told."""
+        first = (imported[0].parent / "shoes.tar.gz").read_bytes()
+        second = pack(tiny, "renamed")
+        hub.archives[HANDLE] = first
+        models.fetch(HANDLE)
+        held.path.unlink()
+        hub.archives[HANDLE], hub.etag = second, '"two"'
+        both = rf"{sha256(first).hexdigest()}.*{sha256(second).hexdigest()}"
+        with pytest.raises(BackboneError, match=both):
+            models.fetch(HANDLE)
+        model = models.fetch(HANDLE, accept_unverified=True)
+        assert (model.sha256, model.archive_sha256) == (held.sha256, sha256(second).hexdigest())
+
+    def test_what_is_no_archive_leaves_nothing(self, cache: Path, hub: HubServer) -> None:
+        """Random bytes under a handle are refused, and deleted."""
+        with pytest.raises(BackboneError, match="no tar archive"):
+            models.fetch(HANDLE)
+        assert list((cache / "downloads").iterdir()) == []
+        assert models.models() == []
