@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY) ## build a small catalogue and ask it (BACKBONE=... for a network to use)
-	$(BIN)/python -m benchmarks.demo $(if $(BACKBONE),--backbone $(BACKBONE))
+	$(BIN)/python -m cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
 
 test: $(READY) ## every test that ends within minutes
 	$(BIN)/python -m pytest -m "not soak"

@@ -9,7 +9,7 @@ from catalog.manifest import Entry, Listing, find_pictures, read_manifest
 from catalog.results import Imported, Info, Item, LabelCount, Removed
 from catalog.staging import Progress, Refusal
 from catalog.verification import Verification
-from descriptors import CatalogError
+from descriptors import CatalogError, NotFound, PictureError
 from embedder import Box, Picture
 
 __all__ = [
@@ -27,7 +27,9 @@ __all__ = [
     "LabelCount",
     "Listing",
     "Neighbour",
+    "NotFound",
     "Picture",
+    "PictureError",
     "Prediction",
     "Progress",
     "Refusal",

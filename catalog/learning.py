@@ -19,7 +19,16 @@ import index
 from catalog import journal
 from catalog.journal import Change, Version
 from catalog.store import Store
-from descriptors import InvalidInput, Metric, Prior, Sums, fit, from_bytes, to_floats
+from descriptors import (
+    WHITENING_RULE,
+    InvalidInput,
+    Metric,
+    Prior,
+    Sums,
+    fit,
+    from_bytes,
+    to_floats,
+)
 from index import FlatIndex, ItemIndex, derived
 
 KINDS = ("sums", "metric", "items")
@@ -50,7 +59,7 @@ class Learning:
         self._cache = cache
         self._embedder_id = embedder_id
         self._prior = prior
-        self._basis = f"{fingerprint} {prior.digest}"
+        self._basis = f"{fingerprint} {prior.digest} {WHITENING_RULE}"
         self._sums: tuple[Version, Sums] | None = None
         self._metric: tuple[Version, Metric, FlatIndex] | None = None
         self._items: tuple[Version, Version, ItemIndex] | None = None

@@ -123,5 +123,5 @@ def _text(cell: object) -> str:
 
 
 def _aligned(cell: str, width: int) -> str:
-    number = cell.replace(".", "", 1).replace("-", "", 1).isdigit()
+    number = cell == "-" or cell.replace(".", "", 1).replace("-", "", 1).isdigit()
     return cell.rjust(width) if number else cell.ljust(width)

@@ -21,11 +21,12 @@ from descriptors.errors import (
 )
 from descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
 from descriptors.sums import Sums
-from descriptors.whitening import Metric, Prior, class_means, fit, unit_rows
+from descriptors.whitening import WHITENING_RULE, Metric, Prior, class_means, fit, unit_rows
 
 __all__ = [
     "FORMAT",
     "SCALE",
+    "WHITENING_RULE",
     "BackboneError",
     "CatalogError",
     "Conflict",

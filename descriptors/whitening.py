@@ -30,6 +30,12 @@ PRIOR_PICTURES = 20.0
 ISOTROPIC_SHARE = 0.3
 """The share of the prior's scatter that is spread evenly over all directions."""
 
+WHITENING_RULE = (
+    f"within-class scatter, prior worth {PRIOR_DEGREES:g} degrees and {PRIOR_PICTURES:g} pictures, "
+    f"{ISOTROPIC_SHARE:g} of it even; 1"
+)
+"""How :func:`fit` learns, in short; what was learnt by another rule is learnt again."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -74,14 +80,14 @@ class Prior:
             digest.update(np.ascontiguousarray(part, dtype="<f4").data)
         return digest.hexdigest()
 
-    def scatter(self) -> NDArray[np.float64]:
-        """The prior's scatter, float64 (D, D), its trace D, :data:`ISOTROPIC_SHARE` of it even."""
+    def scatter(self, isotropic: float = ISOTROPIC_SHARE) -> NDArray[np.float64]:
+        """The prior's scatter, float64 (D, D), its trace D, a share of it in all directions."""
         directions = self.directions.astype(np.float64)
         excess = self.variances.astype(np.float64) - self.residual
         shaped = (directions.T * excess) @ directions
         shaped[np.diag_indices(self.width)] += self.residual
-        shaped *= (1 - ISOTROPIC_SHARE) * self.width / np.trace(shaped)
-        shaped[np.diag_indices(self.width)] += ISOTROPIC_SHARE
+        shaped *= (1 - isotropic) * self.width / np.trace(shaped)
+        shaped[np.diag_indices(self.width)] += isotropic
         return shaped
 
 
@@ -114,14 +120,21 @@ class Metric:
         return unit_rows(self.project(descriptors))
 
 
-def fit(sums: Sums, order: Sequence[int], prior: Prior) -> Metric:
+def fit(
+    sums: Sums,
+    order: Sequence[int],
+    prior: Prior,
+    *,
+    degrees: float = PRIOR_DEGREES,
+    isotropic: float = ISOTROPIC_SHARE,
+) -> Metric:
     """Learn the metric from the exact sums.
 
     With N descriptors in C classes, S_w = (G - sum_c s_c s_c' / n_c) / (N - C) is the scatter
     within classes. It is brought to the trace of the prior P and blended with it by degrees of
     freedom,
 
-        S = ((N - C) S_w + k P) / (N - C + k),    k = PRIOR_DEGREES,
+        S = ((N - C) S_w + k P) / (N - C + k),
 
     so one picture per class gives P, and many pictures give nearly S_w, without a step between. The
     transform is the inverse of S's Cholesky factor.
@@ -131,6 +144,8 @@ def fit(sums: Sums, order: Sequence[int], prior: Prior) -> Metric:
         order: every class in ``sums``, in an order that does not depend on history, since the
             rounding of a floating-point sum depends on the order of its terms.
         prior: of the same width.
+        degrees: k, what the prior is worth in degrees of freedom of scatter.
+        isotropic: the share of the prior's scatter that is spread evenly over all directions.
 
     Raises:
         InvalidInput: the widths differ, or ``order`` does not name the classes of ``sums``.
@@ -140,16 +155,16 @@ def fit(sums: Sums, order: Sequence[int], prior: Prior) -> Metric:
     counts = np.array([sums.counts[label] for label in order], dtype=np.float64)
     totals = np.array([sums.totals[label] for label in order], dtype=np.float64)
     totals = totals.reshape(len(order), sums.width) / SCALE
-    scatter = prior.scatter()
-    degrees = counts.sum() - len(order)
-    if degrees > 0:
+    scatter = prior.scatter(isotropic)
+    observed = counts.sum() - len(order)
+    if observed > 0:
         scaled = totals / np.sqrt(counts)[:, None]
         within = sums.gram / float(SCALE * SCALE) - scaled.T @ scaled
         trace = np.trace(within)
         # Only copies of one picture per class: no scatter to learn from.
-        if trace > degrees * 1e-9:
-            within *= degrees * sums.width / trace
-            scatter = (within + PRIOR_DEGREES * scatter) / (degrees + PRIOR_DEGREES)
+        if trace > observed * 1e-9:
+            within *= observed * sums.width / trace
+            scatter = (within + degrees * scatter) / (observed + degrees)
     mean = totals.sum(0) + PRIOR_PICTURES * prior.mean.astype(np.float64)
     mean /= counts.sum() + PRIOR_PICTURES
     transform = np.linalg.inv(np.linalg.cholesky(scatter))

@@ -19,8 +19,8 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import struct
-import tempfile
 import time
 import zlib
 from collections.abc import Mapping
@@ -71,19 +71,20 @@ def write(path: Path, kind: str, key: Key, arrays: Mapping[str, NDArray[Any]]) -
     header = json.dumps({"kind": kind, "key": dict(key), "arrays": described}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".tmp")
+    # Not tempfile, which would keep other users who share the catalogue from reading it.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(_PREFIX.pack(_MAGIC, len(header), zlib.crc32(header)))
             file.write(header)
             for part in parts.values():
                 file.write(part.data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
 
 

@@ -1,0 +1,71 @@
+"""The labelled photos that are measured on, and their descriptors view by view."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog import Entry, read_manifest
+from embedder import read_picture
+from embedder.decode import decode
+from embedder.formats import inspect
+from embedder.litert import LiteRTNetwork
+from embedder.models import Model
+from embedder.views import View, jpeg_scale, take_views
+
+VIEWS: tuple[View, ...] = (0.0, 0.875, 0.75, 0.6, 0.45)
+
+
+def shared() -> Path:
+    """The folder of photos and weights: CATALOG_SHARED, or ``../shared`` beside the project."""
+    beside = Path(__file__).resolve().parent.parent.parent / "shared"
+    return Path(os.environ.get("CATALOG_SHARED", beside))
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos by view.
+
+    Attributes:
+        views: float32 (N, len(VIEWS), 2, D), unit length; the third axis is plain and mirrored.
+        labels: str (N,).
+    """
+
+    views: NDArray[np.float32]
+    labels: NDArray[np.str_]
+
+    def descriptors(
+        self, chosen: tuple[View, ...], *, mirrored: bool = False
+    ) -> NDArray[np.float32]:
+        """Descriptors float32 (N, D): the normalised mean of some views, and of their mirrors."""
+        at = [VIEWS.index(view) for view in chosen]
+        means = self.views[:, at, : 2 if mirrored else 1].mean(axis=(1, 2))
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        return np.asarray(means / lengths, dtype=np.float32)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Photos:
+        return Photos(self.views[rows], self.labels[rows])
+
+
+def embed_views(model: Model, folder: Path) -> Photos:
+    """Embed every view of every picture of a labelled folder tree."""
+    entries = read_manifest(folder).entries
+    network = LiteRTNetwork(model.read())
+
+    def one(entry: Entry) -> NDArray[np.float32]:
+        data = read_picture(str(entry.picture.source))
+        header = inspect(data)
+        scale = jpeg_scale((header.width, header.height), VIEWS, network.input_size)
+        crops = take_views(decode(data, scale, header), VIEWS, network.input_size)
+        both = np.concatenate([crops, np.ascontiguousarray(crops[:, :, ::-1])])
+        vectors = network(both).reshape(2, len(VIEWS), network.width).transpose(1, 0, 2)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=2, keepdims=True), np.float32)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        views = np.stack(list(pool.map(one, entries)))
+    return Photos(views, np.array([entry.label for entry in entries]))
