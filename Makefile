@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench soak clean
+.PHONY: help setup demo test lint types bench soak docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -32,11 +32,14 @@ lint: $(READY) ## style
 types: $(READY) ## types
 	$(BIN)/mypy
 
-bench: $(READY) ## accuracy and speed, into benchmarks/RESULTS.md
+bench: $(READY) ## accuracy and speed, into benchmarks/*.md
 	$(BIN)/python -m benchmarks.run
 
 soak: $(READY) ## the long tests
 	$(BIN)/python -m pytest -m soak --timeout 7200
+
+docs: $(READY) ## the command reference, from --help
+	$(BIN)/typer cli.main utils docs --name catalog --output docs/cli.md
 
 clean: ## remove what setup and demo made
 	rm -rf $(VENV) demo build dist *.egg-info

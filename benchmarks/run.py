@@ -1,12 +1,14 @@
-"""Measure everything and write ``benchmarks/RESULTS.md``: ``make bench``.
+"""Measure, and write ``benchmarks/SPEED.md`` and ``benchmarks/ACCURACY.md``: ``make bench``.
 
-Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about fifteen minutes.
+Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about twenty minutes.
+``python -m benchmarks.run speed`` or ``accuracy`` does one of them.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,52 +17,57 @@ from benchmarks import accuracy, speed
 from benchmarks.accuracy import Benchmark, Setting
 from benchmarks.photos import shared
 from embedder import models
+from embedder.models import Model
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+_FOLDER = Path(__file__).parent
+_COUNTS = (2_640, 10_000, 100_000)
 
 
-def main() -> None:
-    """Run every benchmark and write the page."""
+def main(wanted: Sequence[str]) -> None:
+    """Run the benchmarks that are wanted, by name, or all."""
     model = models.import_model(shared() / "backbone" / "mobilenet_v2_100_224_feature_vector")
-    tables = ["# Measured\n", _machine(), "\n## Speed\n"]
-    timings = [
-        *speed.embedding(model),
-        *speed.commands(model),
-        *(t for n in (2_640, 10_000, 100_000) for t in speed.search(n)),
-    ]
-    tables += _table(("what", "catalog", "beside it", "ratio"), timings)
-    tables.append(
-        "\n## Accuracy\n\nTop-1 of the nearest centroid / of the nearest item's class. Settings "
-        "were chosen on `val`; `test` is reported. Columns give pictures per class; fewer than "
-        "all are drawn five times. A random split of the hands, which were filmed in bursts, "
-        "flatters.\n"
+    for name, lines in (("speed", _speed), ("accuracy", _accuracy)):
+        if not wanted or name in wanted:
+            page = "".join(f"{line}\n" for line in lines(model))
+            (_FOLDER / f"{name.upper()}.md").write_text(page, encoding="utf-8")
+
+
+def _speed(model: Model) -> Iterator[str]:
+    yield f"# Speed\n\n{_machine()}\n"
+    timings = [*speed.embedding(model), *speed.commands(model)]
+    timings += [timing for count in _COUNTS for timing in speed.search(count)]
+    yield from _table(("what", "catalog", "beside it", "ratio"), timings)
+
+
+def _accuracy(model: Model) -> Iterator[str]:
+    yield f"# Accuracy\n\n{_machine()}\n"
+    yield (
+        "Top-1 of the nearest centroid / of the nearest item's class. Settings were chosen on "
+        "`val`; `test` is reported.\nColumns give pictures per class; fewer are drawn five times. "
+        "A random split of the hands, which were\nfilmed in bursts, flatters."
     )
     rows = accuracy.settings(model)
     for benchmark in accuracy.benchmarks(model):
-        for title, wanted in rows.items():
-            tables.append(f"\n### {benchmark.name}: {title}\n")
-            tables += _accuracy_table(benchmark, wanted)
-            RESULTS.write_text("\n".join(tables) + "\n", encoding="utf-8")
-            print(f"{benchmark.name}: {title} done", flush=True)
+        for title, settings in rows.items():
+            yield f"\n## {benchmark.name}: {title}\n"
+            yield from _accuracy_table(benchmark, settings)
 
 
-def _accuracy_table(benchmark: Benchmark, wanted: Sequence[Setting]) -> Iterator[str]:
-    splits = list(benchmark.queries)
-    heading = [f"{s}, {n or 'all'}" for s in splits for n in benchmark.sizes]
-    cells = (
+def _accuracy_table(benchmark: Benchmark, settings: Sequence[Setting]) -> Iterator[str]:
+    columns = [(split, size) for split in benchmark.queries for size in benchmark.sizes]
+    rows = (
         [
             setting.name,
             *(
                 "{:.3f} / {:.3f}".format(
-                    *accuracy.mean_score(benchmark.train, benchmark.queries[s], setting, n)
+                    *accuracy.mean_score(benchmark.train, benchmark.queries[split], setting, size)
                 )
-                for s in splits
-                for n in benchmark.sizes
+                for split, size in columns
             ),
         ]
-        for setting in wanted
+        for setting in settings
     )
-    return _table(["", *heading], cells)
+    return _table(["", *(f"{split}, {size or 'all'}" for split, size in columns)], rows)
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -73,9 +80,9 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 def _machine() -> str:
     packages = ("numpy", "faiss-cpu", "opencv-python", "ai-edge-litert", "tensorflow")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    cores = os.cpu_count()
-    return f"Python {platform.python_version()}, {cores} cores, {versions}. Made by `make bench`."
+    python, cores = platform.python_version(), os.cpu_count()
+    return f"Made by `make bench`, with Python {python} on {cores} cores, {versions}."
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

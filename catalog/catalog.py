@@ -24,7 +24,7 @@ from catalog.learning import Learning
 from catalog.manifest import Entry
 from catalog.results import Imported, Info, Item, LabelCount, Removed
 from catalog.staging import Progress, Refusal, Staging, counted, place_of
-from catalog.store import Store, cache_folder, create
+from catalog.store import Store, cache_folder, create, require_free
 from catalog.verification import Verification
 from descriptors import (
     CatalogError,
@@ -92,9 +92,7 @@ class Catalog:
             BackboneError: the network cannot be used.
         """
         file = Path(path).absolute()
-        # Before a network is loaded, which takes a while; `create` makes sure of it.
-        if file.exists():
-            create(file, {})
+        require_free(file)  # before a network is loaded, which takes a while
         if embedder is None:
             embedder = MobileNetEmbedder(models.find(backbone), views)
         create(file, binding.record(embedder))

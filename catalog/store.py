@@ -224,6 +224,16 @@ class Store:
             ) from error
 
 
+def require_free(path: Path) -> None:
+    """Make sure that a catalogue could be made at a path.
+
+    Raises:
+        Conflict: there is something already.
+    """
+    if path.exists():
+        raise Conflict(f"{path} exists already; choose another name, or delete it first")
+
+
 def create(path: Path, embedder: dict[str, Any]) -> None:
     """Write a new, empty catalogue file.
 
@@ -238,13 +248,12 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         Conflict: there is something at that path.
         CatalogError: the folder cannot be written.
     """
+    require_free(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, embedder)
         os.link(temporary, path)
-    except FileExistsError:
-        raise Conflict(f"{path} exists already; choose another name, or delete it first") from None
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogError(f"cannot make {path}: {error}") from error
     finally:

@@ -34,6 +34,7 @@ def fetch(
     from embedder import models
 
     wanted = handle or models.IMAGENET_HANDLE
+    say(f"fetching {wanted}; once it is here it is exported, which takes some ten seconds")
     with download_bar("downloading") as progress:
         model = models.fetch(wanted, progress=progress, accept_unverified=accept_unverified)
     _show(model, json=json)

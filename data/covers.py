@@ -55,9 +55,7 @@ def photograph(picture: Canvas, seed: int) -> Canvas:
     """
     random = np.random.default_rng([seed, 2])
     height, width = picture.shape[:2]
-    table = cv2.resize(random.integers(40, 200, (6, 8, 3)).astype(np.uint8), (640, 480)).astype(
-        np.float32
-    ) + random.normal(0, 8, (480, 640, 3)).astype(np.float32)
+    table = _table(random)
     middle = np.array([320, 240]) + random.uniform(-50, 50, 2)
     reach, angle = random.uniform(150, 205), np.deg2rad(random.uniform(-18, 18))
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * reach
@@ -73,6 +71,16 @@ def photograph(picture: Canvas, seed: int) -> Canvas:
     return _lit(photo.astype(np.float32), random)
 
 
+def _table(random: np.random.Generator) -> NDArray[np.float32]:
+    """A table top of wood, stone or cloth: one muted colour, with a grain along it."""
+    hsv = np.array([[[random.uniform(5, 28), random.uniform(10, 90), random.uniform(70, 210)]]])
+    colour = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
+    coarse = random.normal(0, 14, (int(random.integers(12, 60)), 4, 1)).astype(np.float32)
+    grain = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
+    fine = random.normal(0, 4, (480, 640, 1))
+    return np.asarray(colour + grain[..., None] + fine, dtype=np.float32)
+
+
 def _lit(photo: NDArray[np.float32], random: np.random.Generator) -> Canvas:
     y, x = np.mgrid[-1:1:480j, -1:1:640j]
     slope = random.uniform(-0.3, 0.3, 2)
@@ -82,7 +90,7 @@ def _lit(photo: NDArray[np.float32], random: np.random.Generator) -> Canvas:
     lit = photo * light[..., None] * random.uniform(0.9, 1.1, 3) + glare[..., None]
     blurred = cv2.GaussianBlur(lit.astype(np.float32), (0, 0), random.uniform(0.6, 1.8))
     noisy = blurred + random.normal(0, 4, blurred.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(noisy, 0, 255), dtype=np.uint8)
 
 
 def _palette(random: np.random.Generator) -> list[tuple[int, int, int]]:
@@ -102,7 +110,7 @@ def _field(random: np.random.Generator, palette: list[tuple[int, int, int]]) -> 
     y, x = np.mgrid[-1 : 1 : complex(SIDE), -1 : 1 : complex(SIDE)]
     share = np.clip((x * np.cos(angle) + y * np.sin(angle)) / 2 + 0.5, 0, 1)[..., None]
     blend = np.array(palette[0]) * (1 - share) + np.array(palette[1]) * share
-    return np.ascontiguousarray(blend.astype(np.uint8))
+    return np.asarray(blend, dtype=np.uint8)
 
 
 def _discs(

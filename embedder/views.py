@@ -1,7 +1,7 @@
 """The crops of a picture that a descriptor is the mean of.
 
 One pass over one crop sees the thing at one size. The mean over a few crops is the cheapest large
-gain in accuracy there is without training anything; ``benchmarks/RESULTS.md`` has the table the
+gain in accuracy there is without training anything; ``benchmarks/ACCURACY.md`` has the table the
 presets were chosen from. There are no mirrored views: they gained nothing on the validation
 pictures, cost as much as any other view, and make a left shoe of a right one.
 """

@@ -19,7 +19,7 @@ _GOLDEN = 0.618
 
 
 def scene(thing: int, shot: int = 0) -> Pixels:
-    """Draw one shot of a thing: its shape on its background, each time placed and lit anew."""
+    """Draw one shot of a thing: its shape on its background, placed and lit anew, with noise."""
     rng = np.random.default_rng([thing, shot])
     light = rng.uniform(0.85, 1.0)
     image = np.full((HEIGHT, WIDTH, 3), _colour(thing * _GOLDEN, 0.5 * light), np.uint8)
@@ -33,7 +33,7 @@ def scene(thing: int, shot: int = 0) -> Pixels:
     else:
         corners = [[x, y - reach], [x - reach, y + reach], [x + reach, y + reach]]
         cv2.fillPoly(image, [np.array(corners, np.int32)], ink)
-    return image
+    return image + rng.integers(0, 6, image.shape, np.uint8)
 
 
 def photo(thing: int, shot: int = 0, extension: str = ".jpg") -> bytes:
