@@ -144,8 +144,8 @@ def _pack(prior: Prior) -> bytes:
     buffer = io.BytesIO()
     np.savez(
         buffer,
-        mean=prior.mean,
-        directions=prior.directions,
+        mean=prior.mean.astype(np.float16),
+        directions=prior.directions.astype(np.float16),
         variances=prior.variances,
         residual=np.float64(prior.residual),
     )
@@ -155,8 +155,8 @@ def _pack(prior: Prior) -> bytes:
 def _unpack(blob: bytes) -> Prior:
     with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
         return Prior(
-            arrays["mean"],
-            arrays["directions"],
+            arrays["mean"].astype(np.float32),
+            arrays["directions"].astype(np.float32),
             arrays["variances"],
             float(arrays["residual"]),
         )

@@ -231,7 +231,7 @@ def require_free(path: Path) -> None:
         Conflict: there is something already.
     """
     if path.exists():
-        raise Conflict(f"{path} exists already; choose another name, or delete it first")
+        raise Conflict(_taken(path))
 
 
 def create(path: Path, embedder: dict[str, Any]) -> None:
@@ -248,16 +248,21 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         Conflict: there is something at that path.
         CatalogError: the folder cannot be written.
     """
-    require_free(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, embedder)
         os.link(temporary, path)
+    except FileExistsError:
+        raise Conflict(_taken(path)) from None
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogError(f"cannot make {path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _taken(path: Path) -> str:
+    return f"{path} exists already; choose another name, or delete it first"
 
 
 def cache_folder(path: Path) -> Path:

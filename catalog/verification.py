@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import journal
-from catalog.learning import KINDS, Learning
+from catalog.learning import Learning
+from catalog.learnt_files import KINDS
 from index import derived
 
 _QUESTIONS = (

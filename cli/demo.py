@@ -75,7 +75,7 @@ def _save(folder: Path, seed: int) -> Path:
 def _photograph(folder: Path, seed: int) -> Picture:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{seed:02}.jpg"
-    photo = covers.photograph(covers.cover(seed), seed)
+    photo = covers.photo(seed)
     cv2.imwrite(str(file), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
     return Picture(file)
 

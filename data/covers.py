@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from data.photograph import Pixels, photograph
 
 SIDE = 320
 """Side of a cover in pixels."""
@@ -23,8 +24,6 @@ _FONTS = (
     cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
 )
 
-Canvas = NDArray[np.uint8]
-
 
 def title(seed: int) -> str:
     """The name of a record, the same for the same seed and unlike those of the 71 before it."""
@@ -32,7 +31,7 @@ def title(seed: int) -> str:
     return f"{_FIRST[first]} {_SECOND[second]}"
 
 
-def cover(seed: int) -> Canvas:
+def cover(seed: int) -> Pixels:
     """Draw the cover of a record: uint8 (SIDE, SIDE, 3), RGB."""
     random = np.random.default_rng([seed, 1])
     canvas = _field(random, _palette(random))
@@ -43,54 +42,20 @@ def cover(seed: int) -> Canvas:
     return canvas
 
 
-def photograph(picture: Canvas, seed: int) -> Canvas:
-    """Take a photo of a cover: askew on a table, in some light, a little out of focus.
-
-    Args:
-        picture: uint8 (H, W, 3).
-        seed: of everything that is left to chance.
-
-    Returns:
-        uint8 (480, 640, 3).
-    """
+def table(seed: int) -> Pixels:
+    """Draw a table top of wood, stone or cloth, with a grain along it: uint8 (480, 640, 3), RGB."""
     random = np.random.default_rng([seed, 2])
-    height, width = picture.shape[:2]
-    table = _table(random)
-    middle = np.array([320, 240]) + random.uniform(-50, 50, 2)
-    reach, angle = random.uniform(150, 205), np.deg2rad(random.uniform(-18, 18))
-    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * reach
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    corners = square @ turn + middle + random.normal(0, 9, (4, 2))
-    matrix = cv2.getPerspectiveTransform(
-        np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32),
-        corners.astype(np.float32),
-    )
-    seen = cv2.warpPerspective(picture, matrix, (640, 480), flags=cv2.INTER_AREA)
-    mask = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (640, 480))
-    photo = table * (1 - mask[..., None]) + seen * mask[..., None]
-    return _lit(photo.astype(np.float32), random)
-
-
-def _table(random: np.random.Generator) -> NDArray[np.float32]:
-    """A table top of wood, stone or cloth: one muted colour, with a grain along it."""
     hsv = np.array([[[random.uniform(5, 28), random.uniform(10, 90), random.uniform(70, 210)]]])
     colour = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
     coarse = random.normal(0, 14, (int(random.integers(12, 60)), 4, 1)).astype(np.float32)
     grain = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
     fine = random.normal(0, 4, (480, 640, 1))
-    return np.asarray(colour + grain[..., None] + fine, dtype=np.float32)
+    return np.asarray(np.clip(colour + grain[..., None] + fine, 0, 255), dtype=np.uint8)
 
 
-def _lit(photo: NDArray[np.float32], random: np.random.Generator) -> Canvas:
-    y, x = np.mgrid[-1:1:480j, -1:1:640j]
-    slope = random.uniform(-0.3, 0.3, 2)
-    light = random.uniform(0.75, 1.15) + slope[0] * x + slope[1] * y
-    at, size = random.uniform(-0.7, 0.7, 2), random.uniform(0.02, 0.08)
-    glare = 130 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / size)
-    lit = photo * light[..., None] * random.uniform(0.9, 1.1, 3) + glare[..., None]
-    blurred = cv2.GaussianBlur(lit.astype(np.float32), (0, 0), random.uniform(0.6, 1.8))
-    noisy = blurred + random.normal(0, 4, blurred.shape)
-    return np.asarray(np.clip(noisy, 0, 255), dtype=np.uint8)
+def photo(seed: int) -> Pixels:
+    """Take a photo of a record's cover on a table: uint8 (480, 640, 3), RGB."""
+    return photograph(cover(seed), table(seed), np.random.default_rng([seed, 3]))
 
 
 def _palette(random: np.random.Generator) -> list[tuple[int, int, int]]:
@@ -104,7 +69,7 @@ def _palette(random: np.random.Generator) -> list[tuple[int, int, int]]:
     return [(int(r), int(g), int(b)) for r, g, b in rgb]
 
 
-def _field(random: np.random.Generator, palette: list[tuple[int, int, int]]) -> Canvas:
+def _field(random: np.random.Generator, palette: list[tuple[int, int, int]]) -> Pixels:
     """A gradient between two colours in some direction."""
     angle = random.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : complex(SIDE), -1 : 1 : complex(SIDE)]
@@ -114,7 +79,7 @@ def _field(random: np.random.Generator, palette: list[tuple[int, int, int]]) -> 
 
 
 def _discs(
-    canvas: Canvas, random: np.random.Generator, palette: list[tuple[int, int, int]]
+    canvas: Pixels, random: np.random.Generator, palette: list[tuple[int, int, int]]
 ) -> None:
     for _ in range(int(random.integers(2, 9))):
         centre = random.integers(0, SIDE, 2).tolist()
@@ -124,7 +89,7 @@ def _discs(
 
 
 def _stripes(
-    canvas: Canvas, random: np.random.Generator, palette: list[tuple[int, int, int]]
+    canvas: Pixels, random: np.random.Generator, palette: list[tuple[int, int, int]]
 ) -> None:
     angle, gap = random.uniform(0, np.pi), random.uniform(16, 60)
     direction = np.array([np.cos(angle), np.sin(angle)])
@@ -137,7 +102,7 @@ def _stripes(
 
 
 def _blocks(
-    canvas: Canvas, random: np.random.Generator, palette: list[tuple[int, int, int]]
+    canvas: Pixels, random: np.random.Generator, palette: list[tuple[int, int, int]]
 ) -> None:
     cells = int(random.integers(2, 7))
     step = SIDE // cells
@@ -149,7 +114,7 @@ def _blocks(
 
 
 def _shards(
-    canvas: Canvas, random: np.random.Generator, palette: list[tuple[int, int, int]]
+    canvas: Pixels, random: np.random.Generator, palette: list[tuple[int, int, int]]
 ) -> None:
     for _ in range(int(random.integers(2, 7))):
         points = random.integers(-40, SIDE + 40, (int(random.integers(3, 6)), 1, 2))
@@ -157,7 +122,7 @@ def _shards(
         cv2.fillPoly(canvas, [points.astype(np.int32)], colour, cv2.LINE_AA)
 
 
-def _write(canvas: Canvas, random: np.random.Generator, text: str) -> None:
+def _write(canvas: Pixels, random: np.random.Generator, text: str) -> None:
     font = _FONTS[int(random.integers(len(_FONTS)))]
     colour = (250, 248, 240) if canvas.mean() < 128 else (18, 16, 20)
     (width, _), _ = cv2.getTextSize(text, font, 1, 2)
@@ -167,7 +132,7 @@ def _write(canvas: Canvas, random: np.random.Generator, text: str) -> None:
     cv2.putText(canvas, text, (left, line), font, scale, colour, 2, cv2.LINE_AA)
 
 
-_DRAWINGS: tuple[Callable[[Canvas, np.random.Generator, list[tuple[int, int, int]]], None], ...] = (
+_DRAWINGS: tuple[Callable[[Pixels, np.random.Generator, list[tuple[int, int, int]]], None], ...] = (
     _discs,
     _stripes,
     _blocks,

@@ -1,0 +1,56 @@
+"""Stored descriptors, read back from the catalogue file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors import from_bytes
+
+_BLOCK_ROWS = 8192
+
+
+class StoredDescriptors:
+    """The descriptors that one embedder gave the items of a catalogue.
+
+    Args:
+        embedder_id: its row in the catalogue.
+        width: D, the length of a descriptor.
+    """
+
+    def __init__(self, embedder_id: int, width: int) -> None:
+        self.width = width
+        self._embedder_id = embedder_id
+
+    def of(self, tx: sqlite3.Connection, items: Sequence[int]) -> NDArray[np.int16]:
+        """The descriptors of some items, one after another: int16 (N, D)."""
+        blobs = [
+            tx.execute(
+                "SELECT value FROM descriptor WHERE item = ? AND embedder = ?",
+                (item, self._embedder_id),
+            ).fetchone()[0]
+            for item in items
+        ]
+        return from_bytes(blobs, self.width)
+
+    def blocks(
+        self, tx: sqlite3.Connection
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:
+        """Every item's id, label slot and descriptor, a few thousand at a time.
+
+        Yields:
+            int64 (N,), int64 (N,) and int16 (N, D).
+        """
+        cursor = tx.execute(
+            "SELECT item.id, item.label, descriptor.value FROM descriptor "
+            "JOIN item ON item.id = descriptor.item "
+            "WHERE item.label IS NOT NULL AND descriptor.embedder = ? ORDER BY descriptor.id",
+            (self._embedder_id,),
+        )
+        while block := cursor.fetchmany(_BLOCK_ROWS):
+            ids, labels, blobs = zip(*block, strict=True)
+            rows = from_bytes(list(blobs), self.width)
+            yield np.array(ids, np.int64), np.array(labels, np.int64), rows
