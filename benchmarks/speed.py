@@ -62,10 +62,10 @@ def commands(model: Model) -> Iterator[Timing]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "grocery.catalog"
         with Catalog.init(file, backbone=model.sha256) as made:
-            entries = read_manifest(photos / "grocery" / "train").entries
-            seconds = _seconds(lambda: made.import_(entries))
+            listing = read_manifest(photos / "grocery" / "train")
+            seconds = _seconds(lambda: made.import_(listing))
             items = made.info().items
-        rate = f"{len(entries) / seconds:.0f}/s"
+        rate = f"{len(listing.entries) / seconds:.0f}/s"
         yield Timing(f"import {items} photos, `{DEFAULT_PRESET}`", rate, "", "")
         new = list(find_pictures([photos / "rock-paper-scissors"]))
         query = next(find_pictures([photos / "grocery" / "test"])).source

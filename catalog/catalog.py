@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from catalog import answers, binding, inventory, journal, landing, verification
 from catalog.answers import Neighbour, Prediction
 from catalog.evaluation import Evaluation, Gallery, Query, evaluate
-from catalog.importing import import_entries
+from catalog.importing import import_listing
 from catalog.journal import Change, Event
 from catalog.labels import label_key
 from catalog.landing import Added
 from catalog.learning import Learning
-from catalog.manifest import Entry
+from catalog.manifest import Entry, Labelled, listed
 from catalog.results import Imported, Info, Item, LabelCount, Removed
 from catalog.staging import Progress, Refusal, Staging, counted, place_of
 from catalog.store import Store, cache_folder, create, require_free
@@ -199,7 +199,7 @@ class Catalog:
 
     def import_(
         self,
-        entries: Iterable[Entry],
+        source: Labelled,
         *,
         move: bool = False,
         progress: Progress | None = None,
@@ -210,11 +210,15 @@ class Catalog:
         running it again, and nothing is embedded twice.
 
         Args:
-            entries: pictures with their classes, as :func:`read_manifest` lists them.
+            source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
             move: take pictures away from other classes, instead of refusing them.
             progress: told of each picture.
+
+        Raises:
+            NotFound, InvalidInput: as :func:`read_manifest` does.
         """
-        return import_entries(self._store, self._staging(), entries, move=move, progress=progress)
+        listing = listed(source)
+        return import_listing(self._store, self._staging(), listing, move=move, progress=progress)
 
     def nearest(self, picture: Source | Picture, k: int = 10) -> list[Neighbour]:
         """The items that look most like a picture, best first.
@@ -260,23 +264,25 @@ class Catalog:
             found = answers.predict(tx, self._learning, self._readable(outcomes), top)
         return _merged(outcomes, found)
 
-    def evaluate(self, entries: Iterable[Entry], *, progress: Progress | None = None) -> Evaluation:
+    def evaluate(self, source: Labelled, *, progress: Progress | None = None) -> Evaluation:
         """Compare what this catalogue says of pictures with what they are.
 
         Args:
-            entries: pictures with their classes, as :func:`read_manifest` lists them.
+            source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
             progress: told of each picture.
 
         Raises:
-            InvalidInput: none of the pictures can be read and is of a class of this catalogue.
+            NotFound, InvalidInput: as :func:`read_manifest` does, or none of the pictures can be
+                read and is of a class of this catalogue.
         """
+        listing = listed(source)
         known: list[Query] = []
         strangers: dict[str, int] = {}
         refused: list[Refusal] = []
         inside = 0
         with self._store.reading() as tx:
             names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
-        for entry, content, outcome in self._embed_entries(list(entries), progress):
+        for entry, content, outcome in self._embed_entries(listing.entries, progress):
             place = place_of(entry.picture)
             name = names.get(label_key(entry.label))
             if isinstance(outcome, PictureError):
@@ -292,7 +298,8 @@ class Catalog:
                 f"{sum(strangers.values())} are of classes that this catalogue does not have"
             )
         with self._store.reading() as tx:
-            result = evaluate(known, self._gallery(tx))
+            gallery = self._gallery(tx)
+        result = evaluate(known, gallery)
         return replace(
             result,
             in_catalogue=inside,

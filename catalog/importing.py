@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from catalog import landing
 from catalog.labels import label_key
-from catalog.manifest import Entry
+from catalog.manifest import Entry, Listing
 from catalog.results import Imported
 from catalog.staging import Progress, Staging, counted
 from catalog.store import Store
@@ -16,10 +16,10 @@ from descriptors import InvalidLabel, LabelConflict
 from embedder import Picture
 
 
-def import_entries(
+def import_listing(
     store: Store,
     staging: Staging,
-    entries: Iterable[Entry],
+    listing: Listing,
     *,
     move: bool,
     progress: Progress | None,
@@ -29,12 +29,12 @@ def import_entries(
     Args:
         store: of the catalogue.
         staging: that embeds what is not known.
-        entries: pictures with their classes.
+        listing: pictures with their classes.
         move: take pictures away from other classes, instead of refusing them.
         progress: told of each picture.
     """
-    result = Imported()
-    classes = _importable(store, entries, result.refused_classes)
+    result = Imported(others=listing.others)
+    classes = _importable(store, listing.entries, result.refused_classes)
     pictures = (picture for own in classes.values() for picture in own)
     outcomes = counted(staging.stage(pictures), progress)
     command: int | None = None

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from descriptors import InvalidInput, NotFound
 from embedder import Box, Picture
@@ -38,7 +38,20 @@ class Listing:
     others: int = 0
 
 
-def read_manifest(source: Path, text: str | None = None) -> Listing:
+Labelled: TypeAlias = str | os.PathLike[str] | Listing | Iterable[Entry]
+"""Pictures with their classes: a folder tree, a manifest, a listing, or entries."""
+
+
+def listed(source: Labelled) -> Listing:
+    """List pictures with their classes, wherever they come from; as :func:`read_manifest`."""
+    if isinstance(source, Listing):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return read_manifest(source)
+    return Listing(tuple(source))
+
+
+def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Listing:
     """List the pictures of a folder tree, or of a CSV or JSONL manifest, with their classes.
 
     In a tree the folder that holds a picture names its class. A manifest has the fields ``path``
@@ -53,18 +66,19 @@ def read_manifest(source: Path, text: str | None = None) -> Listing:
         NotFound: there is no such folder or file.
         InvalidInput: the manifest cannot be read, with the line; or it lists no pictures.
     """
+    place = Path(source)
     if text is not None:
-        listing = Listing(tuple(_parse(text, source, "standard input")))
-    elif source.is_dir():
-        listing = _tree(source)
-    elif source.exists():
+        listing = Listing(tuple(_parse(text, place, "standard input")))
+    elif place.is_dir():
+        listing = _tree(place)
+    elif place.exists():
         try:
-            content = source.read_text(encoding="utf-8-sig")
+            content = place.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{source} is not a folder, CSV or JSONL file: {error}") from error
-        listing = Listing(tuple(_parse(content, source.parent, str(source))))
+            raise InvalidInput(f"{place} is not a folder, CSV or JSONL file: {error}") from error
+        listing = Listing(tuple(_parse(content, place.parent, str(place))))
     else:
-        raise NotFound(f"there is nothing at {source}")
+        raise NotFound(f"there is nothing at {place}")
     if not listing.entries:
         raise InvalidInput(
             f"there are no pictures in {source} (files ending in {', '.join(sorted(SUFFIXES))})"

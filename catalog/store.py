@@ -166,12 +166,23 @@ class Store:
             try:
                 self._sign()
                 yield self._connection
-                self._connection.commit()
+                self._commit()
             finally:
                 # After a commit there is nothing to roll back; after anything else, everything.
                 self._connection.rollback()
                 with contextlib.suppress(OSError):
                     self._holder.unlink(missing_ok=True)
+
+    def _commit(self) -> None:
+        try:
+            self._connection.commit()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise Locked(
+                    f"{self.path} was being read for too long by another process, so nothing was "
+                    "written; try again"
+                ) from error
+            raise
 
     def _check_format(self) -> None:
         application = self._connection.execute("PRAGMA application_id").fetchone()[0]

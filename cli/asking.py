@@ -99,7 +99,7 @@ def evaluate(
     listing = read_manifest(Path() if text is not None else Path(source), text)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
-            result = opened.evaluate(listing.entries, progress=progress)
+            result = opened.evaluate(listing, progress=progress)
         if html is not None:
             sheet = contact_sheet.evaluation_sheet(result, opened.items())
             html.write_text(sheet, encoding="utf-8")

@@ -90,8 +90,7 @@ def import_(
         Catalog.open(catalog) as opened,
         pictures_bar("importing", len(listing.entries)) as progress,
     ):
-        result = opened.import_(listing.entries, move=move, progress=progress)
-    result.others = listing.others
+        result = opened.import_(listing, move=move, progress=progress)
     if json:
         print_json(result)
     else:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_server import HANDLE, PAYLOAD, HubServer
+
+from embedder import models
+from embedder.models import Model
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty model cache, so that no test sees or touches the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATALOG_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +40,21 @@ def saved_model(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def imagenet(saved_model: Path, model_cache: Path) -> Model:
+    """The real network, imported."""
+    return models.import_model(saved_model)
+
+
+@pytest.fixture(scope="session")
 def grocery(shared: Path) -> Path:
     """Photos of 81 grocery products: ``train``, ``val`` and ``test`` trees."""
     return shared / "pictures" / "grocery"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on loopback, reached without a proxy, that has one archive of random bytes."""
+    monkeypatch.setenv("no_proxy", "*")
+    with HubServer({HANDLE: PAYLOAD}) as server:
+        monkeypatch.setenv("CATALOG_HUB_URL", server.url)
+        yield server

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,8 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+HANDLE = "someone/tiny/feature_vector/1"
+PAYLOAD = np.random.default_rng(1).bytes(300_000)
+"""An archive of nothing in particular."""
 
 STORE = "/store/"
 PAGE = b"<!DOCTYPE html><title>Sign in</title>"
@@ -141,3 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:cut])
         self.close_connection = True
+
+
+def pack(folder: Path, top: str = ".") -> bytes:
+    """A gzipped tar of a folder, as the Hub gives it (no folder at the top) or as a person does."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(folder, top)
+    return packed.getvalue()
