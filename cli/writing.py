@@ -86,11 +86,15 @@ def import_(
 
     text = sys.stdin.read() if source == "-" else None
     listing = read_manifest(Path() if text is not None else Path(source), text)
-    with (
-        Catalog.open(catalog) as opened,
-        pictures_bar("importing", len(listing.entries)) as progress,
-    ):
-        result = opened.import_(listing, move=move, progress=progress)
+    try:
+        with (
+            Catalog.open(catalog) as opened,
+            pictures_bar("importing", len(listing.entries)) as progress,
+        ):
+            result = opened.import_(listing, move=move, progress=progress)
+    except KeyboardInterrupt:
+        say("stopped; what was done is kept, and the same command goes on from there")
+        raise
     if json:
         print_json(result)
     else:
