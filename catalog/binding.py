@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -136,7 +137,7 @@ def _machine() -> dict[str, str]:
     return {
         "processor": processor,
         "ai-edge-litert": f"ai-edge-litert {version('ai-edge-litert')}",
-        "opencv": f"opencv-python {version('opencv-python')}",
+        "opencv": f"opencv {cv2.__version__}",
     }
 
 

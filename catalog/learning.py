@@ -54,11 +54,19 @@ class Learning:
         """The hash of everything learning depends on: equal states give equal answers."""
         return self.sums(tx).state(self._basis, dict(_live_labels(tx)))
 
-    def agrees(self, tx: sqlite3.Connection) -> bool:
-        """Whether the sums at hand are those of the descriptors, added up afresh."""
+    def check(self, tx: sqlite3.Connection) -> bool:
+        """Whether the sums at hand are those of the descriptors, added up afresh.
+
+        If they are not, they are replaced, and all that was learnt from them is forgotten.
+        """
         names = dict(_live_labels(tx))
-        afresh = self._add_up(tx).state(self._basis, names)
-        return self.sums(tx).state(self._basis, names) == afresh
+        afresh = self._add_up(tx)
+        if self.sums(tx).state(self._basis, names) == afresh.state(self._basis, names):
+            return True
+        self._files.delete()
+        self._sums = LearntSums(journal.version(tx), afresh)
+        self._metric = self._items = None
+        return False
 
     def sums(self, tx: sqlite3.Connection) -> Sums:
         """The exact sums of every item's descriptor."""

@@ -58,6 +58,12 @@ class LearntFiles:
         self.versions: dict[str, Version] = {}
         """The state that each file was last read or written with, by kind."""
 
+    def delete(self) -> None:
+        """Remove every file."""
+        for kind in KINDS:
+            (self._folder / kind).unlink(missing_ok=True)
+        self.versions.clear()
+
     def load_sums(self) -> LearntSums | None:
         """The sums of whichever state was saved last."""
         found = self._read("sums")
