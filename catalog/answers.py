@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from catalog import inventory
 from catalog.learning import Learning
-from descriptors import InvalidInput
+from descriptors import Damaged, InvalidInput
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
@@ -132,10 +132,12 @@ def _describe(
     """Label, content hash and sources of items."""
     described = {}
     for item in items:
-        name, content = tx.execute(
+        row = tx.execute(
             "SELECT label.name, item.content FROM item JOIN label ON label.slot = item.label "
             "WHERE item.id = ?",
             (item,),
         ).fetchone()
-        described[item] = (name, content, inventory.sources(tx, item))
+        if row is None:
+            raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
+        described[item] = (*row, inventory.sources(tx, item))
     return described

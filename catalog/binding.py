@@ -8,6 +8,7 @@ import json
 import platform
 import sqlite3
 import warnings
+import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import data
-from descriptors import EmbedderMismatch, NotFound, Prior, from_bytes, to_bytes, to_integers
+from descriptors import (
+    Damaged,
+    EmbedderMismatch,
+    NotFound,
+    Prior,
+    from_bytes,
+    to_bytes,
+    to_integers,
+)
 from embedder import Embedder, Specification, load, models
 from embedder.probes import AGREEMENT
 
@@ -58,7 +67,21 @@ def record(embedder: Embedder) -> dict[str, Any]:
 
 
 def read(tx: sqlite3.Connection) -> Binding:
-    """The embedder that a catalogue belongs to."""
+    """The embedder that a catalogue belongs to.
+
+    Raises:
+        Damaged: its row cannot be read.
+    """
+    try:
+        return _read(tx)
+    except (ValueError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise Damaged(
+            f"the embedder that this catalogue records cannot be read: {error}. "
+            "Restore the file from a backup"
+        ) from error
+
+
+def _read(tx: sqlite3.Connection) -> Binding:
     row = tx.execute("SELECT id, spec, prior, probes FROM embedder ORDER BY id LIMIT 1").fetchone()
     specification = Specification.from_json(row[1])
     step = 2 * specification.width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -29,6 +29,7 @@ from catalog.verification import Verification
 from descriptors import (
     CatalogError,
     InvalidInput,
+    InvalidLabel,
     NotFound,
     PictureError,
 )
@@ -133,10 +134,12 @@ class Catalog:
 
     def close(self) -> None:
         """Keep what was learnt for the next time, and close the file."""
-        self._learning.save()
-        if self._embedder is not None:
-            self._embedder.close()
-        self._store.close()
+        try:
+            self._learning.save()
+        finally:
+            if self._embedder is not None:
+                self._embedder.close()
+            self._store.close()
 
     @property
     def embedder(self) -> Embedder:
@@ -284,7 +287,7 @@ class Catalog:
             names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
         for entry, content, outcome in self._embed_entries(listing.entries, progress):
             place = place_of(entry.picture)
-            name = names.get(label_key(entry.label))
+            name = _known(names, entry.label)
             if isinstance(outcome, PictureError):
                 refused.append(Refusal(place, outcome.reason, outcome.detail))
             elif name is None:
@@ -475,6 +478,14 @@ def _merged(
     return [
         outcome if isinstance(outcome, PictureError) else next(answered) for outcome in outcomes
     ]
+
+
+def _known(names: Mapping[str, str], label: str) -> str | None:
+    """The catalogue's name of a class, or None if it has none such, or there can be none."""
+    try:
+        return names.get(label_key(label))
+    except InvalidLabel:
+        return None
 
 
 def _only(found: Sequence[_Answer | PictureError]) -> _Answer:

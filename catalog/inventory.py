@@ -47,7 +47,9 @@ def slot_of(tx: sqlite3.Connection, item: int) -> int:
     Raises:
         NotFound: there is no such item.
     """
-    row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
+    row = None
+    if abs(item) < 2**63:  # SQLite has no larger ids
+        row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
     if row is None or row[0] is None:
         raise NotFound(f"there is no item {item}; `catalog items` lists them")
     return int(row[0])

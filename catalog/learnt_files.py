@@ -6,6 +6,7 @@ rule; a file that says anything else is as good as absent.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,7 +62,8 @@ class LearntFiles:
     def delete(self) -> None:
         """Remove every file."""
         for kind in KINDS:
-            (self._folder / kind).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self._folder / kind).unlink()
         self.versions.clear()
 
     def load_sums(self) -> LearntSums | None:

@@ -96,7 +96,7 @@ def find_pictures(places: Iterable[str | Path]) -> Iterator[Picture]:
         if not place.is_dir():
             yield Picture(place)
             continue
-        found = sorted(path for path in _files(place) if path.suffix.lower() in SUFFIXES)
+        found = sorted(path for path in _files(place) if _is_picture(path))
         if not found:
             raise InvalidInput(
                 f"there are no pictures in {place} (files ending in {', '.join(sorted(SUFFIXES))})"
@@ -108,11 +108,15 @@ def _tree(folder: Path) -> Listing:
     entries, others = [], 0
     root = folder.resolve()
     for path in _files(root):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if _is_picture(path):
             entries.append(Entry(path.parent.name, Picture(path)))
         else:
             others += 1
     return Listing(tuple(entries), others)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -127,16 +131,21 @@ def _order(entry: Entry) -> tuple[str, str]:
 
 
 def _parse(text: str, base: Path, name: str) -> Iterator[Entry]:
+    text = text.removeprefix("\ufeff")  # which spreadsheets write, and standard input keeps
     rows = _jsonl(text, name) if text.lstrip().startswith("{") else _csv(text, name)
     for line, row in rows:
         path, label, box = row.get("path"), row.get("label"), row.get("box")
         if not isinstance(path, str) or not isinstance(label, str) or not path:
             raise InvalidInput(f"{name}, line {line}: needs a path and a label")
-        yield Entry(label, Picture(base / path, Box.parse(str(box)) if box else None))
+        try:
+            region = Box.parse(str(box)) if box else None
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}, line {line}: {error}") from error
+        yield Entry(label, Picture(base / path, region))
 
 
 def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
-    for line, record in enumerate(text.splitlines(), start=1):
+    for line, record in enumerate(text.split("\n"), start=1):
         if not record.strip():
             continue
         try:
@@ -150,7 +159,10 @@ def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
 
 def _csv(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    fields = set(reader.fieldnames or ())
+    try:
+        fields = set(reader.fieldnames or ())
+    except csv.Error as error:
+        raise InvalidInput(f"{name}, line 1: {error}") from error
     if not {"path", "label"} <= fields:
         raise InvalidInput(
             f"{name} must be JSON lines, or CSV whose first line names the fields path and label"

@@ -74,6 +74,8 @@ def place_of(picture: Picture) -> str | None:
         return None
     # A link stays the link that the user wrote.
     path = os.path.abspath(os.fspath(picture.source))  # noqa: PTH100
+    # SQLite keeps UTF-8 alone; of another name the odd bytes are written out.
+    path = path.encode("utf-8", "backslashreplace").decode()
     return f"{path}#{picture.box}" if picture.box else path
 
 

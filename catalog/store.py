@@ -166,12 +166,12 @@ class Store:
             try:
                 self._sign()
                 yield self._connection
+                self._unsign()
                 self._commit()
-            finally:
-                # After a commit there is nothing to roll back; after anything else, everything.
+            except BaseException:
+                self._unsign()
                 self._connection.rollback()
-                with contextlib.suppress(OSError):
-                    self._holder.unlink(missing_ok=True)
+                raise
 
     def _commit(self) -> None:
         try:
@@ -203,6 +203,11 @@ class Store:
             word = {"pid": os.getpid(), "command": command, "since": now()}
             self._holder.write_text(json.dumps(word))
 
+    def _unsign(self) -> None:
+        """Take the word back, while the lock is still held and nobody else can have signed."""
+        with contextlib.suppress(OSError):
+            self._holder.unlink(missing_ok=True)
+
     def _writer(self) -> str:
         try:
             word = json.loads(self._holder.read_text())
@@ -223,16 +228,23 @@ class Store:
                 ) from error
             if code == sqlite3.SQLITE_FULL:
                 raise CatalogError(f"no space left on the disk of {self.path}") from error
+            if code == 0:  # Python's own: a text in the file is not UTF-8
+                raise self._damaged(error) from error
             raise CatalogError(f"{self.path}: {error}") from error
+        except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
+            raise self._damaged(error) from error
         except sqlite3.IntegrityError as error:
             raise Conflict(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
                 raise InvalidInput(f"{self.path} is not a catalogue") from error
-            raise Damaged(
-                f"{self.path} is damaged: {error}. Restore it from a backup; "
-                "`catalog verify` says what is wrong."
-            ) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> Damaged:
+        return Damaged(
+            f"{self.path} is damaged: {error}. Restore it from a backup; "
+            "`catalog verify` says what is wrong."
+        )
 
 
 def require_free(path: Path) -> None:
@@ -263,13 +275,19 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, embedder)
-        os.link(temporary, path)
-    except FileExistsError:
-        raise Conflict(_taken(path)) from None
+        _link(temporary, path)
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogError(f"cannot make {path}: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise Conflict(_taken(path)) from None
 
 
 def _taken(path: Path) -> str:

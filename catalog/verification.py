@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -105,5 +106,6 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
 def _unsound(cache: Path) -> Iterator[str]:
     for kind in KINDS:
         if fault := derived.fault(cache / kind, kind):
-            (cache / kind).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (cache / kind).unlink()
             yield fault

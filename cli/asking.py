@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import BoxText, CatalogPath, Html, Json
-from cli.output import pictures_bar, print_json, print_table, report_refusals, say
+from cli.output import (
+    pictures_bar,
+    print_json,
+    print_table,
+    read_stdin,
+    report_refusals,
+    say,
+    write_page,
+)
 from descriptors import PictureError
 
 if TYPE_CHECKING:
@@ -46,8 +54,7 @@ def nearest(
                 rows = [(n.score, n.label, n.item, " ".join(n.sources)) for n in answer]
                 print_table(rows, ("score", "class", "item", "found at"))
     if html is not None:
-        html.write_text(contact_sheet.nearest_sheet(asked, answers), encoding="utf-8")
-        say(f"contact sheet: {html}")
+        write_page(html, contact_sheet.nearest_sheet(asked, answers))
     _exit_for(answers)
 
 
@@ -95,15 +102,13 @@ def evaluate(
     """Measure how often the catalogue is right about pictures whose class is known."""
     from catalog import Catalog, contact_sheet, read_manifest
 
-    text = sys.stdin.read() if source == "-" else None
+    text = read_stdin() if source == "-" else None
     listing = read_manifest(Path() if text is not None else Path(source), text)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
             result = opened.evaluate(listing, progress=progress)
         if html is not None:
-            sheet = contact_sheet.evaluation_sheet(result, opened.items())
-            html.write_text(sheet, encoding="utf-8")
-            say(f"contact sheet: {html}")
+            write_page(html, contact_sheet.evaluation_sheet(result, opened.items()))
     if json:
         print_json(result)
     else:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from descriptors import CatalogError, InvalidInput
 
 if TYPE_CHECKING:
     from catalog import Refusal
@@ -42,6 +47,32 @@ def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) 
     for row in table:
         cells = [_aligned(cell, width) for cell, width in zip(row, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
+
+
+def read_stdin(*, paths: bool = False) -> str:
+    """Standard input as text; with ``paths``, file names of any bytes pass.
+
+    Raises:
+        InvalidInput: it is not UTF-8.
+    """
+    try:
+        given = sys.stdin.buffer.read()
+        return os.fsdecode(given) if paths else given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"standard input is not UTF-8: {error}") from error
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a contact sheet, and say where.
+
+    Raises:
+        CatalogError: it cannot be written.
+    """
+    try:
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise CatalogError(f"cannot write {path}: {error.strerror}") from error
+    say(f"contact sheet: {path}")
 
 
 def say(message: str) -> None:

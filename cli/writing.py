@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.options import CatalogPath, Json, Move
-from cli.output import pictures_bar, print_json, report_refusals, say
+from cli.output import pictures_bar, print_json, read_stdin, report_refusals, say
 
 Pictures = Annotated[
     list[str],
@@ -84,7 +85,7 @@ def import_(
     """Add pictures of many classes; run it again to go on where it was cut short."""
     from catalog import Catalog, read_manifest
 
-    text = sys.stdin.read() if source == "-" else None
+    text = read_stdin() if source == "-" else None
     listing = read_manifest(Path() if text is not None else Path(source), text)
     try:
         with (
@@ -142,7 +143,8 @@ def remove_class(
     with Catalog.open(catalog) as opened:
         count = len(opened.items(label))
         if not yes:
-            typer.confirm(f"Remove class {label!r} with {count} items?", abort=True, err=True)
+            with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
+                typer.confirm(f"Remove class {label!r} with {count} items?", abort=True, err=True)
         removed = opened.remove_class(label)
     if json:
         print_json(removed)
@@ -169,8 +171,9 @@ def _add(
 ) -> None:
     from catalog import Catalog, find_pictures
 
-    listed = [line for line in sys.stdin.read().splitlines() if line] if "-" in places else []
-    pictures = list(find_pictures([place for place in places if place != "-"] + listed))
+    listed = read_stdin(paths=True).split("\n") if "-" in places else []
+    named = [place for place in [*places, *listed] if place not in {"", "-"}]
+    pictures = list(find_pictures(named))
     with Catalog.open(path) as opened, pictures_bar(label, len(pictures)) as progress:
         added = getattr(opened, call)(label, pictures, move=move, progress=progress)
     if json:

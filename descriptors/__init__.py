@@ -15,7 +15,6 @@ from descriptors.errors import (
     Locked,
     NewerFormat,
     NotFound,
-    PictureConflict,
     PictureError,
     RefusalReason,
 )
@@ -39,7 +38,6 @@ __all__ = [
     "Metric",
     "NewerFormat",
     "NotFound",
-    "PictureConflict",
     "PictureError",
     "Prior",
     "RefusalReason",

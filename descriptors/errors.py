@@ -9,7 +9,6 @@
     |-- NotFound                      exit 3  404   no such catalogue, class, item or backbone
     |-- Conflict                      exit 1  409   the catalogue holds something against it
     |   |-- LabelConflict             exit 1  409   the class, or one spelt almost alike, exists
-    |   |-- PictureConflict           exit 1  409   the picture is under another class
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
     |   `-- NewerFormat               exit 1  409   written by a later version of this program
     |-- BackboneError                 exit 1  500   a network cannot be fetched, read or trusted
@@ -77,10 +76,6 @@ class Conflict(CatalogError):
 
 class LabelConflict(Conflict):
     """The class exists, or one does whose name differs only by case, accents or spacing."""
-
-
-class PictureConflict(Conflict):
-    """The same picture is already an item of another class."""
 
 
 class EmbedderMismatch(Conflict):

@@ -45,7 +45,9 @@ def priors(width: int) -> st.SearchStrategy[Prior]:
 
 def label_text() -> st.SearchStrategy[str]:
     """Any text at all, rich in what makes names hard to compare."""
-    awkward = st.sampled_from("aAeEiIıİßẞſsKkÅåÉé가각ᄀ ﬁｆ\u0301\u0308\u200f\u3000\t☕²Ǆǆςσ")
+    awkward = st.sampled_from(
+        "aAeEiI\u0131İßẞ\u017fsKkÅåÉé가각\u1100 ﬁ\uff46\u0301\u0308\u200f\u3000\t☕²Ǆǆςσ"
+    )
     return st.text(st.characters() | awkward, max_size=24)
 
 

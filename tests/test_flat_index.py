@@ -142,11 +142,11 @@ def test_refuses_numbers_that_are_none(value: float) -> None:
         index.search(rows, 1)
 
 
-@pytest.mark.parametrize("queries", [rows_of(0, 2, WIDTH - 1), rows_of(0, 2, WIDTH + 1), rows_of(0, 1)[0]])
-def test_refuses_queries_of_another_shape(queries: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("shape", [(2, WIDTH - 1), (2, WIDTH + 1), (WIDTH,), (1, 1, WIDTH)])
+def test_refuses_queries_of_another_shape(shape: tuple[int, ...]) -> None:
     """A query of another length, or one that is not in a table, is refused in words."""
     with pytest.raises(InvalidInput, match=f"{WIDTH}"):
-        FlatIndex(np.arange(3), rows_of(0, 3)).search(queries, 1)
+        FlatIndex(np.arange(3), rows_of(0, 3)).search(np.ones(shape, np.float32), 1)
 
 
 def test_refuses_rows_of_another_shape() -> None:

@@ -109,9 +109,10 @@ def test_an_empty_index_finds_nothing() -> None:
     """Without items there are no answers, under any metric."""
     metric = fit(Sums(WIDTH), [], Prior.isotropic(WIDTH))
     other = Metric(metric.mean, metric.transform)
-    index = ItemIndex.build(metric, np.zeros(0, np.int64), np.zeros((0, WIDTH), np.float32))
+    rows, queries = np.zeros((0, WIDTH), np.float32), np.eye(2, WIDTH, dtype=np.float32)
+    index = ItemIndex.build(metric, np.zeros(0, np.int64), rows)
     for current in (metric, other):
-        scores, ids = index.search(np.eye(2, WIDTH, dtype=np.float32), 3, current, lambda ids: np.zeros((len(ids), WIDTH), np.float32))
+        scores, ids = index.search(queries, 3, current, lambda ids: rows[ids])
         assert scores.shape == ids.shape == (2, 0)
     assert not index.renewal_due(0)
 
@@ -125,6 +126,7 @@ def test_catching_up_leaves_the_old_index_as_it_was() -> None:
     assert new.epoch is old.epoch
     assert sorted(new.flat.keys.tolist()) == gallery.ids[3:].tolist()
     assert (old.changed, new.changed) == (0, 13)
+    assert new.caught_up(gallery.ids[3:5], gallery.ids[:1], gallery.rows[:1]).changed == 16
     for one, other in zip(answers, old.search(gallery.queries, 5, old.epoch, never), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -211,10 +213,10 @@ def test_an_aged_catalogue_answers_as_a_new_one(tmp_path: Path, large: None) -> 
         aged.remove(item.id for item in aged.items()[:10])
         expected_items = {(item.label, item.content) for item in aged.items()}
         first = answers(aged)
-        epoch, version, index = aged._learning._items or pytest.fail("nothing was learnt")
-        assert epoch != version
-        assert index.changed == 30
-        assert len(index) == 110
+        learnt = aged._learning._items
+        assert learnt is not None
+        assert learnt.epoch != learnt.version
+        assert (len(learnt.items), learnt.items.changed) == (110, 30)
     with Catalog.open(path, embedder=FakeEmbedder(16)) as again:
         assert_same(answers(again), first)
         again.undo()
@@ -233,7 +235,7 @@ def test_an_aged_catalogue_answers_as_a_new_one(tmp_path: Path, large: None) -> 
 
 
 def test_an_index_that_is_current_is_used_as_it_is(tmp_path: Path) -> None:
-    """Asking twice of the same state searches the same index; it is not copied for each question."""
+    """Asking the same state twice searches one index; it is not copied for each question."""
     with Catalog.init(tmp_path / "a.catalog", embedder=FakeEmbedder(16)) as catalog:
         fill(catalog, range(20))
         with catalog._store.reading() as tx:
@@ -249,8 +251,11 @@ def test_moves_count_as_changes(
     with Catalog.init(tmp_path / "a.catalog", embedder=FakeEmbedder(16)) as catalog:
         fill(catalog, range(50))
         answers(catalog)
-        first = (catalog._learning._items or pytest.fail("nothing was learnt"))[0]
+        before = catalog._learning._items
         for number in range(1, 41, 5):
             catalog.add("class 0", [picture(number)], move=True)
             answers(catalog)
-        assert (catalog._learning._items or pytest.fail("nothing was learnt"))[0] != first
+        after = catalog._learning._items
+        assert before is not None
+        assert after is not None
+        assert after.epoch != before.epoch

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hub_server import HANDLE, HubServer, pack
+from hub_server import HANDLE, Cut, HubServer, pack
 
 from descriptors.errors import BackboneError, InvalidInput, NotFound
 from embedder import export, models, probes

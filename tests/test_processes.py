@@ -120,19 +120,26 @@ def test_eight_read_while_one_writes(
         for thing in range(2):
             catalog.add_class(f"thing {thing}", photos.shots(thing, SHOTS))
         readers = [processes.submit(read_until, shop, stop, at) for at in range(READERS)]
-        wait_for(readers, [tmp_path / f"ready {at}" for at in range(READERS)])
-        for thing in range(2, CLASSES):
-            catalog.add_class(f"thing {thing}", photos.shots(thing, SHOTS))
-            if thing % 3 == 0:
-                catalog.remove_class(f"thing {thing - 1}")
-            if thing % 6 == 0:
-                catalog.undo()
-        stop.touch()
+        try:
+            wait_for(readers, [tmp_path / f"ready {at}" for at in range(READERS)])
+            come_and_go(catalog)
+        finally:
+            stop.touch()
         rounds = [reader.result() for reader in readers]
         assert min(rounds) > 1
         assert catalog.verify().sound
         removed = sum(thing % 3 == 0 and thing % 6 != 0 for thing in range(2, CLASSES))
         assert len(catalog.labels()) == CLASSES - removed
+
+
+def come_and_go(catalog: Catalog) -> None:
+    """Add classes, remove every third, and take back every second removal."""
+    for thing in range(2, CLASSES):
+        catalog.add_class(f"thing {thing}", photos.shots(thing, SHOTS))
+        if thing % 3 == 0:
+            catalog.remove_class(f"thing {thing - 1}")
+        if thing % 6 == 0:
+            catalog.undo()
 
 
 def wait_for(readers: list[Future[int]], files: list[Path]) -> None:

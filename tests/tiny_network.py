@@ -42,14 +42,17 @@ def build_flatbuffer(file: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model cache that holds one network, named tiny; TensorFlow stays in a child process."""
-    folder = tmp_path_factory.mktemp("tiny")
-    file = folder / f"{NAME}.tflite"
-    with ProcessPoolExecutor(1, get_context("spawn")) as child:
-        child.submit(build_flatbuffer, file).result()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CATALOG_CACHE", str(folder / "cache"))
-        models.import_model(file)
-    return folder / "cache"
+    cache = tmp_path_factory.getbasetemp() / "tiny"
+    file = cache / f"{NAME}.tflite"
+    # Each module that imports this fixture has a fixture of its own; the first makes it for all.
+    if not file.exists():
+        cache.mkdir()
+        with ProcessPoolExecutor(1, get_context("spawn")) as child:
+            child.submit(build_flatbuffer, file).result()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CATALOG_CACHE", str(cache))
+            models.import_model(file)
+    return cache
 
 
 @pytest.fixture
@@ -57,18 +60,6 @@ def tiny_model(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     """The tiny network, found by name in the model cache of this process and its children."""
     monkeypatch.setenv("CATALOG_CACHE", str(tiny_cache))
     return models.find(NAME)
-
-
-@pytest.fixture(scope="session")
-def real_cache(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model cache that holds the real network: the user's own, if it does."""
-    if any(model.is_imagenet for model in models.models()):
-        return models.cache_folder()
-    folder = tmp_path_factory.mktemp("real")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CATALOG_CACHE", str(folder))
-        models.import_model(saved_model)
-    return folder
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:

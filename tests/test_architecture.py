@@ -1,0 +1,401 @@
+"""The house: which part may know which, what each promises, and how it is kept readable."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from descriptors import CatalogError, errors
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MAY_IMPORT = {
+    "descriptors": set(),
+    "embedder": {"descriptors"},
+    "index": {"descriptors"},
+    "data": {"descriptors"},
+    "catalog": {"descriptors", "embedder", "index", "data"},
+    "cli": {"descriptors", "embedder", "catalog", "data"},
+}
+"""Each package, and the others it may import."""
+
+RECIPES = {"data.priors.measure": {"descriptors", "embedder", "catalog", "data"}}
+"""Scripts that made what a package ships; no other module imports them."""
+
+ONLY_IN = {
+    "cv2": {"embedder", "data", "cli.demo"},
+    "ai_edge_litert": {"embedder"},
+    "tensorflow": {"embedder.export"},
+    "tensorflow_hub": {"embedder.export"},
+    "keras": {"embedder.export"},
+    "faiss": {"index"},
+    "sqlite3": {"catalog"},
+    "jinja2": {"catalog"},
+    "typer": {"cli", "data.priors.measure"},
+    "rich": {"cli"},
+}
+"""Libraries, and the packages or modules that alone may import them."""
+
+EXPORTS = {
+    "catalog": [
+        "Added",
+        "Box",
+        "Candidate",
+        "Catalog",
+        "CatalogError",
+        "Entry",
+        "Evaluation",
+        "Event",
+        "Imported",
+        "Info",
+        "Item",
+        "LabelCount",
+        "Listing",
+        "Neighbour",
+        "NotFound",
+        "Picture",
+        "PictureError",
+        "Prediction",
+        "Progress",
+        "Refusal",
+        "Removed",
+        "Verification",
+        "find_pictures",
+        "read_manifest",
+    ],
+    "cli": [],
+    "data": ["prior_for"],
+    "descriptors": [
+        "FORMAT",
+        "SCALE",
+        "WHITENING_RULE",
+        "BackboneError",
+        "CatalogError",
+        "Conflict",
+        "Damaged",
+        "EmbedderMismatch",
+        "InvalidInput",
+        "InvalidLabel",
+        "LabelConflict",
+        "Locked",
+        "Metric",
+        "NewerFormat",
+        "NotFound",
+        "PictureError",
+        "Prior",
+        "RefusalReason",
+        "Sums",
+        "class_means",
+        "fit",
+        "from_bytes",
+        "to_bytes",
+        "to_floats",
+        "to_integers",
+        "unit_rows",
+    ],
+    "embedder": [
+        "DEFAULT_PRESET",
+        "PRESETS",
+        "Box",
+        "Embedder",
+        "MobileNetEmbedder",
+        "Picture",
+        "Source",
+        "Specification",
+        "content_hash",
+        "load",
+        "preset_name",
+        "read_picture",
+        "thumbnail",
+    ],
+    "index": ["FlatIndex", "ItemIndex", "centroids"],
+}
+"""What each package promises; a change here is a change that users see."""
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the project, as it is written."""
+
+    name: str
+    file: Path
+
+    @property
+    def package(self) -> str:
+        """The top-level package."""
+        return self.name.partition(".")[0]
+
+    @cached_property
+    def text(self) -> str:
+        """The source."""
+        return self.file.read_text()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The parsed source."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def imports(self) -> set[str]:
+        """Every module that is imported, at the top, in a function or for type checking alone."""
+        found = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name} has a relative import"
+                assert node.module is not None
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        return found
+
+    @property
+    def definitions(self) -> Iterator[tuple[str, str | None]]:
+        """Names that are defined at the top, each with its docstring."""
+        following = [*self.tree.body[1:], None]
+        for node, after in zip(self.tree.body, following, strict=True):
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                yield node.name, ast.get_docstring(node)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        yield target.id, str(after.value.value) if documented else None
+
+    @property
+    def exported(self) -> dict[str, tuple[str, str]]:
+        """Names that are imported from elsewhere in the project: the module and the name there."""
+        return {
+            alias.asname or alias.name: (node.module, alias.name)
+            for node in self.tree.body
+            if isinstance(node, ast.ImportFrom) and node.module is not None
+            for alias in node.names
+            if node.module.partition(".")[0] in MAY_IMPORT
+        }
+
+
+def modules() -> dict[str, Module]:
+    """Every module of the project by name."""
+    found = {}
+    for package in MAY_IMPORT:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = Module(name, file)
+    return found
+
+
+MODULES = modules()
+every_module = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES.keys())
+every_package = pytest.mark.parametrize("package", MAY_IMPORT)
+
+
+def tops(names: set[str]) -> set[str]:
+    """The top-level packages of modules."""
+    return {name.partition(".")[0] for name in names}
+
+
+# --- who may know whom ---------------------------------------------------------------------------
+
+
+@every_module
+def test_imports_go_one_way(module: Module) -> None:
+    """A module imports only from its own package and from those below it."""
+    allowed = RECIPES.get(module.name, MAY_IMPORT[module.package]) | {module.package}
+    assert tops(module.imports) & set(MAY_IMPORT) <= allowed
+
+
+def test_the_order_of_packages_has_no_circle() -> None:
+    """Package by package, from the lowest up, each may import only those that came before."""
+    below: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert allowed <= below
+        below.add(package)
+
+
+@every_module
+def test_recipes_are_not_imported(module: Module) -> None:
+    """No module rests on a script that made a file which is shipped."""
+    assert not module.imports & (set(RECIPES) - {module.name})
+
+
+@every_module
+def test_libraries_stay_where_they_belong(module: Module) -> None:
+    """TensorFlow is imported by the export alone, FAISS by the index alone, and so on."""
+    for library in tops(module.imports) & set(ONLY_IN):
+        assert ONLY_IN[library] & {module.name, module.package}, f"{library} in {module.name}"
+
+
+def test_the_leaf_needs_numpy_alone() -> None:
+    """What all packages may import rests on NumPy and the standard library."""
+    for module in MODULES.values():
+        if module.package == "descriptors":
+            third_party = tops(module.imports) - {"descriptors"} - sys.stdlib_module_names
+            assert third_party <= {"numpy"}
+
+
+@every_module
+def test_nothing_is_pickled(module: Module) -> None:
+    """No module loads objects that could run code, nor lets NumPy do so."""
+    assert not tops(module.imports) & {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is False
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load":
+            assert any(keyword.arg == "allow_pickle" for keyword in node.keywords)
+
+
+# --- what is promised ----------------------------------------------------------------------------
+
+
+def public(package: str) -> list[str]:
+    """The names that a package exports, as written in its ``__all__``."""
+    for node in MODULES[package].tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def rank(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
+    """Sort as ruff's RUF022 does: constants, then classes, then the rest; digits as numbers."""
+    sort = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+    parts = re.findall(r"\d+|\D+", name)
+    return sort, [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def documentation(module: str, name: str) -> str | None:
+    """The docstring of a name, in the module that defines it."""
+    exported = MODULES[module].exported
+    if name in exported:
+        return documentation(*exported[name])
+    found = dict(MODULES[module].definitions)
+    assert name in found, f"{module} does not define {name}"
+    return found[name]
+
+
+@every_package
+def test_exports_are_what_was_promised(package: str) -> None:
+    """The public names of a package change only together with this list."""
+    assert public(package) == EXPORTS[package]
+    imported = import_module(package)
+    assert all(hasattr(imported, name) for name in EXPORTS[package])
+
+
+@every_package
+def test_exports_are_sorted(package: str) -> None:
+    """Public names stand in one order, so that each is found and none is listed twice."""
+    assert public(package) == sorted(set(public(package)), key=rank)
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [(package, name) for package in EXPORTS for name in EXPORTS[package]]
+)
+def test_exports_say_what_they_are_for(package: str, name: str) -> None:
+    """Every public name has a docstring."""
+    assert documentation(package, name)
+
+
+@every_package
+def test_packages_are_shipped_whole(package: str) -> None:
+    """Each package is in the wheel, and says that it is typed."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {module.file.parent for module in MODULES.values() if module.package == package}
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert names <= set(setuptools["packages"])
+    assert (ROOT / package / "py.typed").is_file()
+    assert "py.typed" in setuptools["package-data"][package]
+
+
+# --- the tree of errors --------------------------------------------------------------------------
+
+
+def drawn_tree() -> dict[str, tuple[str | None, int, int]]:
+    """Read the drawing in the docstring: each error's parent, exit code and HTTP status."""
+    line_form = re.compile(r"^ {4}((?:[|` ] {3}|[|`]-- )*)(\w+) +exit (\d+) +(\d+)", re.MULTILINE)
+    found: dict[str, tuple[str | None, int, int]] = {}
+    path: list[str] = []
+    for indent, name, code, status in line_form.findall(errors.__doc__ or ""):
+        depth = len(indent) // 4
+        path[depth:] = [name]
+        assert name not in found, f"{name} is drawn twice"
+        found[name] = (path[depth - 1] if depth else None, int(code), int(status))
+    return found
+
+
+def real_tree(
+    error: type[CatalogError], parent: str | None = None
+) -> Iterator[tuple[str, tuple[str | None, int, int]]]:
+    """Each error that there is, with its parent, exit code and HTTP status."""
+    yield error.__name__, (parent, error.exit_code, error.http_status)
+    for child in error.__subclasses__():
+        yield from real_tree(child, error.__name__)
+
+
+def test_the_tree_of_errors_is_as_drawn() -> None:
+    """The drawing shows every error under its parent, with its real exit code and HTTP status."""
+    for module in MODULES:
+        import_module(module)
+    assert drawn_tree() == dict(real_tree(CatalogError))
+
+
+def test_errors_are_defined_in_one_place() -> None:
+    """A public exception is one of the tree, and the tree is in one module."""
+    for module in MODULES.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                bases = {ast.unparse(base) for base in node.bases}
+                raised = bases & {"Exception", "BaseException", *drawn_tree()} or {
+                    base for base in bases if base.endswith("Error")
+                }
+                assert not raised or module.name == "descriptors.errors", node.name
+
+
+def test_every_error_is_exported() -> None:
+    """Whatever the project raises can be caught by name from the package all may import."""
+    assert set(drawn_tree()) <= set(EXPORTS["descriptors"])
+
+
+# --- how it is kept readable ---------------------------------------------------------------------
+
+
+@every_module
+def test_modules_are_short(module: Module) -> None:
+    """No module is over 500 lines."""
+    assert module.text.count("\n") <= 500
+
+
+@every_module
+def test_modules_are_named_after_what_they_do(module: Module) -> None:
+    """No module or class is named for being useful in general."""
+    vague = re.compile(r"(util|helper|manager|misc|common)s?$", re.IGNORECASE)
+    classes = [node.name for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    assert not [name for name in (module.name, *classes) if vague.search(name)]
+
+
+@every_module
+def test_nothing_is_left_for_later(module: Module) -> None:
+    """No module has a note of unfinished work, a bare except or an empty stub."""
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", module.text)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            assert "NotImplementedError" not in ast.unparse(node.exc)
+
+
+@every_module
+def test_input_is_not_checked_by_assert(module: Module) -> None:
+    """No check vanishes when Python runs with -O."""
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(module.tree))

@@ -1,0 +1,633 @@
+"""The command: data on stdout, the rest on stderr, and the same answers as the Python calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import inspect
+import json
+import os
+import pty
+import shutil
+import sqlite3
+import subprocess
+import sys
+import warnings
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import photos
+import pytest
+from tiny_network import NAME, command, environment, run, tiny_cache, tiny_model
+from typer.main import get_command
+
+from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
+from catalog.store import Store
+from cli.main import app, main
+from embedder import models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from embedder.models import Model
+
+__all__ = ["tiny_cache", "tiny_model"]
+
+LABELS = ("cup", "jug", "pan")
+SHOTS = 4
+
+# Runs each command in one process, and says whether TensorFlow is there after it.
+WATCH = """
+import contextlib, io, json, sys
+from cli.main import main
+for line in json.load(sys.stdin):
+    sys.argv = ["catalog", *line]
+    code = 0
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    heavy = sorted({"tensorflow", "keras", "tensorflow_hub"} & set(sys.modules))
+    print(json.dumps([line[0], code, heavy]))
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tree of three classes, and a catalogue of it; copy it to change it."""
+    folder = tmp_path_factory.mktemp("made")
+    photos.draw_tree(folder / "tree", LABELS, SHOTS)
+    photos.draw_tree(folder / "test", LABELS, 2, first=20)
+    path = folder / "shop.catalog"
+    begun = run("init", path, "--backbone", NAME, "--views", "fast", cache=tiny_cache)
+    assert begun.returncode == 0, begun.stderr
+    filled = run("import", folder / "tree", "--catalog", path, cache=tiny_cache)
+    assert (filled.returncode, filled.stderr) == (0, "")
+    assert filled.stdout == "12 pictures added, 3 new classes, 0 known already\n"
+    return folder
+
+
+@pytest.fixture
+def shop(made: Path, tmp_path: Path) -> Path:
+    """A catalogue to change."""
+    return Path(shutil.copy(made / "shop.catalog", tmp_path))
+
+
+@pytest.fixture
+def catalog(made: Path, tiny_cache: Path) -> Callable[..., Any]:
+    """Runs a command that leaves the catalogue as it is, and must succeed."""
+
+    def call(*arguments: str | Path | int, **options: Any) -> str:
+        done = run(*arguments, cache=tiny_cache, CATALOG_PATH=str(made / "shop.catalog"), **options)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return call
+
+
+@pytest.fixture
+def change(shop: Path, tiny_cache: Path) -> Callable[..., Any]:
+    """Runs a command with ``--json`` on a catalogue to change; what it prints, read."""
+
+    def call(*arguments: str | Path | int, **options: Any) -> Any:
+        done = run(*arguments, "--json", "--catalog", shop, cache=tiny_cache, **options)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    return call
+
+
+@pytest.fixture
+def in_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tiny_model: Model
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command within this process: its exit code, stdout and stderr."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+        monkeypatch.setattr(sys, "argv", ["catalog", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capfd.readouterr()
+
+    return call
+
+
+def as_json(value: Any) -> Any:
+    """What a result is in JSON, by the names of fields; scores agree to 1e-6 between processes."""
+    if isinstance(value, float):
+        return pytest.approx(value, abs=1e-6)
+    if dataclasses.is_dataclass(value):
+        fields = [field.name for field in dataclasses.fields(value)]
+        return {name: as_json(getattr(value, name)) for name in fields}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: as_json(getattr(value, name)) for name in value._fields}
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    return value
+
+
+def names_of(kind: Any) -> set[str]:
+    """The fields of a dataclass or named tuple."""
+    return set(getattr(kind, "_fields", None) or (field.name for field in dataclasses.fields(kind)))
+
+
+class TestAnswers:
+    """Commands that change nothing say what the Python calls say."""
+
+    @pytest.fixture
+    def opened(self, made: Path, tiny_model: Model) -> Any:
+        """The same catalogue in this process."""
+        with Catalog.open(made / "shop.catalog") as catalog:
+            yield catalog
+
+    def test_labels(self, catalog: Callable[..., str], opened: Catalog) -> None:
+        """Classes come with slot, name and count, in the order of names."""
+        found = json.loads(catalog("labels", "--json"))
+        assert found == as_json(opened.labels())
+        assert all(row.keys() == names_of(LabelCount) for row in found)
+        assert catalog("labels") == "4  cup\n4  jug\n4  pan\n"
+
+    def test_items(self, catalog: Callable[..., str], opened: Catalog) -> None:
+        """Items come with id, class, hash and sources; of all classes, or of one."""
+        found = json.loads(catalog("items", "--json"))
+        assert found == as_json(opened.items())
+        assert all(row.keys() == names_of(Item) for row in found)
+        of_one = catalog("items", "--label", "jug").splitlines()
+        assert [line.split(maxsplit=2) for line in of_one] == [
+            [str(item.id), "jug", item.sources[0]] for item in opened.items("jug")
+        ]
+
+    def test_info(self, catalog: Callable[..., str], opened: Catalog) -> None:
+        """The catalogue's size, embedder and learning state are listed by name."""
+        found = json.loads(catalog("info", "--json"))
+        assert found == as_json(opened.info())
+        assert found.keys() == names_of(Info)
+        lines = dict(line.split(maxsplit=1) for line in catalog("info").splitlines())
+        assert lines == {name: str(value) for name, value in found.items()}
+
+    def test_verify(self, catalog: Callable[..., str], opened: Catalog) -> None:
+        """A sound catalogue is said to be sound."""
+        assert json.loads(catalog("verify", "--json")) == as_json(opened.verify())
+        assert catalog("verify") == "sound: 12 items, generation 3\n"
+
+    def test_nearest(self, catalog: Callable[..., str], opened: Catalog, made: Path) -> None:
+        """Neighbours of each picture come in order, with the very scores of the Python call."""
+        queries = [str(made / "test" / label / "020.jpg") for label in LABELS]
+        found = json.loads(catalog("nearest", *queries, "-k", 5, "--json"))
+        assert found == [
+            {"picture": query, "neighbours": as_json(answer)}
+            for query, answer in zip(queries, opened.nearest_many(queries, k=5), strict=True)
+        ]
+        assert len(found[0]["neighbours"]) == 5
+        lines = catalog("nearest", queries[0], "-k", 2).splitlines()
+        assert lines[0].split() == ["score", "class", "item", "found", "at"]
+        first = opened.nearest(queries[0])[0]
+        assert lines[1].split() == [
+            f"{first.score:.3f}",
+            first.label,
+            str(first.item),
+            first.sources[0],
+        ]
+        assert len(lines) == 3
+
+    def test_a_picture_on_stdin(
+        self, catalog: Callable[..., str], opened: Catalog, made: Path
+    ) -> None:
+        """``-`` is the bytes of one picture; a box is a part of it."""
+        content = (made / "test" / "jug" / "020.jpg").read_bytes()
+        from_bytes = json.loads(catalog("nearest", "-", "--json", stdin=content))
+        assert from_bytes == [{"picture": "-", "neighbours": as_json(opened.nearest(content))}]
+        boxed = catalog("predict", "-", "--box", "4,4,40,40", "--json", stdin=content)
+        expected = opened.predict(Picture(content, Box(4, 4, 40, 40)))
+        assert json.loads(boxed)[0]["prediction"] == as_json(expected)
+
+    def test_predict(self, catalog: Callable[..., str], opened: Catalog, made: Path) -> None:
+        """A prediction has both predictors, their scores, and whether they agree."""
+        query = made / "test" / "pan" / "021.jpg"
+        expected = opened.predict(query, top=2)
+        assert json.loads(catalog("predict", query, "--top", 2, "--json")) == [
+            {"picture": str(query), "prediction": as_json(expected)}
+        ]
+        assert len(expected.centroid) == 2
+        lines = catalog("predict", query).splitlines()
+        assert lines[0].startswith(str(expected.label))
+        assert lines[1].split() == ["class", "centroid", "nearest", "item"]
+        assert len(lines) == 2 + len(LABELS)
+        two = catalog("predict", query, made / "test" / "cup" / "020.jpg").splitlines()
+        assert two[0] == f"{query}:"
+
+    def test_evaluate(self, catalog: Callable[..., str], opened: Catalog, made: Path) -> None:
+        """The figures of a tree are those of the Python call, and those of a manifest of it."""
+        tree = made / "test"
+        found = json.loads(catalog("evaluate", tree, "--json"))
+        expected = as_json(opened.evaluate(read_manifest(tree).entries))
+        assert found == expected
+        assert found.keys() == names_of(Evaluation)
+        assert 0 <= found["centroid"]["top1"] <= 1
+        rows = [f"{label}/{shot}.jpg,{label}" for label in LABELS for shot in ("020", "021")]
+        manifest = "\n".join(["path,label", *rows])
+        from_stdin = json.loads(catalog("evaluate", "-", "--json", stdin=manifest, cwd=tree))
+        assert from_stdin == expected
+        text = catalog("evaluate", tree).splitlines()
+        assert text[0] == "6 pictures of 3 classes"
+        assert text[2].split() == [
+            "nearest",
+            "centroid",
+            *(f"{found['centroid'][top]:.3f}" for top in ("top1", "top5")),
+        ]
+
+    def test_model_list(self, tiny_cache: Path, tiny_model: Model) -> None:
+        """The networks on this machine are listed, as the Python call lists them."""
+        found = json.loads(run("model", "list", "--json", cache=tiny_cache).stdout)
+        assert [row["sha256"] for row in found] == [tiny_model.sha256]
+        assert found[0].keys() >= {"path", "name", "origins", "input_size", "width"}
+        assert tiny_model.sha256[:12] in run("model", "list", cache=tiny_cache).stdout
+
+    def test_contact_sheets(self, made: Path, tiny_cache: Path, tmp_path: Path) -> None:
+        """``--html`` writes a page beside the answer, and says where."""
+        shop, query = made / "shop.catalog", made / "test" / "cup" / "020.jpg"
+        for arguments in (("nearest", query), ("evaluate", made / "test")):
+            sheet = tmp_path / f"{arguments[0]}.html"
+            done = run(*arguments, "--html", sheet, "--json", "--catalog", shop, cache=tiny_cache)
+            assert (done.returncode, done.stderr) == (0, f"contact sheet: {sheet}\n")
+            assert json.loads(done.stdout)
+            assert sheet.read_text("utf-8").startswith("<!doctype html>")
+
+
+class TestChanges:
+    """Commands that change a catalogue."""
+
+    def test_init(self, tiny_cache: Path, tmp_path: Path) -> None:
+        """A new catalogue is made with the network and preset asked for, and described."""
+        path = tmp_path / "new.catalog"
+        done = run("init", path, "--backbone", NAME, "--views", "fast", "--json", cache=tiny_cache)
+        info = json.loads(done.stdout)
+        assert info.keys() == names_of(Info)
+        assert (info["path"], info["items"], info["views"]) == (str(path), 0, "fast")
+        assert info["backbone"].startswith(NAME)
+        with Catalog.open(path) as catalog:
+            assert catalog.info().fingerprint == info["fingerprint"]
+
+    def test_add_and_remove(self, change: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+        """Classes and items come and go, and undo takes back each command, newest first."""
+        state = change("info")["learning_state"]
+        lids = photos.draw(tmp_path / "lids", 6, 3)
+        made = change("add-class", "lid", *lids[:2])
+        assert (made["label"], made["created"], made["added"]) == ("lid", True, 2)
+        listed = "".join(f"{path}\n" for path in lids)
+        more = change("add", "lid", "-", stdin=listed)
+        assert (more["created"], more["added"], more["known"]) == (False, 1, 2)
+        (item, *_) = change("items", "--label", "lid")
+        assert change("remove", item["id"]) == {"items": 1, "classes": []}
+        assert change("remove-class", "lid", "--yes") == {"items": 2, "classes": ["lid"]}
+        assert change("info")["learning_state"] == state
+        undone = [change("undo")[0]["kind"] for _ in range(4)]
+        assert undone == ["remove-class", "remove", "add", "add"]
+        assert change("info")["learning_state"] == state
+        assert change("verify")["problems"] == []
+
+    def test_moving(self, change: Callable[..., Any], made: Path) -> None:
+        """``--move`` takes a picture from one class to another."""
+        moved = change("add", "jug", made / "tree" / "cup" / "000.jpg", "--move")
+        assert (moved["moved"], moved["refused"]) == (1, [])
+        assert [row["items"] for row in change("labels")] == [3, 5, 4]
+
+    @pytest.mark.parametrize("form", ["tree", "file", "csv", "jsonl"])
+    def test_import(self, tiny_cache: Path, tmp_path: Path, form: str) -> None:
+        """A tree, a manifest, and one on stdin as CSV or JSON lines come to the same."""
+        tree = photos.draw_tree(tmp_path / "tree", LABELS, 2)
+        path = tmp_path / "new.catalog"
+        run("init", path, "--backbone", NAME, "--views", "fast", cache=tiny_cache)
+        entries = [(str(file.relative_to(tree)), file.parent.name) for file in tree.rglob("*.jpg")]
+        csv = "\n".join(["path,label", *(",".join(entry) for entry in entries)])
+        lines = "\n".join(json.dumps({"path": at, "label": label}) for at, label in entries)
+        (tree / "list.csv").write_text(csv)
+        source, stdin = {
+            "tree": (tree, None),
+            "file": (tree / "list.csv", None),
+            "csv": ("-", csv),
+            "jsonl": ("-", lines),
+        }[form]
+        done = run(
+            "import",
+            source,
+            "--json",
+            cache=tiny_cache,
+            stdin=stdin,
+            cwd=tree,
+            CATALOG_PATH=str(path),
+        )
+        assert done.returncode == 0
+        found = json.loads(done.stdout)
+        assert [(row["label"], row["added"]) for row in found["classes"]] == [
+            (label, 2) for label in LABELS
+        ]
+        assert found["refused_classes"] == {}
+        passed_over = "1 files with other endings than those of pictures were left alone\n"
+        assert done.stderr == (passed_over if form == "tree" else "")
+        with Catalog.open(path) as catalog:
+            sources = {item.sources[0]: item.label for item in catalog.items()}
+        assert sources == {str(tree / at): label for at, label in entries}
+
+    def test_import_reports(self, shop: Path, tiny_cache: Path, tmp_path: Path) -> None:
+        """What was not taken is listed on stderr, and makes the exit code 5."""
+        tree = photos.draw_tree(tmp_path / "tree", ["CUP", "lid"], 2, first=40)
+        (tree / "lid" / "bad.jpg").write_bytes(b"")
+        done = run("import", tree, "--catalog", shop, cache=tiny_cache)
+        assert done.returncode == 5
+        assert done.stdout == "2 pictures added, 1 new classes, 0 known already\n"
+        said = done.stderr.splitlines()
+        assert said[0].startswith(f"refused: {tree / 'lid' / 'bad.jpg'}: ")
+        assert said[1].startswith("refused: class 'CUP': there is a class 'cup'")
+
+    def test_removing_a_class_asks(self, shop: Path, tiny_cache: Path) -> None:
+        """Without ``--yes`` a class is removed only after a yes; with nobody there, it stays."""
+        arguments = ("remove-class", "cup", "--catalog", shop)
+        for answer in ("", "n\n"):
+            done = run(*arguments, stdin=answer, cache=tiny_cache)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert "Remove class 'cup' with 4 items?" in done.stderr
+        with Catalog.open(shop) as catalog:
+            assert len(catalog.labels()) == 3
+        done = run(*arguments, stdin="y\n", cache=tiny_cache)
+        assert (done.returncode, done.stdout) == (0, "class 'cup' with 4 items removed\n")
+
+    def test_a_network_is_imported(self, tiny_model: Model, tmp_path: Path) -> None:
+        """A network is taken from a file; the second time it was here already."""
+        cache = tmp_path / "cache"
+        first, again = (run("model", "import", tiny_model.path, cache=cache) for _ in range(2))
+        assert first.stdout.endswith(f"ready: {cache / 'models' / tiny_model.path.name}\n")
+        assert "was here already" in again.stdout
+        assert run("model", "list", cache=tmp_path / "none").stdout == ""
+
+
+class TestExitCodes:
+    """Each kind of failure has its code and one line on stderr."""
+
+    def check(self, outcome: tuple[int, str, str], code: int, words: str) -> None:
+        """The code, the words, nothing on stdout, and no trace of Python."""
+        assert (outcome[0], outcome[1]) == (code, "")
+        assert words in outcome[2]
+        assert "Traceback" not in outcome[2]
+
+    @pytest.mark.parametrize(
+        ("code", "words", "arguments"),
+        [
+            (1, "exists already", ("init", "SHOP")),
+            (2, "CATALOG_PATH", ("labels",)),
+            (2, "no view preset 'odd'", ("init", "NEW", "--backbone", NAME, "--views", "odd")),
+            (2, "not a catalogue", ("labels", "--catalog", "PHOTO")),
+            (2, "remove", ("remove", "seven", "--catalog", "SHOP")),
+            (2, "is not a folder, CSV or JSONL file", ("import", "PHOTO", "--catalog", "SHOP")),
+            (3, "there is no catalogue at", ("labels", "--catalog", "GONE")),
+            (3, "no class 'lid'", ("items", "--label", "lid", "--catalog", "SHOP")),
+            (3, "no item 99", ("remove", "99", "--catalog", "SHOP")),
+            (3, "no item 9999", ("remove", "9" * 30, "--catalog", "SHOP")),
+            (3, "no network 'odd'", ("init", "NEW", "--backbone", "odd")),
+            (3, "there is nothing at", ("evaluate", "GONE", "--catalog", "SHOP")),
+            (5, "(unreadable)", ("nearest", "GONE", "--catalog", "SHOP")),
+            (5, "(unreadable)", ("predict", "GONE", "--catalog", "SHOP")),
+        ],
+    )
+    def test_typed_errors(
+        self,
+        in_process: Callable[..., tuple[int, str, str]],
+        shop: Path,
+        made: Path,
+        *,
+        code: int,
+        words: str,
+        arguments: Sequence[str],
+    ) -> None:
+        """An error of the project is a message and its exit code."""
+        places = {
+            "SHOP": shop,
+            "PHOTO": made / "tree" / "cup" / "000.jpg",
+            "GONE": shop.with_name("gone"),
+            "NEW": shop.with_name("new.catalog"),
+        }
+        self.check(in_process(*(places.get(one, one) for one in arguments)), code, words)
+
+    def test_in_doubt(
+        self, in_process: Callable[..., tuple[int, str, str]], made: Path, tmp_path: Path
+    ) -> None:
+        """With ``--strict`` an unknown picture, or one the predictors differ on, gives 4."""
+        photo, empty = made / "tree" / "cup" / "000.jpg", tmp_path / "empty.catalog"
+        Catalog.init(empty, backbone=NAME, views="fast").close()
+        assert in_process("predict", photo, "--catalog", empty)[0] == 0
+        code, out, _ = in_process("predict", photo, "--strict", "--catalog", empty)
+        assert (code, out) == (4, "unknown: the catalogue is empty\n")
+        shop = made / "shop.catalog"
+        assert in_process("predict", photo, "--strict", "--catalog", shop)[0] == 0
+
+    def test_locked(
+        self,
+        in_process: Callable[..., tuple[int, str, str]],
+        shop: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """While another writes, a change fails with 6, and a question is answered."""
+        monkeypatch.setattr(Store.__init__, "__defaults__", (0.05,))
+        with closing(sqlite3.connect(shop, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            outcome = in_process("remove-class", "cup", "--yes", "--catalog", shop)
+            self.check(outcome, 6, "being written by another process")
+            assert in_process("labels", "--catalog", shop)[0] == 0
+
+    def test_damaged(self, in_process: Callable[..., tuple[int, str, str]], shop: Path) -> None:
+        """What verify finds in the file, and a file that cannot be read, give 7."""
+        with closing(sqlite3.connect(shop, isolation_level=None)) as other:
+            other.execute("UPDATE descriptor SET value = zeroblob(128) WHERE id = 1")
+        outcome = in_process("verify", "--catalog", shop)
+        self.check(outcome, 7, "damaged: 1 descriptors do not match their checksums")
+        content = shop.read_bytes()
+        shop.write_bytes(content[: len(content) // 2])
+        self.check(in_process("labels", "--catalog", shop), 7, "is damaged")
+
+    def test_an_empty_model_cache(self, made: Path, tmp_path: Path) -> None:
+        """Without its network a catalogue still lists; a question says how to get the network."""
+        shop, photo = made / "shop.catalog", made / "tree" / "cup" / "000.jpg"
+        assert run("labels", "--catalog", shop, cache=tmp_path).returncode == 0
+        asked = run("nearest", photo, "--catalog", shop, cache=tmp_path)
+        self.check((asked.returncode, asked.stdout, asked.stderr), 3, "catalog model import")
+        begun = run("init", tmp_path / "new.catalog", cache=tmp_path)
+        self.check((begun.returncode, begun.stdout, begun.stderr), 3, "catalog model fetch")
+
+    def test_a_page_that_cannot_be_written(
+        self, in_process: Callable[..., tuple[int, str, str]], made: Path, tmp_path: Path
+    ) -> None:
+        """Where a contact sheet cannot be written the answer is given, and the failure is said."""
+        sheet = tmp_path / "none" / "sheet.html"
+        photo, shop = made / "tree" / "cup" / "000.jpg", made / "shop.catalog"
+        code, out, err = in_process("nearest", photo, "--html", sheet, "--catalog", shop)
+        assert code == 1
+        assert str(photo) in out
+        assert str(sheet) in err
+
+    def test_a_list_in_another_encoding(self, shop: Path, tiny_cache: Path) -> None:
+        """A manifest on stdin that is not UTF-8 is refused as one in a file is."""
+        manifest = "path,label\ncafé.jpg,café\n".encode("latin-1")
+        done = run(
+            "import",
+            "-",
+            "--catalog",
+            shop,
+            cache=tiny_cache,
+            stdin=manifest,
+            PYTHONIOENCODING="utf-8:strict",
+        )
+        self.check((done.returncode, done.stdout, done.stderr), 2, "utf-8")
+
+
+class TestTerminal:
+    """Progress is for eyes."""
+
+    def test_bars_on_a_terminal_alone(self, made: Path, tiny_cache: Path) -> None:
+        """An evaluation draws a bar with a count on a terminal, and leaves stdout to the data."""
+        arguments = ("evaluate", made / "test", "--json", "--catalog", made / "shop.catalog")
+        quiet = run(*arguments, cache=tiny_cache)
+        assert quiet.stderr == ""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            env=environment(tiny_cache, TERM="xterm", COLUMNS="100"),
+            text=True,
+        ) as process:
+            os.close(theirs)
+            drawn = read_terminal(ours)
+            out, _ = process.communicate()
+        assert "evaluating" in drawn
+        assert "6/6" in drawn
+        assert out == quiet.stdout
+
+
+def read_terminal(descriptor: int) -> str:
+    """Everything that is written to a terminal until its other end is closed."""
+    parts = []
+    try:
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    except OSError as error:  # how Linux says that nobody holds the other end any more
+        if error.errno != errno.EIO:
+            raise
+    finally:
+        os.close(descriptor)
+    return b"".join(parts).decode()
+
+
+class TestCorrespondence:
+    """Commands and Python calls go by the same names."""
+
+    COMMANDS = get_command(app).commands
+    NETWORKS = COMMANDS["model"].commands
+
+    def call_of(self, name: str) -> Callable[..., Any]:
+        """The Python call of a command of catalogues."""
+        return getattr(Catalog, "import_" if name == "import" else name.replace("-", "_"))
+
+    def test_every_command_has_a_call(self) -> None:
+        """What the shell can do a script can do, by the same name."""
+        names = set(self.COMMANDS) - {"model"}
+        assert all(callable(self.call_of(name)) for name in names)
+        wanted = "init add-class add import nearest predict evaluate labels items info remove"
+        assert names >= {*wanted.split(), "remove-class", "undo", "verify"}
+        assert set(self.NETWORKS) == {"fetch", "import", "list"}
+        assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
+
+    def test_every_option_has_a_keyword(self) -> None:
+        """Options mean what keywords of that name mean, but for how to print and to ask."""
+        of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box"}
+        calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
+        commands = [(self.COMMANDS[name], call) for name, call in calls.items()]
+        commands += [
+            (self.NETWORKS["fetch"], models.fetch),
+            (self.NETWORKS["import"], models.import_model),
+        ]
+        for one, call in commands:
+            options = {
+                option.name for option in one.params if option.param_type_name == "option"
+            } - of_the_shell
+            assert options <= set(inspect.signature(call).parameters), one.name
+
+    def test_every_command_takes_a_catalogue_and_gives_json(self) -> None:
+        """Every command has ``--json``; all but init and model take the catalogue as an option."""
+        of_catalogues = {name: one for name, one in self.COMMANDS.items() if name != "model"}
+        for one in [*of_catalogues.values(), *self.NETWORKS.values()]:
+            assert "json" in {option.name for option in one.params}, one.name
+            assert one.help, one.name
+        for name in of_catalogues.keys() - {"init"}:
+            options = {option.name: option for option in of_catalogues[name].params}
+            assert options["catalog"].envvar == "CATALOG_PATH", name
+
+
+def test_no_command_needs_tensorflow(
+    made: Path, shop: Path, tiny_cache: Path, tmp_path: Path
+) -> None:
+    """From init to undo TensorFlow is never imported."""
+    tree, lids = made / "tree", photos.draw(tmp_path / "lids", 6, 3)
+    lines: list[list[str | Path]] = [
+        ["init", tmp_path / "new.catalog", "--backbone", NAME],
+        ["import", tree],
+        ["add-class", "lid", *lids[:2]],
+        ["add", "lid", lids[2]],
+        ["nearest", lids[0], "--html", tmp_path / "sheet.html"],
+        ["predict", lids[0]],
+        ["evaluate", tree],
+        ["labels"],
+        ["items"],
+        ["info"],
+        ["verify"],
+        ["remove", "1"],
+        ["remove-class", "lid", "--yes"],
+        ["undo"],
+        ["model", "list"],
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH],
+        input=json.dumps([[str(part) for part in line] for line in lines]),
+        env=environment(tiny_cache, CATALOG_PATH=str(shop)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert outcomes == [[line[0], 0, []] for line in lines]
+
+
+@pytest.mark.real
+class TestRealNetwork:
+    """A few photos of groceries, and the real network."""
+
+    def test_groceries(
+        self, imagenet: Model, model_cache: Path, grocery: Path, tmp_path: Path
+    ) -> None:
+        """Classes added from folders of photos are told apart, and a prior is known for them."""
+        path = tmp_path / "g.catalog"
+        known, asked = (
+            {one.label: str(one.picture.source) for one in read_manifest(grocery / part).entries}
+            for part in ("train", "test")
+        )
+        labels = sorted(known)[::20]
+        begun = run("init", path, "--json", cache=model_cache)
+        assert (begun.returncode, begun.stderr) == (0, "")
+        assert json.loads(begun.stdout)["prior"] is True
+        lines = [
+            json.dumps({"path": str(file), "label": label})
+            for label in labels
+            for file in sorted(Path(known[label]).parent.iterdir())[:5]
+        ]
+        stdin = "\n".join(lines)
+        filled = run("import", "-", "--catalog", path, stdin=stdin, cache=model_cache)
+        assert (filled.returncode, filled.stderr) == (0, "")
+        queries = [asked[label] for label in labels]
+        done = run("predict", *queries, "--json", "--catalog", path, cache=model_cache)
+        found = [row["prediction"] for row in json.loads(done.stdout)]
+        assert [one["label"] for one in found] == labels
+        with Catalog.open(path) as catalog:
+            assert found == as_json(catalog.predict_many(queries))
