@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from descriptors import Damaged, InvalidInput
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
-_DIGITS = 6
+_ROUNDING = 1e-6
 # Items of equal score may stand on either side of the k-th place; a few more are looked at.
 _SPARE = 16
 _VOTERS = 50
@@ -81,10 +82,7 @@ def nearest(
     found = _describe(tx, np.unique(ids).tolist())
     answers = []
     for row_scores, row_ids in zip(scores.tolist(), ids.tolist(), strict=True):
-        ranked = sorted(
-            zip(row_scores, row_ids, strict=True),
-            key=lambda pair: (-round(pair[0], _DIGITS), found[pair[1]][1]),
-        )
+        ranked = _ranked(row_scores, row_ids, lambda item: found[item][1])
         answers.append(
             [Neighbour(item, found[item][0], score, found[item][2]) for score, item in ranked[:k]]
         )
@@ -107,16 +105,26 @@ def predict(
     voters = nearest(tx, learning, descriptors, _VOTERS)
     predictions = []
     for row_scores, row_slots, items in zip(scores.tolist(), slots.tolist(), voters, strict=True):
-        ranked = sorted(
-            zip(row_scores, row_slots, strict=True),
-            key=lambda pair: (-round(pair[0], _DIGITS), names[pair[1]][1]),
-        )
+        ranked = _ranked(row_scores, row_slots, lambda slot: names[slot][1])
         by_centroid = tuple(Candidate(names[slot][0], score) for score, slot in ranked[:top])
         by_item = _best_per_label(items)[:top]
         agree = bool(by_centroid) and by_centroid[0].label == by_item[0].label
         label = by_centroid[0].label if by_centroid else None
         predictions.append(Prediction(label, by_centroid, by_item, agree))
     return predictions
+
+
+def _ranked(
+    scores: Sequence[float], keys: Sequence[int], name: Callable[[int], Any]
+) -> list[tuple[float, int]]:
+    """Scores and keys, best first; a run of scores that differ by rounding alone goes by name."""
+    pairs = sorted(zip(scores, keys, strict=True), reverse=True)
+    run = 0
+    ranked = []
+    for at, (score, key) in enumerate(pairs):
+        run += at > 0 and pairs[at - 1][0] - score > _ROUNDING
+        ranked.append((run, name(key), score, key))
+    return [(score, key) for _, _, score, key in sorted(ranked)]
 
 
 def _best_per_label(items: Sequence[Neighbour]) -> tuple[Candidate, ...]:

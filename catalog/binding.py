@@ -10,11 +10,9 @@ import sqlite3
 import warnings
 import zipfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +26,7 @@ from descriptors import (
     to_bytes,
     to_integers,
 )
-from embedder import Embedder, Specification, load, models
+from embedder import Embedder, Specification, libraries, load, models
 from embedder.probes import AGREEMENT
 
 
@@ -157,11 +155,7 @@ def _machine() -> dict[str, str]:
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((x.split(":")[1].strip() for x in lines if "model name" in x), processor)
-    return {
-        "processor": processor,
-        "ai-edge-litert": f"ai-edge-litert {version('ai-edge-litert')}",
-        "opencv": f"opencv {cv2.__version__}",
-    }
+    return {"processor": processor, **libraries()}
 
 
 def _pack(prior: Prior) -> bytes:

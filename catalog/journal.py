@@ -162,5 +162,8 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         "UPDATE event SET undone_by = ? WHERE command = ? AND undone_by IS NULL AND id != ?",
         (event, command, event),
     )
+    for one in reversed(undone):
+        if respelt := one.detail.get("respelt"):
+            tx.execute("UPDATE label SET name = :name WHERE slot = :slot", respelt)
     tx.executemany("DELETE FROM source WHERE event = ?", [(one.id,) for one in undone])
     return undone

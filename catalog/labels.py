@@ -35,8 +35,17 @@ def label_key(name: str) -> str:
         InvalidLabel: as for :func:`clean_label`, or nothing is left of the name.
     """
     decomposed = unicodedata.normalize("NFKD", clean_label(name).casefold())
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    bare = "".join(character for character in decomposed if not _is_ornament(character))
     key = " ".join(unicodedata.normalize("NFKC", bare.casefold()).split())
     if not key:
         raise InvalidLabel(f"{name!r} is made of accents alone")
     return key
+
+
+def _is_ornament(character: str) -> bool:
+    """Whether a character is an accent, or shows nothing.
+
+    Marks of combining class 200 and above sit around a letter as accents do. Those below are part
+    of the writing: the voicing marks of Japanese, the tone marks of Thai, the viramas of India.
+    """
+    return unicodedata.combining(character) >= 200 or unicodedata.category(character) == "Cf"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from catalog import journal
 from catalog.journal import Change
@@ -139,7 +140,15 @@ def land(
         changes, sources = _sort_out(tx, label, staged, result, move=move)
         result.created = result.added + result.moved > 0 and label.items == 0
         if changes or sources:
-            detail = {"label": label.name, "added": result.added, "moved": result.moved}
+            detail: dict[str, Any] = {
+                "label": result.label,
+                "added": result.added,
+                "moved": result.moved,
+            }
+            if label.name != result.label:
+                # A class that was removed comes back as it is spelt now, in its old slot.
+                tx.execute("UPDATE label SET name = ? WHERE slot = ?", (result.label, label.slot))
+                detail["respelt"] = {"slot": label.slot, "name": label.name}
             result.event = journal.record(tx, "add", detail, changes, command)
             event = result.event
             tx.executemany(
@@ -155,10 +164,6 @@ def _open_label(tx: sqlite3.Connection, name: str) -> Label:
         tx.execute(
             "INSERT INTO label (name, key) VALUES (?, ?)", (clean_label(name), label_key(name))
         )
-        label = find_label(tx, name)
-    elif not label.items:
-        # The name of a class that was removed comes back as it is spelt now, in its old slot.
-        tx.execute("UPDATE label SET name = ? WHERE slot = ?", (clean_label(name), label.slot))
         label = find_label(tx, name)
     if label is None:
         raise NotFound(f"the class {name!r} could not be made")

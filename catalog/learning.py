@@ -129,9 +129,11 @@ class Learning:
         if not journal.is_ancestor(tx, learnt.version):
             return False
         changes = journal.net_changes(tx, learnt.version.generation)
+        gone = self._rows_in(tx, [(c.item, c.before) for c in changes])
+        come = self._rows_in(tx, [(c.item, c.after) for c in changes])
         with contextlib.suppress(InvalidInput):
-            learnt.sums.subtract(*self._rows_in(tx, [(c.item, c.before) for c in changes]))
-            learnt.sums.add(*self._rows_in(tx, [(c.item, c.after) for c in changes]))
+            learnt.sums.subtract(*gone)
+            learnt.sums.add(*come)
             return True
         return False
 
@@ -155,6 +157,8 @@ class Learning:
                     np.array(come, np.int64),
                     to_floats(self._stored.of(tx, come)),
                 )
+                # An item that went to another class moves the metric, too.
+                index.changed = learnt.items.changed + len(changes)
                 return LearntItems(current, learnt.epoch, index)
         metric = self.metric(tx)[0]
         ids, rows = [np.zeros(0, np.int64)], [np.zeros((0, self._prior.width), np.float32)]

@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 RefusalReason = Literal["too_large", "unsupported", "truncated", "corrupt", "empty", "unreadable"]
+"""Why a picture is refused, in a word."""
 
 
 class CatalogError(Exception):

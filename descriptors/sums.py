@@ -84,7 +84,7 @@ class Sums:
     def _update(self, classes: NDArray[np.integer], rows: NDArray[np.int16], sign: int) -> None:
         if rows.dtype != np.int16 or rows.ndim != 2 or rows.shape[1] != self.width:
             raise InvalidInput(f"descriptors must be int16 (N, {self.width})")
-        if classes.shape != (len(rows),):
+        if classes.shape != (len(rows),) or not np.issubdtype(classes.dtype, np.integer):
             raise InvalidInput("there must be one class for each descriptor")
         for label in np.unique(classes):
             members = rows[classes == label]

@@ -3,7 +3,7 @@
 # First: it sets what OpenCV reads while it is imported.
 from embedder.decode import read as read_picture
 from embedder.embedder import Embedder, MobileNetEmbedder, load
-from embedder.fingerprint import Specification
+from embedder.fingerprint import Specification, libraries
 from embedder.picture import Box, Picture, Source, content_hash
 from embedder.thumbnail import thumbnail
 from embedder.views import DEFAULT_PRESET, PRESETS, preset_name
@@ -18,6 +18,7 @@ __all__ = [
     "Source",
     "Specification",
     "content_hash",
+    "libraries",
     "load",
     "preset_name",
     "read_picture",

@@ -6,6 +6,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+import cv2
 
 from descriptors import FORMAT
 from embedder.views import RESIZE_RULE, View
@@ -15,6 +18,14 @@ DECODE_RULE = (
     "JPEG at the smallest DCT scale that keeps the tightest view whole"
 )
 """The rules of ``embedder.decode`` in short; changed whenever they are."""
+
+
+def libraries() -> dict[str, str]:
+    """The libraries that compute descriptors here, with their versions."""
+    return {
+        "ai-edge-litert": f"ai-edge-litert {version('ai-edge-litert')}",
+        "opencv": f"opencv {cv2.__version__}",
+    }
 
 
 @dataclass(frozen=True)

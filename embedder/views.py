@@ -28,8 +28,10 @@ PRESETS: Final[dict[str, tuple[View, ...]]] = {
     "standard": (FULL_FRAME, 0.75, 0.45),
     "thorough": (FULL_FRAME, 0.875, 0.75, 0.6, 0.45),
 }
+"""Named sets of views."""
 
 DEFAULT_PRESET: Final = "standard"
+"""The preset of a new catalogue."""
 
 RESIZE_RULE: Final = "shrink each axis by area, then enlarge by bilinear interpolation"
 """How a crop becomes the network's input; part of an embedder's fingerprint."""

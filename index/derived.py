@@ -63,7 +63,7 @@ def write(path: Path, kind: str, key: Key, arrays: Mapping[str, NDArray[Any]]) -
     Raises:
         OSError: the folder cannot be written, or the disk is full; what was there remains.
     """
-    parts = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    parts = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     described = [
         {"name": name, "dtype": part.dtype.str, "shape": part.shape, "crc": _checksums(part)}
         for name, part in parts.items()
@@ -78,7 +78,7 @@ def write(path: Path, kind: str, key: Key, arrays: Mapping[str, NDArray[Any]]) -
             file.write(_PREFIX.pack(_MAGIC, len(header), zlib.crc32(header)))
             file.write(header)
             for part in parts.values():
-                file.write(part.data)
+                file.write(part.reshape(-1).view(np.uint8).data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -112,6 +112,13 @@ def fault(path: Path, kind: str) -> str | None:
 
 
 def _read(path: Path, kind: str) -> Derived:
+    try:
+        return _parse(path, kind)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _UnsoundError("is laid out in another way") from error
+
+
+def _parse(path: Path, kind: str) -> Derived:
     with path.open("rb") as file:
         header = _read_header(file.read(_PREFIX.size), file.read)
         if header["kind"] != kind:

@@ -51,7 +51,7 @@ class FlatIndex:
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """float32 (N, D): the rows, as a view of the memory FAISS searches."""
+        """float32 (N, D): a view of the memory that FAISS searches, for as long as this lives."""
         flat = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.width)
         rows: NDArray[np.float32] = flat.reshape(len(self), self.width)
         return rows
@@ -92,6 +92,8 @@ class FlatIndex:
             keys: int64 (M,), the keys of the new rows.
             rows: float32 (M, D), the new rows.
         """
+        if rows.shape[1:] != (self.width,):
+            raise InvalidInput(f"rows must be of shape (M, {self.width}), not {rows.shape}")
         return FlatIndex(
             np.concatenate([self.keys[keep], keys]), np.concatenate([self.rows[keep], rows])
         )

@@ -112,6 +112,7 @@ EXPORTS = {
         "Source",
         "Specification",
         "content_hash",
+        "libraries",
         "load",
         "preset_name",
         "read_picture",

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 
 class Remembering(MobileNetEmbedder):
-    """The real embedder, which embeds no picture twice, to build many catalogues in one test run."""
+    """The real embedder, which embeds no picture twice, to build many catalogues in one run."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -88,7 +88,7 @@ def test_accuracy_on_grocery_photos(whole: Catalog, grocery: Path) -> None:
 def test_order_of_classes_does_not_matter(
     whole: Catalog, grocery: Path, embedder: Remembering, tmp_path: Path, *, reverse: bool
 ) -> None:
-    """Classes added one at a time, in either order, give the state and the answers of all at once."""
+    """Classes added one at a time, in either order, give the state and answers of all at once."""
     queries = [entry.picture for entry in read_manifest(grocery / "test").entries[::25]]
     with one_by_one(tmp_path / "x.catalog", grocery, embedder, reverse=reverse) as other:
         assert other.info().learning_state == whole.info().learning_state
