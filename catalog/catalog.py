@@ -423,7 +423,7 @@ class Catalog:
         return Staging(self._store, self.embedder, self._binding.id)
 
     def _embed(self, pictures: Iterable[Source | Picture]) -> list[_Embedded]:
-        return list(self.embedder.embed_many(pictures, errors="return"))
+        return list(self.embedder.embed_each(pictures))
 
     def _readable(self, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
         rows = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
@@ -446,7 +446,7 @@ class Catalog:
                     contents.append(content_hash(held, box))
                     yield Picture(held, box)
 
-        outcomes = self.embedder.embed_many(pictures(), errors="return")
+        outcomes = self.embedder.embed_each(pictures())
         for at, outcome in enumerate(counted(outcomes, progress)):
             yield entries[at], contents[at], outcome
 

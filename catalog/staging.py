@@ -139,7 +139,7 @@ class Staging:
         wanted = {one.content: one.picture for one in batch if isinstance(one, _Pending)}
         with self._store.reading() as tx:
             unknown = [content for content in wanted if not self._known(tx, content)]
-        results = self._embedder.embed_many([wanted[c] for c in unknown], errors="return")
+        results = self._embedder.embed_each([wanted[c] for c in unknown])
         refused: dict[bytes, PictureError] = {}
         fresh: dict[bytes, NDArray[np.float32]] = {}
         for content, result in zip(unknown, results, strict=True):

@@ -16,6 +16,8 @@ import typer
 from descriptors import CatalogError, InvalidInput
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
     from catalog import Refusal
     from embedder.download import Progress as BytesProgress
 
@@ -89,28 +91,13 @@ def report_refusals(refused: Sequence[Refusal]) -> None:
 @contextmanager
 def pictures_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
     """A bar with rate and time left on a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, TextColumn
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        task = progress.add_task(what, total=total, rate="")
+    with _bar(what, total, MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as bar:
+        if bar is None:
+            yield None
+            return
+        progress, task = bar
 
         def advance(count: int) -> None:
             progress.advance(task, count)
@@ -123,30 +110,30 @@ def pictures_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None
 @contextmanager
 def download_bar(what: str) -> Iterator[BytesProgress | None]:
     """A bar of bytes with rate and time left on a terminal, and nothing elsewhere."""
+    from rich.progress import DownloadColumn, TransferSpeedColumn
+
+    with _bar(what, None, DownloadColumn(), TransferSpeedColumn()) as bar:
+        if bar is None:
+            yield None
+            return
+        progress, task = bar
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _bar(
+    what: str, total: int | None, *columns: ProgressColumn
+) -> Iterator[tuple[Progress, TaskID] | None]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    about = TextColumn("{task.description}")
+    with Progress(about, BarColumn(), *columns, TimeRemainingColumn(), console=console) as progress:
+        yield progress, progress.add_task(what, total=total, rate="")
 
 
 def _text(cell: object) -> str:

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, Protocol, TypeVar, overload
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,20 +34,10 @@ class Embedder(Protocol):
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
         """The descriptor of one picture: float32 (D,), unit length."""
 
-    @overload
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise"] = "raise"
-    ) -> Iterator[NDArray[np.float32]]: ...
-
-    @overload
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["return"]
-    ) -> Iterator[NDArray[np.float32] | PictureError]: ...
-
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
-    ) -> Iterator[NDArray[np.float32]] | Iterator[NDArray[np.float32] | PictureError]:
-        """The descriptors of many pictures, in order."""
+    def embed_each(
+        self, pictures: Iterable[Source | Picture]
+    ) -> Iterator[NDArray[np.float32] | PictureError]:
+        """For each of many pictures, in order, its descriptor or why it was refused."""
 
     def probe(self) -> NDArray[np.float32]:
         """The descriptors of the built-in probe pictures: float32 (P, D), unit length."""
@@ -116,30 +106,29 @@ class MobileNetEmbedder:
         size = self.specification.input_size
         return _mean_direction(self._network(take_views(pixels, self.specification.views, size)))
 
-    @overload
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise"] = "raise"
-    ) -> Iterator[NDArray[np.float32]]: ...
-
-    @overload
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["return"]
-    ) -> Iterator[NDArray[np.float32] | PictureError]: ...
-
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
-    ) -> Iterator[NDArray[np.float32]] | Iterator[NDArray[np.float32] | PictureError]:
+    def embed_many(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
         """Compute the descriptors of many pictures on all processors.
 
         Args:
             pictures: as for :meth:`embed`; taken up a few at a time, never all at once.
-            errors: ``raise`` the first refusal, or ``return`` each in its picture's place.
 
         Yields:
             float32 (D,) for each picture, in order.
+
+        Raises:
+            PictureError, InvalidInput: as :meth:`embed` does, at the first that is refused.
         """
-        attempt = self._attempt if errors == "return" else self.embed
-        return self._in_order(attempt, pictures)
+        return self._in_order(self.embed, pictures)
+
+    def embed_each(
+        self, pictures: Iterable[Source | Picture]
+    ) -> Iterator[NDArray[np.float32] | PictureError]:
+        """As :meth:`embed_many`, but a refusal stands in its picture's place, and the rest goes on.
+
+        Yields:
+            float32 (D,) or the refusal for each picture, in order.
+        """
+        return self._in_order(self._attempt, pictures)
 
     def probe(self) -> NDArray[np.float32]:
         """Embed the built-in probe pictures, to tell whether this machine computes as another."""

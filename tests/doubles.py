@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -39,16 +38,14 @@ class FakeEmbedder:
         self.embedded += 1
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
-    def embed_many(
-        self, pictures: Iterable[Source | Picture], *, errors: Literal["raise", "return"] = "raise"
+    def embed_each(
+        self, pictures: Iterable[Source | Picture]
     ) -> Iterator[NDArray[np.float32] | PictureError]:
-        """The descriptors of many pictures, in order."""
+        """For each of many pictures, in order, its descriptor or why it was refused."""
         for picture in pictures:
             try:
                 yield self.embed(picture)
             except PictureError as error:
-                if errors == "raise":
-                    raise
                 yield error
 
     def probe(self) -> NDArray[np.float32]:

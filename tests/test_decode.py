@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import struct
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import cv2
 import malformed
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from door import KINDS, QUARTERS, VALID, many, middles
+from hypothesis import given
 from hypothesis import strategies as st
 
-from descriptors.errors import InvalidInput, PictureError
+from descriptors.errors import InvalidInput
 from embedder.decode import decode
 from embedder.formats import Header, inspect
-
-VALID = malformed.valid_pictures()
-KINDS = sorted(VALID)
-QUARTERS = malformed.quarters()
-many = settings(max_examples=400, deadline=None)
-
-
-def refusal(data: bytes) -> str:
-    """Decode what must be refused, and say why it was."""
-    with pytest.raises(PictureError) as refused:
-        decode(data)
-    return refused.value.reason
-
-
-def decode_or_refuse(data: bytes, scale: int = 1) -> None:
-    """Check that bytes give a proper picture or a proper refusal, and nothing else."""
-    try:
-        picture = decode(data, scale)
-    except PictureError:
-        return
-    assert picture.dtype == np.uint8
-    assert picture.ndim == 3
-    assert picture.shape[2] == 3
-    assert picture.size > 0
-    assert picture.flags.c_contiguous
-
-
-def middles(picture: np.ndarray) -> np.ndarray:
-    """Take the colour in the middle of each quarter, far from where a lossy codec blurs."""
-    height, width = picture.shape[:2]
-    return picture[[height // 4, 3 * height // 4]][:, [width // 4, 3 * width // 4]].astype(int)
-
-
-def run_child(code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code beside this process, with the project and the tests on its path."""
-    tests = Path(__file__).resolve().parent
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENCV_")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(tests.parent), str(tests)])
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
 
 # --- what comes in -------------------------------------------------------------------------------
 

@@ -26,8 +26,8 @@ class Remembering(MobileNetEmbedder):
         super().__init__(model)
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
-    def embed_many(  # type: ignore[override]
-        self, pictures: Iterable[Source | Picture], *, errors: str = "raise"
+    def embed_each(
+        self, pictures: Iterable[Source | Picture]
     ) -> Iterator[NDArray[np.float32] | PictureError]:
         """The descriptors of many pictures, in order."""
         held = [p if isinstance(p, Picture) else Picture(p) for p in pictures]
