@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import inventory
+from catalog import landing
 from catalog.learning import Learning
 from descriptors import Damaged, InvalidInput
 
@@ -102,7 +102,7 @@ def predict(
     metric, centroids = learning.metric(tx)
     names = {slot: (name, key) for slot, name, key in tx.execute("SELECT * FROM label")}
     scores, slots = centroids.search(metric.whiten(descriptors), top + _SPARE)
-    voters = nearest(tx, learning, descriptors, _VOTERS)
+    voters = _with_enough_classes(tx, learning, descriptors, min(top, len(centroids)))
     predictions = []
     for row_scores, row_slots, items in zip(scores.tolist(), slots.tolist(), voters, strict=True):
         ranked = _ranked(row_scores, row_slots, lambda slot: names[slot][1])
@@ -112,6 +112,18 @@ def predict(
         label = by_centroid[0].label if by_centroid else None
         predictions.append(Prediction(label, by_centroid, by_item, agree))
     return predictions
+
+
+def _with_enough_classes(
+    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], classes: int
+) -> list[list[Neighbour]]:
+    """The nearest items of each descriptor, as many as it takes to see so many classes."""
+    k, most = _VOTERS, len(learning.items(tx))
+    answers = nearest(tx, learning, descriptors, k)
+    while k < most and any(len({n.label for n in answer}) < classes for answer in answers):
+        k = min(4 * k, most)
+        answers = nearest(tx, learning, descriptors, k)
+    return answers
 
 
 def _ranked(
@@ -147,5 +159,5 @@ def _describe(
         ).fetchone()
         if row is None:
             raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
-        described[item] = (*row, inventory.sources(tx, item))
+        described[item] = (*row, landing.sources(tx, item))
     return described

@@ -129,7 +129,7 @@ def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
     and harmless, more is not. Each combination is checked once.
     """
     seen = cache / "machine.json"
-    here = _machine()
+    here = {"embedder": binding.fingerprint[:12], **_machine()}
     with contextlib.suppress(OSError, ValueError):
         if json.loads(seen.read_text()) == here:
             return
@@ -139,9 +139,9 @@ def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
     agreement = float(((now * then).sum(axis=1) / lengths).min())
     if agreement < AGREEMENT:
         warnings.warn(
-            f"the embedder {binding.fingerprint[:12]} computes other descriptors here than where "
-            f"this catalogue was made (cosine {agreement:.5f}): {', '.join(here.values())}. "
-            "Scores may be lower than they should be",
+            f"the embedder computes other descriptors here than where this catalogue was made "
+            f"(cosine {agreement:.5f}): {', '.join(here.values())}. Scores may be lower than "
+            "they should be",
             stacklevel=2,
         )
         return

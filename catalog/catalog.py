@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from catalog import answers, binding, inventory, journal, landing, verification
 from catalog.answers import Neighbour, Prediction
-from catalog.evaluation import Evaluation, Gallery, Query, evaluate
+from catalog.evaluation import Evaluation, Gallery, evaluate
+from catalog.gathering import gather
 from catalog.importing import import_listing
 from catalog.journal import Change, Event
 from catalog.labels import label_key
 from catalog.landing import Added
 from catalog.learning import Learning
-from catalog.manifest import Entry, Labelled, listed
+from catalog.manifest import Labelled, listed
 from catalog.results import Imported, Info, Item, LabelCount, Removed
-from catalog.staging import Progress, Refusal, Staging, counted, place_of
+from catalog.staging import Progress, Staging, counted
 from catalog.store import Store, cache_folder, create, require_free
 from catalog.verification import Verification
 from descriptors import (
     CatalogError,
     InvalidInput,
-    InvalidLabel,
     NotFound,
     PictureError,
 )
@@ -39,10 +39,8 @@ from embedder import (
     MobileNetEmbedder,
     Picture,
     Source,
-    content_hash,
     models,
     preset_name,
-    read_picture,
 )
 
 _Answer = TypeVar("_Answer")
@@ -65,6 +63,7 @@ class Catalog:
         if embedder is not None:
             binding.require_same(embedder, self._binding)
         self._embedder = embedder
+        self._own_embedder: Embedder | None = None
         self._learning = Learning(
             store, self._cache, self._binding.id, self._binding.fingerprint, self._binding.prior
         )
@@ -85,7 +84,8 @@ class Catalog:
             backbone: a name or handle from the model cache, or the path of something to import;
                 the ImageNet network by default.
             views: a view preset: ``fast``, ``standard`` or ``thorough``.
-            embedder: to use instead of a network from the model cache.
+            embedder: to use instead of a network from the model cache; it stays the caller's to
+                close.
 
         Raises:
             Conflict: there is something at that path.
@@ -94,10 +94,13 @@ class Catalog:
         """
         file = Path(path).absolute()
         require_free(file)  # before a network is loaded, which takes a while
+        own = None
         if embedder is None:
-            embedder = MobileNetEmbedder(models.find(backbone), views)
+            embedder = own = MobileNetEmbedder(models.find(backbone), views)
         create(file, binding.record(embedder))
-        return cls(Store(file), embedder)
+        made = cls(Store(file), embedder)
+        made._own_embedder = own
+        return made
 
     @classmethod
     def open(cls, path: str | PathLike[str], *, embedder: Embedder | None = None) -> Catalog:
@@ -137,8 +140,8 @@ class Catalog:
         try:
             self._learning.save()
         finally:
-            if self._embedder is not None:
-                self._embedder.close()
+            if self._own_embedder is not None:
+                self._own_embedder.close()
             self._store.close()
 
     @property
@@ -151,6 +154,7 @@ class Catalog:
         """
         if self._embedder is None:
             self._embedder = binding.embedder_of(self._binding, self._cache)
+            self._own_embedder = self._embedder
         return self._embedder
 
     def add_class(
@@ -177,9 +181,7 @@ class Catalog:
             InvalidLabel: that cannot be a name.
             InvalidInput: there are no pictures.
         """
-        with self._store.reading() as tx:
-            landing.refuse_existing(tx, label)
-        return self._add(label, pictures, move=move, new=True, progress=progress)
+        return self._add(label, pictures, landing.refuse_existing, move=move, progress=progress)
 
     def add(
         self,
@@ -196,9 +198,7 @@ class Catalog:
             LabelConflict: there is one that is spelt almost alike.
             InvalidInput: there are no pictures.
         """
-        with self._store.reading() as tx:
-            landing.require_label(tx, label)
-        return self._add(label, pictures, move=move, new=False, progress=progress)
+        return self._add(label, pictures, landing.require_label, move=move, progress=progress)
 
     def import_(
         self,
@@ -237,10 +237,14 @@ class Catalog:
         return _only(self.nearest_many([picture], k))
 
     def nearest_many(
-        self, pictures: Iterable[Source | Picture], k: int = 10
+        self,
+        pictures: Iterable[Source | Picture],
+        k: int = 10,
+        *,
+        progress: Progress | None = None,
     ) -> list[list[Neighbour] | PictureError]:
         """:meth:`nearest` for many pictures: each one's neighbours, or why it was refused."""
-        outcomes = self._embed(pictures)
+        outcomes = list(counted(self.embedder.embed_each(pictures), progress))
         with self._store.reading() as tx:
             found = answers.nearest(tx, self._learning, self._readable(outcomes), k)
         return _merged(outcomes, found)
@@ -259,10 +263,14 @@ class Catalog:
         return _only(self.predict_many([picture], top))
 
     def predict_many(
-        self, pictures: Iterable[Source | Picture], top: int = 5
+        self,
+        pictures: Iterable[Source | Picture],
+        top: int = 5,
+        *,
+        progress: Progress | None = None,
     ) -> list[Prediction | PictureError]:
         """:meth:`predict` for many pictures: each one's prediction, or why it was refused."""
-        outcomes = self._embed(pictures)
+        outcomes = list(counted(self.embedder.embed_each(pictures), progress))
         with self._store.reading() as tx:
             found = answers.predict(tx, self._learning, self._readable(outcomes), top)
         return _merged(outcomes, found)
@@ -278,36 +286,18 @@ class Catalog:
             NotFound, InvalidInput: as :func:`read_manifest` does, or none of the pictures can be
                 read and is of a class of this catalogue.
         """
-        listing = listed(source)
-        known: list[Query] = []
-        strangers: dict[str, int] = {}
-        refused: list[Refusal] = []
-        inside = 0
         with self._store.reading() as tx:
             names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
-        for entry, content, outcome in self._embed_entries(listing.entries, progress):
-            place = place_of(entry.picture)
-            name = _known(names, entry.label)
-            if isinstance(outcome, PictureError):
-                refused.append(Refusal(place, outcome.reason, outcome.detail))
-            elif name is None:
-                strangers[entry.label] = strangers.get(entry.label, 0) + 1
-            else:
-                inside += self._holds(content)
-                known.append(Query(place, name, outcome))
-        if not known:
-            raise InvalidInput(
-                f"nothing to evaluate: {len(refused)} pictures could not be read, and "
-                f"{sum(strangers.values())} are of classes that this catalogue does not have"
-            )
+        if not names:
+            raise InvalidInput("nothing to evaluate: the catalogue is empty")
+        found = gather(self.embedder, listed(source), names, self._holds, progress)
         with self._store.reading() as tx:
             gallery = self._gallery(tx)
-        result = evaluate(known, gallery)
         return replace(
-            result,
-            in_catalogue=inside,
-            not_in_catalogue=strangers,
-            refused=tuple(refused),
+            evaluate(found.queries, gallery),
+            in_catalogue=found.in_catalogue,
+            not_in_catalogue=found.not_in_catalogue,
+            refused=tuple(found.refused),
         )
 
     def labels(self) -> list[LabelCount]:
@@ -358,7 +348,7 @@ class Catalog:
             changes = [Change(item, slot, None) for item, slot in before]
             if changes:
                 journal.record(tx, "remove", {"items": len(changes)}, changes)
-            emptied = inventory.emptied(tx, {slot for _, slot in before})
+            emptied = landing.emptied(tx, {slot for _, slot in before})
             return Removed(len(changes), emptied)
 
     def remove_class(self, label: str) -> Removed:
@@ -409,54 +399,39 @@ class Catalog:
         self,
         label: str,
         pictures: Iterable[Source | Picture],
+        check: Callable[[sqlite3.Connection, str], object],
         *,
         move: bool,
-        new: bool,
         progress: Progress | None,
     ) -> Added:
+        if isinstance(pictures, str | bytes | PathLike | np.ndarray | Picture):
+            raise InvalidInput("pictures come as a list, also when there is only one")
+        with self._store.reading() as tx:
+            check(tx, label)  # before the work of embedding, and again when they land
         outcomes = list(counted(self._staging().stage(pictures), progress))
         if not outcomes:
             raise InvalidInput(f"no pictures were given for {label!r}")
-        return landing.land(self._store, label, outcomes, move=move, new=new)
+        return landing.land(self._store, label, outcomes, check=check, move=move)
 
     def _staging(self) -> Staging:
         return Staging(self._store, self.embedder, self._binding.id)
-
-    def _embed(self, pictures: Iterable[Source | Picture]) -> list[_Embedded]:
-        return list(self.embedder.embed_each(pictures))
 
     def _readable(self, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
         rows = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
         return np.array(rows, np.float32).reshape(len(rows), self._binding.specification.width)
 
-    def _embed_entries(
-        self, entries: Sequence[Entry], progress: Progress | None
-    ) -> Iterator[tuple[Entry, bytes, NDArray[np.float32] | PictureError]]:
-        contents: list[bytes] = []
-
-        def pictures() -> Iterator[Picture]:
-            for entry in entries:
-                source, box = entry.picture.source, entry.picture.box
-                try:
-                    held = source if isinstance(source, np.ndarray) else read_picture(source)
-                except PictureError:
-                    contents.append(b"")
-                    yield entry.picture  # which the embedder refuses with the same words
-                else:
-                    contents.append(content_hash(held, box))
-                    yield Picture(held, box)
-
-        outcomes = self.embedder.embed_each(pictures())
-        for at, outcome in enumerate(counted(outcomes, progress)):
-            yield entries[at], contents[at], outcome
-
     def _gallery(self, tx: sqlite3.Connection) -> Gallery:
         metric, centroids = self._learning.metric(tx)
         items = self._learning.items(tx, exact=True).flat
-        labels = dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
+        rows = tx.execute(
+            "SELECT id, label FROM item WHERE label IS NOT NULL ORDER BY content"
+        ).fetchall()
+        position = {item: at for at, item in enumerate(items.keys.tolist())}
+        order = np.array([position[item] for item, _ in rows], dtype=np.int64)
         names = dict(tx.execute("SELECT slot, name FROM label"))
-        slots = np.array([labels[item] for item in items.keys.tolist()], dtype=np.int64)
-        return Gallery(metric, centroids, items, slots, names)
+        ids = np.array([item for item, _ in rows], dtype=np.int64)
+        labels = np.array([label for _, label in rows], dtype=np.int64)
+        return Gallery(metric, centroids, ids, items.rows[order], labels, names)
 
     def _holds(self, content: bytes) -> bool:
         with self._store.reading() as tx:
@@ -478,14 +453,6 @@ def _merged(
     return [
         outcome if isinstance(outcome, PictureError) else next(answered) for outcome in outcomes
     ]
-
-
-def _known(names: Mapping[str, str], label: str) -> str | None:
-    """The catalogue's name of a class, or None if it has none such, or there can be none."""
-    try:
-        return names.get(label_key(label))
-    except InvalidLabel:
-        return None
 
 
 def _only(found: Sequence[_Answer | PictureError]) -> _Answer:

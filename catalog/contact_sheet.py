@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,9 +96,9 @@ def _environment() -> Environment:
 def _image_at(place: str | None) -> str | None:
     if place is None:
         return None
-    path, mark, box = place.rpartition("#")
-    if mark and box.replace(",", "").isdigit():
-        return _image(Picture(path, Box.parse(box)))
+    boxed = re.fullmatch(r"(.*)#(\d+,\d+,[1-9]\d*,[1-9]\d*)", place, re.DOTALL)
+    if boxed:
+        return _image(Picture(boxed[1], Box.parse(boxed[2])))
     return _image(Picture(place))
 
 

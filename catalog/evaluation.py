@@ -15,6 +15,7 @@ from descriptors import Metric
 from index import FlatIndex
 
 _BLOCK_QUERIES = 256
+_DIGITS = 6  # of a score; beyond, it is rounding
 
 
 class Query(NamedTuple):
@@ -38,7 +39,8 @@ class Retrieval:
     """How well items are ranked.
 
     Attributes:
-        recall_at_1: share of pictures whose nearest item has their class.
+        recall_at_1: share of pictures whose nearest item has their class; by definition the top-1
+            of ``neighbours``.
         mean_average_precision: over the ranking of all items, relevant where the class is the same.
     """
 
@@ -123,22 +125,28 @@ class Gallery(NamedTuple):
 
     Attributes:
         metric: the current one.
-        centroids: its keys are label slots.
-        items: its keys are item ids.
-        item_labels: int64 (N,), the slot of each item.
+        centroids: its keys are label slots, in the order of names.
+        items: int64 (N,), item ids, in an order that does not depend on history: it decides which
+            of two equal scores comes first.
+        rows: float32 (N, D), their whitened descriptors.
+        labels: int64 (N,), the slot of each item.
         names: slot -> class name.
     """
 
     metric: Metric
     centroids: FlatIndex
-    items: FlatIndex
-    item_labels: NDArray[np.int64]
+    items: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
     names: dict[int, str]
 
 
 @dataclass(slots=True)
 class _Ranks:
-    """Per query: 0-based rank of the right class by each predictor, and what came first."""
+    """Per query: 0-based rank of the right class by each predictor, and what came first.
+
+    ``predicted`` is a slot, ``nearest`` the position of an item in the gallery.
+    """
 
     centroid: NDArray[np.int64]
     neighbours: NDArray[np.int64]
@@ -163,7 +171,7 @@ def evaluate(queries: Sequence[Query], gallery: Gallery) -> Evaluation:
     ranks = _Ranks(
         *(np.concatenate([getattr(b, name) for b in blocks]) for name in _Ranks.__slots__)
     )
-    by_item = gallery.item_labels[np.searchsorted(gallery.items.keys, ranks.nearest)]
+    by_item = gallery.labels[ranks.nearest]
     same = ranks.predicted == by_item
     right = ranks.centroid == 0
     return Evaluation(
@@ -180,7 +188,7 @@ def evaluate(queries: Sequence[Query], gallery: Gallery) -> Evaluation:
                 queries[at].place,
                 queries[at].label,
                 gallery.names[int(ranks.predicted[at])],
-                int(ranks.nearest[at]),
+                int(gallery.items[ranks.nearest[at]]),
             )
             for at in np.flatnonzero(~right).tolist()
         ),
@@ -210,10 +218,10 @@ def _blocks(
 
 def _rank(rows: NDArray[np.float32], truth: NDArray[np.int64], gallery: Gallery) -> _Ranks:
     whitened = gallery.metric.whiten(rows)
-    to_centroids = whitened @ gallery.centroids.rows.T
-    to_items = whitened @ gallery.items.rows.T
+    to_centroids = np.round(whitened @ gallery.centroids.rows.T, _DIGITS)
+    to_items = np.round(whitened @ gallery.rows.T, _DIGITS)
     ranking = np.argsort(-to_items, axis=1, kind="stable")
-    labels = gallery.item_labels[ranking]
+    labels = gallery.labels[ranking]
     relevant = labels == truth[:, None]
     return _Ranks(
         centroid=_rank_of(to_centroids, gallery.centroids.keys, truth),
@@ -225,7 +233,7 @@ def _rank(rows: NDArray[np.float32], truth: NDArray[np.int64], gallery: Gallery)
             dtype=np.int64,
         ),
         predicted=gallery.centroids.keys[to_centroids.argmax(axis=1)],
-        nearest=gallery.items.keys[ranking[:, 0]],
+        nearest=ranking[:, 0],
         precision=average_precision(relevant),
     )
 
@@ -233,9 +241,10 @@ def _rank(rows: NDArray[np.float32], truth: NDArray[np.int64], gallery: Gallery)
 def _rank_of(
     scores: NDArray[np.float32], keys: NDArray[np.int64], truth: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    columns = np.argsort(keys)[np.searchsorted(np.sort(keys), truth)]
-    own = scores[np.arange(len(scores)), columns]
-    return np.asarray((scores > own[:, None]).sum(axis=1), dtype=np.int64)
+    columns = np.argsort(keys)[np.searchsorted(np.sort(keys), truth)][:, None]
+    own = np.take_along_axis(scores, columns, axis=1)
+    before = np.arange(scores.shape[1]) < columns  # an equal score that comes first
+    return np.asarray(((scores > own) | ((scores == own) & before)).sum(axis=1), dtype=np.int64)
 
 
 def _accuracy(ranks: NDArray[np.int64]) -> Accuracy:

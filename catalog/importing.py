@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from catalog import landing
-from catalog.labels import label_key
+from catalog.labels import clean_label, label_key
 from catalog.manifest import Entry, Listing
 from catalog.results import Imported
 from catalog.staging import Progress, Staging, counted
@@ -33,7 +33,7 @@ def import_listing(
         move: take pictures away from other classes, instead of refusing them.
         progress: told of each picture.
     """
-    result = Imported(others=listing.others)
+    result = Imported(others=listing.others, unread=listing.unread)
     classes = _importable(store, listing.entries, result.refused_classes)
     pictures = (picture for own in classes.values() for picture in own)
     outcomes = counted(staging.stage(pictures), progress)
@@ -41,7 +41,9 @@ def import_listing(
     for label, own in classes.items():
         staged = list(islice(outcomes, len(own)))
         try:
-            added = landing.land(store, label, staged, move=move, command=command)
+            added = landing.land(
+                store, label, staged, check=landing.refuse_variant, move=move, command=command
+            )
         except LabelConflict as error:  # made by another process since
             result.refused_classes[label] = str(error)
             continue
@@ -57,15 +59,16 @@ def _importable(
     classes: dict[str, list[Picture]] = {}
     spelt: dict[str, str] = {}
     with store.reading() as tx:
-        for label, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
+        for given, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
             try:
-                landing.refuse_variant(tx, label)
+                landing.refuse_variant(tx, given)
+                label = clean_label(given)
                 first = spelt.setdefault(label_key(label), label)
             except (InvalidLabel, LabelConflict) as error:
-                refused[label] = str(error)
+                refused[given] = str(error)
                 continue
             if first == label:
-                classes[label] = [entry.picture for entry in group]
+                classes.setdefault(label, []).extend(entry.picture for entry in group)
             else:
                 refused[label] = (
                     f"{label!r} differs from {first!r} only by case, accents or spacing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 
 from catalog import landing
 from catalog.results import Item, LabelCount
@@ -32,13 +31,7 @@ def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
         "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
         (slot, slot),
     ).fetchall()
-    return [Item(row[0], row[1], row[2].hex(), sources(tx, row[0])) for row in rows]
-
-
-def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
-    """Where an item's picture was found, sorted."""
-    rows = tx.execute("SELECT place FROM source WHERE item = ? ORDER BY place", (item,))
-    return tuple(place for (place,) in rows)
+    return [Item(row[0], row[1], row[2].hex(), landing.sources(tx, row[0])) for row in rows]
 
 
 def slot_of(tx: sqlite3.Connection, item: int) -> int:
@@ -53,19 +46,6 @@ def slot_of(tx: sqlite3.Connection, item: int) -> int:
     if row is None or row[0] is None:
         raise NotFound(f"there is no item {item}; `catalog items` lists them")
     return int(row[0])
-
-
-def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
-    """Which of some classes have no items, by name, sorted."""
-    names = [
-        tx.execute(
-            "SELECT name FROM label WHERE slot = ? "
-            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
-            (slot,),
-        ).fetchone()
-        for slot in slots
-    ]
-    return tuple(sorted(row[0] for row in names if row))
 
 
 def holds(tx: sqlite3.Connection, content: bytes) -> bool:

@@ -105,7 +105,7 @@ def record(
             (change.after, change.item, change.before),
         )
         if moved.rowcount != 1:
-            raise Conflict(f"item {change.item} was changed by someone else meanwhile")
+            raise Conflict(f"item {change.item} was changed by someone else meanwhile; try again")
         tx.execute("INSERT INTO change VALUES (?, ?, ?, ?)", (event, *change))
     return event
 
@@ -136,7 +136,10 @@ def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) 
 
 
 def undo_last(tx: sqlite3.Connection) -> list[Event]:
-    """Take back the last command that was not undone yet, all of its events.
+    """Take back the last command that was not undone yet.
+
+    Where another command came in between (two processes at once), only what was done after it is
+    taken back; it is next, and the rest of the interrupted command after it.
 
     Returns:
         The events taken back, in order; empty if there is nothing to undo.
@@ -148,22 +151,24 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
     if last is None:
         return []
     (command,) = last
+    (between,) = tx.execute(
+        "SELECT coalesce(max(id), 0) FROM event "
+        "WHERE undone_by IS NULL AND kind != 'undo' AND command != ?",
+        (command,),
+    ).fetchone()
     undone = [
         Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
         for row in tx.execute(
             "SELECT id, command, at, kind, detail FROM event "
-            "WHERE command = ? AND undone_by IS NULL ORDER BY id",
-            (command,),
+            "WHERE command = ? AND undone_by IS NULL AND id > ? ORDER BY id",
+            (command, between),
         )
     ]
-    back = [Change(c.item, c.after, c.before) for c in net_changes(tx, 0, command)]
+    back = [Change(c.item, c.after, c.before) for c in net_changes(tx, between, command)]
     event = record(tx, "undo", {"command": command}, back)
-    tx.execute(
-        "UPDATE event SET undone_by = ? WHERE command = ? AND undone_by IS NULL AND id != ?",
-        (event, command, event),
-    )
     for one in reversed(undone):
+        tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
+        tx.execute("DELETE FROM source WHERE event = ?", (one.id,))
         if respelt := one.detail.get("respelt"):
             tx.execute("UPDATE label SET name = :name WHERE slot = :slot", respelt)
-    tx.executemany("DELETE FROM source WHERE event = ?", [(one.id,) for one in undone])
     return undone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Added:
         known: how many were items of this class already.
         moved: how many were items of another class, and are of this one now.
         refused: the pictures that were not taken, with reasons.
+        emptied: classes that have no items left, since all of theirs moved.
         event: the journal's entry, None if nothing changed.
     """
 
@@ -35,6 +36,7 @@ class Added:
     known: int = 0
     moved: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    emptied: tuple[str, ...] = ()
     event: int | None = None
 
 
@@ -110,8 +112,8 @@ def land(
     name: str,
     outcomes: Sequence[Staged | Refusal],
     *,
+    check: Callable[[sqlite3.Connection, str], object],
     move: bool = False,
-    new: bool = False,
     command: int | None = None,
 ) -> Added:
     """Make staged pictures items of a class.
@@ -120,26 +122,27 @@ def land(
         store: of the catalogue.
         name: of the class; it is made if need be.
         outcomes: of the pictures, as :meth:`Staging.stage` yields them.
+        check: what must hold of the class, and raises if it does not: :func:`require_label`,
+            :func:`refuse_existing` or :func:`refuse_variant`.
         move: take pictures away from other classes, instead of refusing them.
-        new: the class must not exist yet.
         command: the first event of the same command, if this is a later step of one.
 
     Returns:
         What came of it. A class of which every picture was refused is not made.
 
     Raises:
-        LabelConflict: a class exists that is spelt almost alike, or exists at all, with ``new``.
+        NotFound, LabelConflict: as ``check`` does.
     """
     result = Added(clean_label(name), refused=[o for o in outcomes if isinstance(o, Refusal)])
     staged = [outcome for outcome in outcomes if isinstance(outcome, Staged)]
     if not staged:
         return result
     with store.writing() as tx:
-        (refuse_existing if new else refuse_variant)(tx, name)
+        check(tx, name)
         label = _open_label(tx, name)
-        changes, sources = _sort_out(tx, label, staged, result, move=move)
+        changes, places = _sort_out(tx, label, staged, result, move=move)
         result.created = result.added + result.moved > 0 and label.items == 0
-        if changes or sources:
+        if changes or places:
             detail: dict[str, Any] = {
                 "label": result.label,
                 "added": result.added,
@@ -153,8 +156,11 @@ def land(
             event = result.event
             tx.executemany(
                 "INSERT INTO source VALUES (?, ?, ?)",
-                [(item, place, event) for item, place in sources],
+                [(item, place, event) for item, place in places],
             )
+            result.emptied = emptied(tx, {c.before for c in changes if c.before is not None})
+        else:
+            tx.rollback()  # so that no empty class is left behind
     return result
 
 
@@ -174,7 +180,7 @@ def _sort_out(
     tx: sqlite3.Connection, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
 ) -> tuple[list[Change], list[tuple[int, str]]]:
     changes: dict[int, Change] = {}
-    sources: dict[tuple[int, str], None] = {}
+    places: dict[tuple[int, str], None] = {}
     for one in staged:
         item, slot, name = tx.execute(
             "SELECT item.id, item.label, label.name FROM item "
@@ -193,14 +199,38 @@ def _sort_out(
             detail = f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
             result.refused.append(Refusal(one.place, "conflict", detail))
             continue
-        if one.place is not None and not _has_source(tx, item, one.place):
-            sources[item, one.place] = None
-    return list(changes.values()), list(sources)
+        if one.place is None or (slot is not None and one.place in sources(tx, item)):
+            continue
+        places[item, one.place] = None
+    return list(changes.values()), list(places)
 
 
-def _has_source(tx: sqlite3.Connection, item: int, place: str) -> bool:
-    row = tx.execute("SELECT 1 FROM source WHERE item = ? AND place = ?", (item, place)).fetchone()
-    return row is not None
+def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
+    """Where an item's picture was found since it was last taken in, sorted.
+
+    What was noted before an earlier removal is kept for the sake of undo, but is not shown.
+    """
+    rows = tx.execute(
+        "SELECT DISTINCT place FROM source WHERE item = :item AND event >= ("
+        "SELECT coalesce(max(event.id), 0) FROM change JOIN event ON event.id = change.event "
+        "WHERE change.item = :item AND change.before IS NULL "
+        "AND event.kind != 'undo' AND event.undone_by IS NULL) ORDER BY place",
+        {"item": item},
+    )
+    return tuple(place for (place,) in rows)
+
+
+def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
+    """Which of some classes have no items, by name, sorted."""
+    names = [
+        tx.execute(
+            "SELECT name FROM label WHERE slot = ? "
+            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
+            (slot,),
+        ).fetchone()
+        for slot in slots
+    ]
+    return tuple(sorted(row[0] for row in names if row))
 
 
 def _refuse_variant(label: Label, name: str) -> None:

@@ -18,7 +18,17 @@ from catalog.journal import Version
 from catalog.learnt_files import LearntFiles, LearntItems, LearntMetric, LearntSums
 from catalog.store import Store
 from catalog.stored import StoredDescriptors
-from descriptors import WHITENING_RULE, InvalidInput, Metric, Prior, Sums, fit, to_floats
+from descriptors import (
+    WHITENING_RULE,
+    CatalogError,
+    Damaged,
+    InvalidInput,
+    Metric,
+    Prior,
+    Sums,
+    fit,
+    to_floats,
+)
 from index import FlatIndex, ItemIndex, centroids
 
 # Rewriting 13 MB of sums is worth it once catching up means reading this many descriptors.
@@ -72,6 +82,7 @@ class Learning:
         """The exact sums of every item's descriptor."""
         current = journal.version(tx)
         learnt = self._sums or self._files.load_sums()
+        self._sums = None  # an interrupt in the middle of catching up must not leave it half done
         if learnt is None or not self._caught_up(tx, learnt):
             learnt = LearntSums(current, self._add_up(tx))
         self._sums = LearntSums(current, learnt.sums)
@@ -111,12 +122,13 @@ class Learning:
         return to_floats(self._stored.of(tx, items.tolist()))
 
     def save(self) -> None:
-        """Write what was learnt to the cache folder, where it is newer than what lies there.
+        """Write what was learnt to the cache folder, where it is not what this process found there.
 
-        A folder that cannot be written is no reason to fail: it costs time at the next start.
+        Neither a folder that cannot be written nor a locked catalogue is a reason to fail: it costs
+        time at the next start.
         """
         saved = self._files.versions.get
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, CatalogError):
             if self._sums and self._checkpoint_due(self._sums.version):
                 self._files.save_sums(self._sums)
             if self._metric and self._metric.version != saved("metric"):
@@ -129,9 +141,9 @@ class Learning:
         if not journal.is_ancestor(tx, learnt.version):
             return False
         changes = journal.net_changes(tx, learnt.version.generation)
-        gone = self._rows_in(tx, [(c.item, c.before) for c in changes])
-        come = self._rows_in(tx, [(c.item, c.after) for c in changes])
-        with contextlib.suppress(InvalidInput):
+        with contextlib.suppress(InvalidInput, Damaged):
+            gone = self._rows_in(tx, [(c.item, c.before) for c in changes])
+            come = self._rows_in(tx, [(c.item, c.after) for c in changes])
             learnt.sums.subtract(*gone)
             learnt.sums.add(*come)
             return True
@@ -156,9 +168,8 @@ class Learning:
                     np.array(gone, np.int64),
                     np.array(come, np.int64),
                     to_floats(self._stored.of(tx, come)),
+                    len(changes),
                 )
-                # An item that went to another class moves the metric, too.
-                index.changed = learnt.items.changed + len(changes)
                 return LearntItems(current, learnt.epoch, index)
         metric = self.metric(tx)[0]
         ids, rows = [np.zeros(0, np.int64)], [np.zeros((0, self._prior.width), np.float32)]

@@ -21,6 +21,8 @@ from index import FlatIndex, ItemIndex, derived
 KINDS = ("sums", "metric", "items")
 """The files, by name and kind."""
 
+_LAYOUT = 1  # of the arrays and keys below; files of another are as good as absent
+
 
 class LearntSums(NamedTuple):
     """The exact sums of a state."""
@@ -55,7 +57,7 @@ class LearntFiles:
 
     def __init__(self, folder: Path, basis: str) -> None:
         self._folder = folder
-        self._basis = basis
+        self._basis = f"layout {_LAYOUT}; {basis}"
         self.versions: dict[str, Version] = {}
         """The state that each file was last read or written with, by kind."""
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -19,10 +19,11 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 
 
 class Entry(NamedTuple):
-    """A picture and the class it belongs to."""
+    """A picture and the class it belongs to; ``folder`` is what named the class, in a tree."""
 
     label: str
     picture: Picture
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Listing:
     """What was found to import or evaluate.
 
     Attributes:
-        entries: the pictures, sorted by class and path.
+        entries: the pictures.
         others: how many files were passed over because their names are not those of pictures.
+        unread: folders that could not be read.
     """
 
     entries: tuple[Entry, ...]
     others: int = 0
+    unread: tuple[str, ...] = ()
 
 
 Labelled: TypeAlias = str | os.PathLike[str] | Listing | Iterable[Entry]
@@ -69,58 +72,82 @@ def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Li
     place = Path(source)
     if text is not None:
         listing = Listing(tuple(_parse(text, place, "standard input")))
-    elif place.is_dir():
+    elif _is_dir(place):
         listing = _tree(place)
-    elif place.exists():
+    else:
         try:
             content = place.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise NotFound(f"there is nothing at {place}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{place} is not a folder, CSV or JSONL file: {error}") from error
+            raise InvalidInput(
+                f"{place} is not a folder, CSV or JSONL file; `catalog add` takes single pictures"
+            ) from error
         listing = Listing(tuple(_parse(content, place.parent, str(place))))
-    else:
-        raise NotFound(f"there is nothing at {place}")
-    if not listing.entries:
+    if not listing.entries and not listing.unread:
         raise InvalidInput(
             f"there are no pictures in {source} (files ending in {', '.join(sorted(SUFFIXES))})"
         )
-    return Listing(tuple(sorted(listing.entries, key=_order)), listing.others)
+    return replace(listing, entries=tuple(sorted(listing.entries, key=_order)))
 
 
-def find_pictures(places: Iterable[str | Path]) -> Iterator[Picture]:
+def find_pictures(places: Iterable[str | os.PathLike[str]]) -> Iterator[Picture]:
     """List pictures: a file stands for itself, a folder for the pictures under it, sorted.
+
+    A folder that cannot be read stands for itself, too, so that it is refused like a bad picture.
 
     Raises:
         InvalidInput: a folder has no pictures in it.
     """
     for place in map(Path, places):
-        if not place.is_dir():
+        if not _is_dir(place):
             yield Picture(place)
             continue
-        found = sorted(path for path in _files(place) if _is_picture(path))
+        unread: list[str] = []
+        found = [*filter(_is_picture, _files(place, unread)), *map(Path, unread)]
         if not found:
             raise InvalidInput(
                 f"there are no pictures in {place} (files ending in {', '.join(sorted(SUFFIXES))})"
             )
-        yield from map(Picture, found)
+        yield from map(Picture, sorted(found))
 
 
 def _tree(folder: Path) -> Listing:
-    entries, others = [], 0
-    root = folder.resolve()
-    for path in _files(root):
+    entries: list[Entry] = []
+    unread: list[str] = []
+    others = 0
+    for path in _files(folder.resolve(), unread):
         if _is_picture(path):
-            entries.append(Entry(path.parent.name, Picture(path)))
+            entries.append(Entry(path.parent.name, Picture(path), path.parent))
         else:
             others += 1
-    return Listing(tuple(entries), others)
+    return Listing(tuple(entries), others, tuple(unread))
 
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
+def _files(folder: Path, unread: list[str]) -> Iterator[Path]:
+    """Every file under a folder, through links, each folder once; what cannot be read is noted."""
+    seen = set()
+
+    def note(error: OSError) -> None:
+        unread.append(str(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             yield Path(parent, name)
@@ -165,7 +192,8 @@ def _csv(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
         raise InvalidInput(f"{name}, line 1: {error}") from error
     if not {"path", "label"} <= fields:
         raise InvalidInput(
-            f"{name} must be JSON lines, or CSV whose first line names the fields path and label"
+            f"{name} must be JSON lines, or CSV (with commas) whose first line names the fields "
+            "path and label; for a list of paths there is `catalog add NAME -`"
         )
     try:
         for row in reader:

@@ -70,11 +70,13 @@ class Imported:
         classes: each class that something was done for, in order.
         refused_classes: classes that could not be made, with the reason.
         others: files passed over because their names are not those of pictures.
+        unread: folders that could not be read.
     """
 
     classes: list[Added] = field(default_factory=list)
     refused_classes: dict[str, str] = field(default_factory=dict)
     others: int = 0
+    unread: tuple[str, ...] = ()
 
     @property
     def refused(self) -> list[Refusal]:

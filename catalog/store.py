@@ -2,7 +2,8 @@
 
 The rollback journal is used, not the write-ahead log: SQLite before 3.51.3 can lose a committed
 transaction when a checkpoint of that log races a writer, a catalogue stays a single file, and
-readers are held up only for the moment of a commit. ``synchronous=EXTRA`` syncs the folder too, so
+readers are held up only for the moment of a commit. (The reverse, too: a commit waits for readers,
+and gives up with :class:`Locked` after 15 s.) ``synchronous=EXTRA`` syncs the folder too, so
 an acknowledged write survives a power cut.
 """
 
@@ -93,7 +94,7 @@ CREATE TABLE source (
     item INTEGER NOT NULL REFERENCES item (id),
     place TEXT NOT NULL,
     event INTEGER NOT NULL REFERENCES event (id),
-    PRIMARY KEY (item, place)
+    PRIMARY KEY (item, place, event)
 ) WITHOUT ROWID;
 """
 
@@ -118,7 +119,7 @@ class Store:
     """
 
     def __init__(self, path: Path, busy_seconds: float = _BUSY_SECONDS) -> None:
-        if not path.is_file():
+        if not _is_file(path):
             raise NotFound(f"there is no catalogue at {path}; make one with `catalog init {path}`")
         self.path = path
         self._holder = cache_folder(path) / "writer.json"
@@ -142,10 +143,10 @@ class Store:
             Locked: a writer held the file for too long.
             Damaged: SQLite cannot read it.
         """
-        if self._connection.in_transaction:
-            yield self._connection
-            return
         with self._translated():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -166,12 +167,12 @@ class Store:
             try:
                 self._sign()
                 yield self._connection
-                self._unsign()
                 self._commit()
             except BaseException:
-                self._unsign()
                 self._connection.rollback()
                 raise
+            finally:
+                self._unsign()
 
     def _commit(self) -> None:
         try:
@@ -204,9 +205,10 @@ class Store:
             self._holder.write_text(json.dumps(word))
 
     def _unsign(self) -> None:
-        """Take the word back, while the lock is still held and nobody else can have signed."""
-        with contextlib.suppress(OSError):
-            self._holder.unlink(missing_ok=True)
+        """Take the word back, unless the next writer has signed already."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if json.loads(self._holder.read_text())["pid"] == os.getpid():
+                self._holder.unlink()
 
     def _writer(self) -> str:
         try:
@@ -231,6 +233,10 @@ class Store:
             if code == 0:  # Python's own: a text in the file is not UTF-8
                 raise self._damaged(error) from error
             raise CatalogError(f"{self.path}: {error}") from error
+        except sqlite3.ProgrammingError as error:
+            raise InvalidInput(
+                f"{self.path} was closed, or opened by another thread; open it once for each thread"
+            ) from error
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
             raise self._damaged(error) from error
         except sqlite3.IntegrityError as error:
@@ -242,8 +248,7 @@ class Store:
 
     def _damaged(self, error: Exception) -> Damaged:
         return Damaged(
-            f"{self.path} is damaged: {error}. Restore it from a backup; "
-            "`catalog verify` says what is wrong."
+            f"{self.path} is damaged: {error}. Restore it from a backup, or make it anew"
         )
 
 
@@ -252,9 +257,17 @@ def require_free(path: Path) -> None:
 
     Raises:
         Conflict: there is something already.
+        NotFound: the folder is not there.
+        CatalogError: that cannot be looked into.
     """
-    if path.exists():
+    try:
+        taken = path.exists()
+    except OSError as error:
+        raise CatalogError(f"cannot make {path}: {error.strerror}") from error
+    if taken:
         raise Conflict(_taken(path))
+    if not path.parent.is_dir():
+        raise NotFound(f"there is no folder {path.parent}; make it first")
 
 
 def create(path: Path, embedder: dict[str, Any]) -> None:
@@ -273,7 +286,6 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, embedder)
         _link(temporary, path)
     except (OSError, sqlite3.OperationalError) as error:
@@ -284,10 +296,23 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
 
 
 def _link(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, unless something has it."""
     try:
-        os.link(temporary, path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            path.open("xb").close()
+            temporary.replace(path)
     except FileExistsError:
         raise Conflict(_taken(path)) from None
+    with contextlib.suppress(OSError):  # so that the name, too, survives a power cut
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _taken(path: Path) -> str:
@@ -299,10 +324,22 @@ def cache_folder(path: Path) -> Path:
     return path.with_name(path.name + ".cache")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = EXTRA")
+    # Spilling pages to the file in the middle of a transaction would shut readers out until its
+    # end, and wait for them once a page.
+    connection.execute("PRAGMA cache_spill = OFF")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":  # another tool's doing
+        connection.execute("PRAGMA journal_mode = DELETE")
     return connection
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import from_bytes
+from descriptors import Damaged, InvalidInput, from_bytes
 
 _BLOCK_ROWS = 8192
 
@@ -26,15 +26,12 @@ class StoredDescriptors:
         self._embedder_id = embedder_id
 
     def of(self, tx: sqlite3.Connection, items: Sequence[int]) -> NDArray[np.int16]:
-        """The descriptors of some items, one after another: int16 (N, D)."""
-        blobs = [
-            tx.execute(
-                "SELECT value FROM descriptor WHERE item = ? AND embedder = ?",
-                (item, self._embedder_id),
-            ).fetchone()[0]
-            for item in items
-        ]
-        return from_bytes(blobs, self.width)
+        """The descriptors of some items, one after another: int16 (N, D).
+
+        Raises:
+            Damaged: an item has lost its descriptor, or part of it.
+        """
+        return self._rows([self._blob(tx, item) for item in items])
 
     def blocks(
         self, tx: sqlite3.Connection
@@ -43,6 +40,9 @@ class StoredDescriptors:
 
         Yields:
             int64 (N,), int64 (N,) and int16 (N, D).
+
+        Raises:
+            Damaged: a descriptor has lost part of itself.
         """
         cursor = tx.execute(
             "SELECT item.id, item.label, descriptor.value FROM descriptor "
@@ -52,5 +52,21 @@ class StoredDescriptors:
         )
         while block := cursor.fetchmany(_BLOCK_ROWS):
             ids, labels, blobs = zip(*block, strict=True)
-            rows = from_bytes(list(blobs), self.width)
-            yield np.array(ids, np.int64), np.array(labels, np.int64), rows
+            yield np.array(ids, np.int64), np.array(labels, np.int64), self._rows(blobs)
+
+    def _blob(self, tx: sqlite3.Connection, item: int) -> bytes:
+        row = tx.execute(
+            "SELECT value FROM descriptor WHERE item = ? AND embedder = ?",
+            (item, self._embedder_id),
+        ).fetchone()
+        if row is None:
+            raise Damaged(
+                f"item {item} has lost its descriptor; `catalog verify` says what else is wrong"
+            )
+        return bytes(row[0])
+
+    def _rows(self, blobs: Sequence[bytes]) -> NDArray[np.int16]:
+        try:
+            return from_bytes(list(blobs), self.width)
+        except InvalidInput as error:
+            raise Damaged(f"{error}; `catalog verify` says what else is wrong") from error

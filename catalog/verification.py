@@ -72,7 +72,10 @@ def verify(
         width: length of a descriptor.
         learning: whose sums are compared with those of the descriptors.
     """
-    problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    try:
+        problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    except sqlite3.DatabaseError as error:
+        return Verification((str(error),), tuple(_unsound(cache)), 0, 0)
     if not problems:
         problems += _inconsistencies(tx, {"embedder": embedder_id, "bytes": 2 * width})
     faults = list(_unsound(cache))

@@ -42,7 +42,10 @@ def nearest(
 
     asked = _pictures(pictures, box)
     with Catalog.open(catalog) as opened:
-        answers = opened.nearest_many(asked, k)
+        with pictures_bar("embedding", len(asked)) as progress:
+            answers = opened.nearest_many(asked, k, progress=progress)
+        if html is not None:
+            write_page(html, contact_sheet.nearest_sheet(asked, answers))
         named = list(zip(pictures, answers, strict=True))
         if json:
             print_json([_record(name, "neighbours", answer) for name, answer in named])
@@ -51,10 +54,8 @@ def nearest(
                 say(f"refused: {name}: {answer.detail} ({answer.reason})")
             elif not json:
                 _heading(name, len(named))
-                rows = [(n.score, n.label, n.item, " ".join(n.sources)) for n in answer]
+                rows = [(n.score, n.label, n.item, ", ".join(n.sources)) for n in answer]
                 print_table(rows, ("score", "class", "item", "found at"))
-    if html is not None:
-        write_page(html, contact_sheet.nearest_sheet(asked, answers))
     _exit_for(answers)
 
 
@@ -64,15 +65,22 @@ def predict(
     top: Annotated[int, typer.Option(help="How many candidates to show.")] = 5,
     box: BoxText = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 4 if one is unknown or in doubt.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 4 if the predictors disagree, or the catalogue is empty."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
     """Tell which class a picture is, by the nearest centroid and by the nearest items."""
     from catalog import Catalog
 
-    with Catalog.open(catalog) as opened:
-        answers = opened.predict_many(_pictures(pictures, box), top)
+    asked = _pictures(pictures, box)
+    with (
+        Catalog.open(catalog) as opened,
+        pictures_bar("embedding", len(asked)) as progress,
+    ):
+        answers = opened.predict_many(asked, top, progress=progress)
     named = list(zip(pictures, answers, strict=True))
     if json:
         print_json([_record(name, "prediction", answer) for name, answer in named])
@@ -153,13 +161,13 @@ def _print_prediction(answer: Prediction) -> None:
         typer.echo("unknown: the catalogue is empty")
         return
     doubt = "" if answer.agree else f", but its nearest item is {answer.neighbours[0].label}"
-    typer.echo(f"{answer.label}{doubt}")
+    typer.echo(f"{answer.label}{doubt or ' (both predictors agree)'}")
     by_item = {candidate.label: candidate.score for candidate in answer.neighbours}
     rows = [
         (at, candidate.label, candidate.score, by_item.get(candidate.label, "-"))
         for at, candidate in enumerate(answer.centroid, start=1)
     ]
-    print_table(rows, ("", "class", "centroid", "nearest item"))
+    print_table(rows, ("", "class", "its mean", "its nearest item"))
 
 
 def _print_evaluation(result: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,10 @@ import cv2
 import typer
 
 from catalog import Catalog, NotFound, Picture, contact_sheet
-from cli.output import pictures_bar, say
+from catalog.store import cache_folder
+from cli.output import pictures_bar, say, write_page
 from data import covers
-from descriptors import CatalogError
+from descriptors import CatalogError, Conflict
 
 _RECORDS = 24
 _NEWEST = 5
@@ -26,12 +28,13 @@ def main(
     folder: Annotated[Path, typer.Option(help="Where to put it all.")] = Path("demo"),
 ) -> None:
     """Draw a shop of records, add today's five one by one, and look photos of them up."""
-    shutil.rmtree(folder, ignore_errors=True)
     file = folder / "shop.catalog"
+    _clear(folder, file)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         shop = Catalog.init(file, backbone=backbone)
     except NotFound as error:
-        say(f"The demo needs a network. {error}")
+        say(f"The demo needs a network: {error}")
         raise typer.Exit(error.exit_code) from None
     with shop:
         typer.echo(f"a shop of {_RECORDS} records, one picture each ({shop.info().backbone})")
@@ -44,7 +47,19 @@ def main(
             added = shop.add_class(covers.title(seed), [_save(folder / "covers", seed)])
             typer.echo(f"new today: {added.label}")
         _ask(shop, folder)
-    typer.echo(f"ask it yourself: catalog nearest PHOTO --catalog {file}")
+    command = Path(sys.executable).with_name("catalog")
+    typer.echo(
+        f"ask it yourself: {command} nearest {folder / 'photos' / '00.jpg'} --catalog {file}"
+    )
+
+
+def _clear(folder: Path, file: Path) -> None:
+    """Remove the demo of last time; anything else in that place is left alone."""
+    if folder.exists() and any(folder.iterdir()) and not file.exists():
+        raise Conflict(f"{folder} holds something other than a demo; name another --folder")
+    file.unlink(missing_ok=True)
+    for made in (cache_folder(file), folder / "covers", folder / "photos"):
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _ask(shop: Catalog, folder: Path) -> None:
@@ -61,8 +76,7 @@ def _ask(shop: Catalog, folder: Path) -> None:
             typer.echo(f"wrong: a photo of {wanted} was taken for {found}")
     typer.echo(f"{right} of {len(photos)} photos found their record")
     sheet = folder / "contact-sheet.html"
-    sheet.write_text(contact_sheet.nearest_sheet(photos, answers), encoding="utf-8")
-    typer.echo(f"look at {sheet}")
+    write_page(sheet, contact_sheet.nearest_sheet(photos, answers))
 
 
 def _save(folder: Path, seed: int) -> Path:

@@ -36,7 +36,7 @@ def items(
     if json:
         print_json(found)
     else:
-        print_table([(item.id, item.label, " ".join(item.sources)) for item in found])
+        print_table([(item.id, item.label, ", ".join(item.sources)) for item in found])
 
 
 def info(catalog: CatalogPath, json: Json = False) -> None:

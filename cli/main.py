@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from cli import asking, inspecting, model, writing
 from descriptors import CatalogError
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"catalog {version('catalog')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="catalog",
     help="Which of our things is this photo? Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, "
-    "4 unknown or disagreement with --strict, 5 some pictures refused, 6 locked, 7 damaged.",
+    "4 doubt, with --strict, 5 some pictures refused, 6 locked, 7 damaged.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
 
 app.command("init")(writing.init)
 app.add_typer(model.app, name="model")

@@ -77,6 +77,13 @@ def write_page(path: Path, html: str) -> None:
     say(f"contact sheet: {path}")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts: ``1 picture``, ``2 classes``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def say(message: str) -> None:
     """Tell the user something that is not data."""
     typer.echo(message, err=True)
@@ -128,7 +135,7 @@ def _bar(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or total == 1:
         yield None
         return
     about = TextColumn("{task.description}")

@@ -6,12 +6,15 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import CatalogPath, Json, Move
-from cli.output import pictures_bar, print_json, read_stdin, report_refusals, say
+from cli.output import counted, pictures_bar, print_json, read_stdin, report_refusals, say
+
+if TYPE_CHECKING:
+    from catalog import Listing
 
 Pictures = Annotated[
     list[str],
@@ -100,16 +103,22 @@ def import_(
         print_json(result)
     else:
         new = sum(added.created for added in result.classes)
+        count = sum(added.added for added in result.classes)
+        known = sum(added.known for added in result.classes)
+        refused = f", {len(result.refused)} refused" if result.refused else ""
         typer.echo(
-            f"{sum(added.added for added in result.classes)} pictures added, "
-            f"{new} new classes, {sum(added.known for added in result.classes)} known already"
+            f"{counted(count, 'picture')} added, {counted(new, 'new class')}, "
+            f"{known} known already{refused}"
         )
     report_refusals(result.refused)
+    _note_folders(listing, Path(source))
     for label, reason in result.refused_classes.items():
         say(f"refused: class {label!r}: {reason}")
     if result.others:
         say(f"{result.others} files with other endings than those of pictures were left alone")
-    if result.refused or result.refused_classes:
+    for folder in result.unread:
+        say(f"refused: {folder}: the folder cannot be read (unreadable)")
+    if result.refused or result.refused_classes or result.unread:
         raise typer.Exit(5)
 
 
@@ -126,7 +135,7 @@ def remove(
     if json:
         print_json(removed)
         return
-    typer.echo(f"{removed.items} items removed")
+    typer.echo(f"{counted(removed.items, 'item')} removed")
     for label in removed.classes:
         say(f"class {label!r} has no items left, and is gone")
 
@@ -143,13 +152,12 @@ def remove_class(
     with Catalog.open(catalog) as opened:
         count = len(opened.items(label))
         if not yes:
-            with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
-                typer.confirm(f"Remove class {label!r} with {count} items?", abort=True, err=True)
+            _confirm(f"Remove class {label!r} with {counted(count, 'item')}?")
         removed = opened.remove_class(label)
     if json:
         print_json(removed)
     else:
-        typer.echo(f"class {removed.classes[0]!r} with {removed.items} items removed")
+        typer.echo(f"class {removed.classes[0]!r} with {counted(removed.items, 'item')} removed")
 
 
 def undo(catalog: CatalogPath, json: Json = False) -> None:
@@ -158,12 +166,44 @@ def undo(catalog: CatalogPath, json: Json = False) -> None:
 
     with Catalog.open(catalog) as opened:
         events = opened.undo()
+        left = opened.labels()
     if json:
         print_json(events)
         return
-    for event in events:
-        about = ", ".join(f"{name} {value}" for name, value in event.detail.items())
-        typer.echo(f"undone: {event.kind} of {event.at} ({about})")
+    kinds = ", ".join(sorted({event.kind for event in events}))
+    labels = [str(event.detail["label"]) for event in events if "label" in event.detail]
+    about = f" ({labels[0]!r})" if len(labels) == 1 else f" ({counted(len(labels), 'class')})"
+    typer.echo(f"undone: {kinds} of {events[-1].at}{about if labels else ''}")
+    typer.echo(
+        f"left: {counted(sum(row.items for row in left), 'item')}, {counted(len(left), 'class')}"
+    )
+
+
+def _confirm(question: str) -> None:
+    """Go on only after a yes."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
+            typer.confirm(question, abort=True, err=True)
+    except typer.Abort:
+        say("nothing was removed; --yes removes without asking")
+        raise
+
+
+def _note_folders(listing: Listing, root: Path) -> None:
+    """Say where one class came from several folders, or from the folder that was imported itself.
+
+    Two shelves may well have a folder of the same name for different things.
+    """
+    folders: dict[str, set[Path]] = {}
+    for entry in listing.entries:
+        if entry.folder is not None:
+            folders.setdefault(entry.label, set()).add(entry.folder)
+    for label, found in folders.items():
+        if len(found) > 1:
+            names = ", ".join(sorted(map(str, found)))
+            say(f"note: class {label!r} is what {len(found)} folders are called: {names}")
+        if root.resolve() in found:
+            say(f"note: pictures that lie in {root} itself are class {label!r} now")
 
 
 def _add(
@@ -171,7 +211,7 @@ def _add(
 ) -> None:
     from catalog import Catalog, find_pictures
 
-    listed = read_stdin(paths=True).split("\n") if "-" in places else []
+    listed = read_stdin(paths=True).replace("\r\n", "\n").split("\n") if "-" in places else []
     named = [place for place in [*places, *listed] if place not in {"", "-"}]
     pictures = list(find_pictures(named))
     with Catalog.open(path) as opened, pictures_bar(label, len(pictures)) as progress:
@@ -182,7 +222,9 @@ def _add(
         moved = f", {added.moved} moved from other classes" if added.moved else ""
         known = f", {added.known} known already" if added.known else ""
         what = "new class" if added.created else "class"
-        typer.echo(f"{what} {added.label!r}: {added.added} pictures added{moved}{known}")
+        typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
+    for gone in added.emptied:
+        say(f"class {gone!r} has no items left, and is gone")
     report_refusals(added.refused)
     if added.refused:
         if not (added.added or added.moved or added.known):

@@ -27,7 +27,7 @@ _FONTS = (
 
 def title(seed: int) -> str:
     """The name of a record, the same for the same seed and unlike those of the 71 before it."""
-    first, second = seed % len(_FIRST), (seed + seed // len(_FIRST)) % len(_SECOND)
+    first, second = seed % len(_FIRST), (seed % len(_FIRST) + seed // len(_FIRST)) % len(_SECOND)
     return f"{_FIRST[first]} {_SECOND[second]}"
 
 

@@ -15,7 +15,7 @@
     |-- Locked                        exit 6  503   another process is writing
     `-- Damaged                       exit 7  500   the catalogue file fails its checks
 
-A message says what is wrong and what to do about it. Exit codes 0 (ok) and 4 (unknown, with
+A message says what is wrong and what to do about it. Exit codes 0 (ok) and 4 (doubt, with
 ``--strict``) belong to no error.
 """
 

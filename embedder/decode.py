@@ -112,7 +112,8 @@ def _read_regular(source: str | os.PathLike[str], limits: Limits) -> bytes:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PictureError("unreadable", "not a regular file", name)
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise PictureError("unreadable", what, name)
         _check_weight(status.st_size, limits, name)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(limits.max_bytes + 1)

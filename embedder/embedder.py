@@ -77,14 +77,13 @@ class MobileNetEmbedder:
         self.specification = Specification(
             model.sha256, self._network.input_size, self._network.width, chosen
         )
-        self._workers = threads or os.cpu_count() or 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers = threads or _processors()
+        # Threads start when there is work for them.
+        self._pool = ThreadPoolExecutor(self._workers, "embedder")
 
     def close(self) -> None:
         """Stop the threads, once what they are at is done."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        self._pool.shutdown(cancel_futures=True)
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
         """Compute the descriptor of one picture.
@@ -146,8 +145,6 @@ class MobileNetEmbedder:
         function: Callable[[Source | Picture], _Result],
         pictures: Iterable[Source | Picture],
     ) -> Iterator[_Result]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._workers, "embedder")
         waiting: deque[Future[_Result]] = deque()
         try:
             for picture in pictures:
@@ -183,6 +180,13 @@ class MobileNetEmbedder:
         else:
             scale = 1
         return _inside(decode(data, scale, header), box, scale)
+
+
+def _processors() -> int:
+    """How many processors this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def load(model: Model, specification: Specification) -> MobileNetEmbedder:

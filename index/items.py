@@ -36,7 +36,7 @@ class ItemIndex:
     Args:
         epoch: the metric the rows are whitened with.
         flat: the whitened rows, with item ids for keys.
-        changed: how many items were added or removed since the epoch began.
+        changed: how many items were added, removed or moved since the epoch began.
     """
 
     def __init__(self, epoch: Metric, flat: FlatIndex, changed: int = 0) -> None:
@@ -60,7 +60,11 @@ class ItemIndex:
         )
 
     def caught_up(
-        self, removed: NDArray[np.int64], added: NDArray[np.int64], rows: NDArray[np.float32]
+        self,
+        removed: NDArray[np.int64],
+        added: NDArray[np.int64],
+        rows: NDArray[np.float32],
+        changes: int,
     ) -> ItemIndex:
         """The same epoch without some items and with others.
 
@@ -68,9 +72,11 @@ class ItemIndex:
             removed: int64 (R,), ids to leave out.
             added: int64 (M,), ids to take in.
             rows: float32 (M, D), their descriptors, not whitened.
+            changes: how many items changed; one that only went to another class moves the metric,
+                too.
         """
         flat = self.flat.extended(~np.isin(self.flat.keys, removed), added, self.epoch.whiten(rows))
-        return ItemIndex(self.epoch, flat, self.changed + len(removed) + len(added))
+        return ItemIndex(self.epoch, flat, self.changed + changes)
 
     def search(
         self, descriptors: NDArray[np.float32], k: int, metric: Metric, fetch: Fetch

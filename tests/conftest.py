@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 from hub_server import HANDLE, PAYLOAD, HubServer
+from tiny_network import tiny_cache, tiny_model
 
 from embedder import models
 from embedder.models import Model
+
+__all__ = ["tiny_cache", "tiny_model"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty model cache, so that no test sees or touches the user's own."""
+    """An empty model cache, so that no test sees or touches what is the user's own."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("CATALOG_PATH", "CATALOG_BACKBONE", "CATALOG_HUB_URL"):
+            patch.delenv(name, raising=False)
         patch.setenv("CATALOG_CACHE", str(folder))
         yield folder
 

@@ -193,7 +193,9 @@ def modules() -> dict[str, Module]:
         for file in sorted((ROOT / package).rglob("*.py")):
             parts = file.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = Module(name, file)
+            # The recipe of the starter needs a training framework, and is no part of the program.
+            if not name.startswith("data.starter"):
+                found[name] = Module(name, file)
     return found
 
 

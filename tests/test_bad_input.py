@@ -14,7 +14,7 @@ import numpy as np
 import photos
 import pytest
 from doubles import FakeEmbedder
-from tiny_network import NAME, run, tiny_cache, tiny_model
+from tiny_network import NAME, run
 
 from catalog import Catalog, Entry, Picture, find_pictures, read_manifest
 from catalog.store import Store
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from embedder import Source
     from embedder.models import Model
 
-__all__ = ["tiny_cache", "tiny_model"]
 
 IMAGE = photos.scene(3)
 HEIGHT, WIDTH = IMAGE.shape[:2]

@@ -52,8 +52,9 @@ def gallery() -> Gallery:
     return Gallery(
         metric=Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
         centroids=FlatIndex(np.array([7, 2, 5]), unit(85, 30, 180)),
-        items=FlatIndex(np.array([10, 11, 12, 13, 14]), unit(90, 80, 0, 60, 180)),
-        item_labels=np.array([7, 7, 2, 2, 5]),
+        items=np.array([10, 11, 12, 13, 14]),
+        rows=unit(90, 80, 0, 60, 180),
+        labels=np.array([7, 7, 2, 2, 5]),
         names={7: "north", 2: "east", 5: "west", 3: "gone"},
     )
 
@@ -137,7 +138,8 @@ class TestFigures:
         gallery = Gallery(
             Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
             FlatIndex(np.arange(6), unit(*degrees[:6])),
-            FlatIndex(np.arange(36), unit(*degrees)),
+            np.arange(36),
+            unit(*degrees),
             labels,
             {at: f"class {at}" for at in range(6)},
         )
@@ -159,7 +161,8 @@ class TestFigures:
         gallery = Gallery(
             Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
             FlatIndex(np.arange(5), means.astype(np.float32)),
-            FlatIndex(np.arange(40), rows),
+            np.arange(40),
+            rows,
             labels,
             {at: f"class {at}" for at in range(5)},
         )

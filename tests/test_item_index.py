@@ -77,7 +77,7 @@ def test_an_older_epoch_gives_the_same_answers(seed: int, k: int, gone: int, com
     before = np.arange(500) < 500 - come
     after = np.arange(500) >= gone
     aged = gallery.build(before).caught_up(
-        gallery.ids[~after], gallery.ids[~before], gallery.rows[~before]
+        gallery.ids[~after], gallery.ids[~before], gallery.rows[~before], gone + come
     )
     fresh = gallery.build(after)
     assert len(aged) == len(fresh) == 500 - gone
@@ -122,11 +122,11 @@ def test_catching_up_leaves_the_old_index_as_it_was() -> None:
     gallery = Gallery(0, 50)
     old = gallery.build(slice(0, 40))
     answers = old.search(gallery.queries, 5, old.epoch, never)
-    new = old.caught_up(gallery.ids[:3], gallery.ids[40:], gallery.rows[40:])
+    new = old.caught_up(gallery.ids[:3], gallery.ids[40:], gallery.rows[40:], 13)
     assert new.epoch is old.epoch
     assert sorted(new.flat.keys.tolist()) == gallery.ids[3:].tolist()
     assert (old.changed, new.changed) == (0, 13)
-    assert new.caught_up(gallery.ids[3:5], gallery.ids[:1], gallery.rows[:1]).changed == 16
+    assert new.caught_up(gallery.ids[3:5], gallery.ids[:1], gallery.rows[:1], 3).changed == 16
     for one, other in zip(answers, old.search(gallery.queries, 5, old.epoch, never), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -20,7 +20,7 @@ import photos
 import pytest
 from doubles import FakeEmbedder
 from malformed import black_png
-from tiny_network import NAME, command, environment, run, tiny_cache
+from tiny_network import NAME, command, environment, run
 
 from catalog import Catalog, landing, read_manifest, staging
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from catalog import Added
     from embedder import Picture, Source
 
-__all__ = ["tiny_cache"]
 
 CLASSES, PICTURES = 30, 10
 PAUSE_SECONDS = 0.002

@@ -128,9 +128,9 @@ class TestLines:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("", "must be JSON lines, or CSV whose first line names the fields path and label"),
-            ("a.jpg,cup\n", "CSV whose first line names the fields"),
-            ("path\na.jpg\n", "CSV whose first line names the fields"),
+            ("", "must be JSON lines, or CSV (with commas) whose first line names the fields path"),
+            ("a.jpg,cup\n", "whose first line names the fields"),
+            ("path\na.jpg\n", "whose first line names the fields"),
             ("path,label\n", "there are no pictures in"),
             ("path,label\na.jpg,cup\nb.jpg\n", "line 3: needs a path and a label"),
             ("path,label\n,cup\n", "line 2: needs a path and a label"),

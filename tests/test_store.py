@@ -127,13 +127,15 @@ class TestCreation:
         with opened(path) as catalog:
             assert catalog.verify().sound
 
-    def test_folders_are_made(self, tmp_path: Path) -> None:
-        """The folder of the file is made if need be; where it cannot be, the error says so."""
-        path = tmp_path / "a" / "b" / "shop.catalog"
-        Catalog.init(path, embedder=FakeEmbedder()).close()
-        assert path.is_file()
+    def test_folders_are_not_made(self, tmp_path: Path) -> None:
+        """A folder that is not there may be a slip of the pen: it is named, and nothing is made."""
+        Catalog.init(tmp_path / "shop.catalog", embedder=FakeEmbedder()).close()
+        for folder in (tmp_path / "a" / "b", tmp_path / "shop.catalog"):
+            with pytest.raises(NotFound, match="there is no folder"):
+                Catalog.init(folder / "other.catalog", embedder=FakeEmbedder())
+        assert not (tmp_path / "a").exists()
         with pytest.raises(CatalogError, match="cannot make"):
-            Catalog.init(path / "below a file.catalog", embedder=FakeEmbedder())
+            Catalog.init(tmp_path / ("long" * 90), embedder=FakeEmbedder())
 
 
 class TestOpening:

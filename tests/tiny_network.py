@@ -42,16 +42,13 @@ def build_flatbuffer(file: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model cache that holds one network, named tiny; TensorFlow stays in a child process."""
-    cache = tmp_path_factory.getbasetemp() / "tiny"
+    cache = tmp_path_factory.mktemp("tiny")
     file = cache / f"{NAME}.tflite"
-    # Each module that imports this fixture has a fixture of its own; the first makes it for all.
-    if not file.exists():
-        cache.mkdir()
-        with ProcessPoolExecutor(1, get_context("spawn")) as child:
-            child.submit(build_flatbuffer, file).result()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("CATALOG_CACHE", str(cache))
-            models.import_model(file)
+    with ProcessPoolExecutor(1, get_context("spawn")) as child:
+        child.submit(build_flatbuffer, file).result()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATALOG_CACHE", str(cache))
+        models.import_model(file)
     return cache
 
 

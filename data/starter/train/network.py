@@ -6,11 +6,15 @@ batch normalisation are those of ``keras.applications.MobileNetV2(include_top=Fa
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from data.starter.train import weights
 
 WIDTH: Final = 1280
 """Length of a descriptor."""
@@ -71,11 +75,6 @@ class MobileNetV2(nn.Module):
                 middle = maps
         return middle, maps, self.last(maps).mean(dim=(2, 3))
 
-    def pairs(self) -> list[_Normalised]:
-        """Every convolution with its normalisation, in the order of Keras' layers."""
-        inner = [part for block in self.blocks for part in block.parts()]
-        return [self.first, *inner, self.last]
-
 
 class _Normalised(nn.Module):
     """A convolution, its batch normalisation, and ReLU6 where it is bounded."""
@@ -114,12 +113,35 @@ class _Block(nn.Module):
         inner = self.project(self.depthwise(inner))
         return maps + inner if self.residual else inner
 
-    def parts(self) -> list[_Normalised]:
-        expand = [] if self.expand is None else [self.expand]
-        return [*expand, self.depthwise, self.project]
-
 
 def pixels_in(pictures: Tensor) -> Tensor:
     """Pixels uint8 (N, S, S, 3) as the network takes them: (N, 3, S, S) in [-1, 1]."""
     scaled = pictures.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
     return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def save_weights(network: MobileNetV2, file: Path, alpha: float) -> None:
+    """Write weights in the form of :mod:`data.starter.train.weights`."""
+    state = network.state_dict()
+    arrays = {name: one.numpy() for name, one in state.items() if one.is_floating_point()}
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        probed = network(pixels_in(torch.from_numpy(weights.probe_pictures()))).numpy()
+    network.train(training)
+    weights.write(file, weights.Weights(alpha, arrays, probed))
+
+
+def load_weights(network: MobileNetV2, file: Path) -> None:
+    """Read what :func:`save_weights` wrote.
+
+    Raises:
+        ValueError: they are the weights of another network.
+    """
+    state = network.state_dict()
+    arrays = weights.read(file).arrays
+    expected = {name: one.shape for name, one in state.items() if one.is_floating_point()}
+    if {name: one.shape for name, one in arrays.items()} != expected:
+        raise ValueError(f"{file} has the weights of another network")
+    found = {name: torch.from_numpy(one.astype(np.float32)) for name, one in arrays.items()}
+    network.load_state_dict(state | found)

@@ -1,0 +1,128 @@
+"""Turn trained weights into a flatbuffer: ``python -m data.starter.train.export --help``.
+
+The weights go into Keras' own MobileNetV2, and from there through the project's exporter, as any
+other network's would. Needs TensorFlow, not PyTorch; what PyTorch computed lies beside the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from data.starter.train.weights import PROBE_SIDE, Weights, probe_pictures, read
+from embedder.export import export_saved_model
+from embedder.litert import LiteRTNetwork
+
+TOLERANCE: Final = 1e-3
+"""Largest difference allowed between the descriptors of PyTorch, Keras and LiteRT."""
+
+_PER_CONVOLUTION: Final = 5
+
+
+def keras_network(weights: Weights, side: int) -> Any:
+    """Keras' MobileNetV2 with these weights, for pictures (N, side, side, 3) in [0, 1].
+
+    Raises:
+        ValueError: the weights are of another network.
+    """
+    network = tf.keras.applications.MobileNetV2(
+        (side, side, 3), alpha=weights.alpha, include_top=False, pooling="avg", weights=None
+    )
+    layers = [layer for layer in network.layers if layer.weights]
+    arrays = list(weights.arrays.values())
+    if len(layers) * _PER_CONVOLUTION != len(arrays) * 2:
+        raise ValueError(f"{len(arrays)} arrays do not fit {len(layers)} layers")
+    for number in range(0, len(layers), 2):
+        kernel, *norm = arrays[number // 2 * _PER_CONVOLUTION :][:_PER_CONVOLUTION]
+        depthwise = isinstance(layers[number], tf.keras.layers.DepthwiseConv2D)
+        layers[number].set_weights([kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
+        layers[number + 1].set_weights(norm)
+    pictures = tf.keras.Input((side, side, 3), name="picture")
+    scaled = tf.keras.layers.Rescaling(2.0, -1.0)(pictures)
+    return tf.keras.Model(pictures, network(scaled, training=False))
+
+
+def flatbuffer(network: Any) -> bytes:
+    """A flatbuffer with 32-bit weights, made and checked by the project's exporter."""
+    with tempfile.TemporaryDirectory(prefix="starter-") as folder:
+        network.export(folder, verbose=False)
+        return export_saved_model(Path(folder))
+
+
+def half_flatbuffer(network: Any) -> bytes:
+    """A flatbuffer with 16-bit weights, which LiteRT widens as it loads them."""
+    side = network.input_shape[1]
+    function = tf.function(lambda x: network(x, training=False), autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec([1, side, side, 3], tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    content: bytes = converter.convert()
+    return content
+
+
+def check(weights: Weights) -> dict[str, float]:
+    """The largest differences from PyTorch's descriptors, by runtime.
+
+    Raises:
+        ValueError: one is larger than :data:`TOLERANCE`.
+    """
+    network = keras_network(weights, PROBE_SIDE)
+    pictures = probe_pictures()
+    full, half = LiteRTNetwork(flatbuffer(network)), LiteRTNetwork(half_flatbuffer(network))
+    found = {
+        "Keras": network(pictures.astype(np.float32) / 255, training=False).numpy(),
+        "LiteRT": full(pictures),
+    }
+    apart = {name: _largest(one - weights.probed) for name, one in found.items()}
+    if max(apart.values()) > TOLERANCE:
+        raise ValueError(f"the networks do not agree: {apart}")
+    return {**apart, "LiteRT, 16 bits": _largest(half(pictures) - weights.probed)}
+
+
+def forgotten(weights: Weights) -> Weights:
+    """A network of the same shape that has learnt nothing: He-normal kernels, plain norms."""
+    random = np.random.default_rng(0)
+
+    def fresh(name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        if array.ndim == 4:
+            deviation = np.sqrt(2 / (array[0, 0].size * array.shape[1]))
+            return random.normal(0, deviation, array.shape).astype(np.float32)
+        ones = name.endswith(("norm.weight", "running_var"))
+        return np.full_like(array, 1 if ones else 0)
+
+    arrays = {name: fresh(name, array) for name, array in weights.arrays.items()}
+    return Weights(weights.alpha, arrays, weights.probed)
+
+
+def _largest(differences: NDArray[np.float32]) -> float:
+    return float(np.abs(differences).max())
+
+
+def main() -> None:
+    """Check the weights, then write the flatbuffer."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path, help="a snapshot (.npz)")
+    parser.add_argument("out", type=Path, help="the flatbuffer to write (.tflite)")
+    parser.add_argument("--side", type=int, default=PROBE_SIDE, help="of a view, in pixels")
+    parser.add_argument("--full", action="store_true", help="32-bit weights")
+    parser.add_argument("--random", action="store_true", help="random weights, to compare with")
+    given = parser.parse_args()
+    weights = read(given.weights)
+    for name, apart in check(weights).items():
+        print(f"{name} differs from PyTorch by {apart:.1e}")
+    weights = forgotten(weights) if given.random else weights
+    network = keras_network(weights, given.side)
+    content = flatbuffer(network) if given.full else half_flatbuffer(network)
+    given.out.write_bytes(content)
+    print(f"{given.out}: {len(content)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The priors that are shipped, how they are found, and how they are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import photos
+import pytest
+
+from catalog import Catalog
+from data import covers, prior_for
+from data.photograph import photograph
+from data.priors import measure
+from descriptors import Prior
+from embedder import PRESETS, MobileNetEmbedder
+from embedder.models import Model
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_of_the_real_network_has_its_prior(imagenet: Model, preset: str) -> None:
+    """The ImageNet network finds a prior of its own for each preset, by what it computes."""
+    prior = prior_for(MobileNetEmbedder(imagenet, preset).probe())
+    assert prior is not None
+    assert prior.directions.shape == (measure.RANK, 1280)
+    np.testing.assert_allclose(
+        prior.directions @ prior.directions.T, np.eye(measure.RANK), atol=0.01
+    )
+    others = [prior_for(MobileNetEmbedder(imagenet, name).probe()) for name in PRESETS]
+    assert [other.digest for other in others if other].count(prior.digest) == 1
+
+
+def test_an_unknown_network_has_none(tiny_model: Model, tmp_path: Path) -> None:
+    """A network nobody measured starts from an isotropic prior, and its catalogue says so."""
+    embedder = MobileNetEmbedder(tiny_model)
+    assert prior_for(embedder.probe()) is None
+    with Catalog.init(tmp_path / "x.catalog", embedder=embedder) as made:
+        assert not made.info().prior
+
+
+def test_a_prior_is_measured(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe gives the arrays of a prior: most of the scatter, along orthogonal directions."""
+    monkeypatch.setattr(measure, "RANK", 8)
+    embedder = MobileNetEmbedder(tiny_model)
+    arrays = measure.measure(embedder, [photos.scene(kind) for kind in range(12)])
+    prior = Prior(
+        arrays["mean"].astype(np.float32),
+        arrays["directions"].astype(np.float32),
+        arrays["variances"].astype(np.float32),
+        float(arrays["residual"]),
+    )
+    assert prior.directions.shape == (8, embedder.specification.width)
+    np.testing.assert_allclose(prior.directions @ prior.directions.T, np.eye(8), atol=0.01)
+    assert (np.diff(prior.variances) <= 0).all()
+    assert prior.variances[-1] >= prior.residual > 0
+    again = measure.measure(embedder, [photos.scene(kind) for kind in range(12)])
+    np.testing.assert_array_equal(again["directions"], arrays["directions"])
+    embedder.close()
+
+
+def test_covers_and_photos_follow_from_the_seed() -> None:
+    """The demo's pictures are the same every time, differ from record to record, and have names."""
+    for draw in (covers.cover, covers.photo, covers.table):
+        np.testing.assert_array_equal(draw(5), draw(5))
+        assert len({draw(seed).tobytes() for seed in range(12)}) == 12
+    assert len({covers.title(seed) for seed in range(72)}) == 72
+
+
+def test_a_made_up_photo_shows_the_thing() -> None:
+    """A photo of a thing has the size of what is behind it, and both can be seen in it."""
+    thing = np.full((50, 80, 3), (200, 30, 30), np.uint8)
+    behind = np.full((90, 120, 3), (20, 20, 160), np.uint8)
+    photo = photograph(thing, behind, np.random.default_rng(0)).astype(int)
+    assert photo.shape == behind.shape
+    red = photo[..., 0] > photo[..., 2]
+    assert 0.1 < red.mean() < 0.95
+    assert red[45, 60]
