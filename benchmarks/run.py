@@ -34,6 +34,11 @@ def main(wanted: Sequence[str]) -> None:
 
 def _speed(model: Model) -> Iterator[str]:
     yield f"# Speed\n\n{_machine()}\n"
+    yield (
+        "Embedding includes reading and decoding. Beside it stands what one would write first: "
+        "OpenCV, one thread, and the\nnetwork in batches; catalog decodes on every core, and only "
+        "as large as the views need.\n"
+    )
     timings = [*speed.embedding(model), *speed.commands(model)]
     timings += [timing for count in _COUNTS for timing in speed.search(count)]
     yield from _table(("what", "catalog", "beside it", "ratio"), timings)
@@ -44,7 +49,8 @@ def _accuracy(model: Model) -> Iterator[str]:
     yield (
         "Top-1 of the nearest centroid / of the nearest item's class. Settings were chosen on "
         "`val`; `test` is reported.\nColumns give pictures per class; fewer are drawn five times. "
-        "A random split of the hands, which were\nfilmed in bursts, flatters."
+        "A random split of the hands, which were\nfilmed in bursts, flatters. Sets of views that "
+        "are no preset use a preset's prior: `fast` for the full frame,\n`standard` for the others."
     )
     rows = accuracy.settings(model)
     for benchmark in accuracy.benchmarks(model):

@@ -47,6 +47,7 @@ def nearest_sheet(
                 "neighbours": [
                     {
                         "label": n.label,
+                        "item": n.item,
                         "score": n.score,
                         "place": _first(n.sources),
                         "image": _image_at(_first(n.sources)),

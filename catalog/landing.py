@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from catalog import journal
@@ -74,9 +75,17 @@ def require_label(tx: sqlite3.Connection, name: str) -> Label:
     """
     label = find_label(tx, name)
     if label is None or not label.items:
-        raise NotFound(f"there is no class {clean_label(name)!r}; `catalog labels` lists them")
+        raise NotFound(f"there is no class {clean_label(name)!r}; {_advice(tx, name)}")
     _refuse_variant(label, name)
     return label
+
+
+def _advice(tx: sqlite3.Connection, name: str) -> str:
+    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
+    close = get_close_matches(clean_label(name), [row[0] for row in rows], n=3)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return "`catalog labels` lists them"
 
 
 def refuse_existing(tx: sqlite3.Connection, name: str) -> None:

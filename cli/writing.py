@@ -29,7 +29,10 @@ def init(
         typer.Option(help="A network from `catalog model list`, or the path of one to import."),
     ] = None,
     views: Annotated[
-        str, typer.Option(help="How often the network looks at a picture: fast 1, standard 3, thorough 5 times.")
+        str,
+        typer.Option(
+            help="How often the network looks at a picture: fast 1, standard 3, thorough 5 times."
+        ),
     ] = "standard",
     json: Json = False,
 ) -> None:
