@@ -88,6 +88,7 @@ CREATE TABLE change (
     after INTEGER REFERENCES label (slot),
     PRIMARY KEY (event, item)
 ) WITHOUT ROWID;
+CREATE INDEX change_item ON change (item, event);
 
 -- Where a picture was found; a picture may be found in several places.
 CREATE TABLE source (

@@ -54,6 +54,7 @@ def import_(
     """Take a network from a file or folder."""
     from embedder import models
 
+    say(f"importing {path}; a network that is new is exported, which takes some ten seconds")
     _show(models.import_model(path, name=name), json=json)
 
 
