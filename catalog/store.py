@@ -339,9 +339,16 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     # Spilling pages to the file in the middle of a transaction would shut readers out until its
     # end, and wait for them once a page.
     connection.execute("PRAGMA cache_spill = OFF")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":  # another tool's doing
-        connection.execute("PRAGMA journal_mode = DELETE")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        _leave_wal(connection, path)
     return connection
+
+
+def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring back the rollback journal, after another tool has put the file into WAL mode."""
+    if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
+        connection.close()
+        raise Locked(f"{path} is open in another tool, in WAL mode; close it there, and try again")
 
 
 def _fill(path: Path, embedder: dict[str, Any]) -> None:
