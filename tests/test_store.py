@@ -284,7 +284,9 @@ def use(path: Path, content: bytes) -> str:
 def insert_labels(store: Store, *names: str, after: Callable[[], object] = bool) -> None:
     """Write rows in one transaction, and do something else in it."""
     with store.writing() as tx:
-        tx.executemany("INSERT INTO label (name, key) VALUES (?1, ?1)", [(name,) for name in names])
+        tx.executemany(
+            "INSERT INTO label (name, key) VALUES (?, ?)", [(name, name) for name in names]
+        )
         after()
 
 
