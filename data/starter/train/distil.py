@@ -81,13 +81,14 @@ class Run:
 
     def go(self) -> None:
         """Train until the time is over, keeping what is learnt every few minutes."""
-        kept = began = time.monotonic() - self.seconds
+        kept = time.monotonic()
+        began = kept - self.seconds
         losses: list[float] = []
         progress = self._agreed(self.seconds)
         while progress < 1:
             losses.append(self._step(progress))
             self.seconds = time.monotonic() - began
-            if self.rank == 0 and time.monotonic() - max(kept, began) > _CHECKPOINT_SECONDS:
+            if self.rank == 0 and time.monotonic() - kept > _CHECKPOINT_SECONDS:
                 self._keep(losses)
                 kept, losses = time.monotonic(), []
             progress = self._agreed(self.seconds)
