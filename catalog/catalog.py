@@ -89,7 +89,7 @@ class Catalog:
 
         Raises:
             Conflict: there is something at that path.
-            NotFound: there is no such network.
+            NotFound: there is no such network, or no such folder.
             BackboneError: the network cannot be used.
         """
         file = Path(path).absolute()

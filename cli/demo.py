@@ -18,6 +18,7 @@ from descriptors import CatalogError, Conflict
 
 _RECORDS = 24
 _NEWEST = 5
+_SHEET = "contact-sheet.html"
 
 
 def main(
@@ -57,7 +58,8 @@ def _clear(folder: Path, file: Path) -> None:
     """Remove the demo of last time; anything else in that place is left alone."""
     if folder.exists() and any(folder.iterdir()) and not file.exists():
         raise Conflict(f"{folder} holds something other than a demo; name another --folder")
-    file.unlink(missing_ok=True)
+    for made in (file, folder / _SHEET):
+        made.unlink(missing_ok=True)
     for made in (cache_folder(file), folder / "covers", folder / "photos"):
         shutil.rmtree(made, ignore_errors=True)
 
@@ -75,8 +77,7 @@ def _ask(shop: Catalog, folder: Path) -> None:
         if wanted != found:
             typer.echo(f"wrong: a photo of {wanted} was taken for {found}")
     typer.echo(f"{right} of {len(photos)} photos found their record")
-    sheet = folder / "contact-sheet.html"
-    write_page(sheet, contact_sheet.nearest_sheet(photos, answers))
+    write_page(folder / _SHEET, contact_sheet.nearest_sheet(photos, answers))
 
 
 def _save(folder: Path, seed: int) -> Path:

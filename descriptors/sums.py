@@ -56,14 +56,6 @@ class Sums:
         """Take back descriptors that were added; arguments as for :meth:`add`."""
         self._update(classes, rows, sign=-1)
 
-    def copy(self) -> Sums:
-        """An independent copy."""
-        twin = Sums(self.width)
-        twin.counts = dict(self.counts)
-        twin.totals = {label: total.copy() for label, total in self.totals.items()}
-        twin.gram = self.gram.copy()
-        return twin
-
     def state(self, fingerprint: str, names: Mapping[int, str]) -> str:
         """A hash of everything learning depends on, the same for every order of arrival.
 
