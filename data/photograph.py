@@ -9,19 +9,28 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 
-def photograph(thing: Pixels, background: Pixels, random: np.random.Generator) -> Pixels:
+def photograph(
+    thing: Pixels,
+    background: Pixels,
+    random: np.random.Generator,
+    *,
+    fill: tuple[float, float] = (0.55, 1.05),
+    turn: float = 20,
+) -> Pixels:
     """Draw a photo of a picture that lies before another one.
 
     Args:
         thing: uint8 (h, w, 3), what the photo is of.
         background: uint8 (H, W, 3), what is behind it; the photo has its size.
         random: where chance comes from: size, place, angle, tilt, light, glare and focus.
+        fill: how much of the photo's shorter side the thing takes up, from and to.
+        turn: the largest angle either way, in degrees.
 
     Returns:
         uint8 (H, W, 3).
     """
     height, width = background.shape[:2]
-    matrix = _placed(thing.shape[:2], (height, width), random)
+    matrix = _placed(thing.shape[:2], (height, width), random, fill, turn)
     seen = cv2.warpPerspective(thing, matrix, (width, height), flags=cv2.INTER_AREA)
     mask = cv2.warpPerspective(np.ones(thing.shape[:2], np.float32), matrix, (width, height))
     photo = background * (1 - mask[..., None]) + seen * mask[..., None]
@@ -29,15 +38,21 @@ def photograph(thing: Pixels, background: Pixels, random: np.random.Generator) -
 
 
 def _placed(
-    thing: tuple[int, int], frame: tuple[int, int], random: np.random.Generator
+    thing: tuple[int, int],
+    frame: tuple[int, int],
+    random: np.random.Generator,
+    fill: tuple[float, float],
+    turn: float,
 ) -> NDArray[np.float64]:
-    """The perspective that puts a thing (h, w) into a frame (H, W), filling half to all of it."""
+    """The perspective that puts a thing (h, w) into a frame (H, W)."""
     shape = np.sqrt(thing[1] / thing[0])
     side = min(frame)
-    half = np.array([shape, 1 / shape]) * side / 2 * random.uniform(0.55, 1.05)
-    angle = np.deg2rad(random.uniform(-20, 20))
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.minimum(half, 0.75 * side) @ turn
+    half = np.array([shape, 1 / shape]) * side / 2 * random.uniform(*fill)
+    angle = np.deg2rad(random.uniform(-turn, turn))
+    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    corners = (
+        np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.minimum(half, 0.75 * side) @ turned
+    )
     middle = np.array([frame[1], frame[0]]) / 2 + random.uniform(-0.1, 0.1, 2) * side
     corners = corners + middle + random.normal(0, 0.03 * side, (4, 2))
     whole = np.array([[0, 0], [thing[1], 0], [thing[1], thing[0]], [0, thing[0]]], np.float32)

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
-from torch.nn import functional
 
-from data.starter.train.loss import Hints, survey, to_tensors, total
+from data.starter.train.loss import Hints, read, survey, total
 from data.starter.train.network import MobileNetV2, load_weights, pixels_in, save_weights
+from data.starter.train.samples import Pixels
 from data.starter.train.teacher import Answers, opened
 
 
@@ -35,7 +37,8 @@ class Plan:
         rate: the highest learning rate.
         batch: samples of each process in a step.
         processes: that train side by side.
-        small: the share of the run that sees pictures at two thirds of their size.
+        sides: of the pictures in pixels, each for an equal part of the run.
+        bfloat16: compute in 16 bits, which is faster where the processor can.
         start: weights to begin with instead of chance, or None.
     """
 
@@ -45,17 +48,21 @@ class Plan:
     rate: float
     batch: int
     processes: int
-    small: float
+    sides: tuple[int, ...]
+    bfloat16: bool
     start: Path | None
 
     def rate_at(self, progress: float) -> float:
         """Warm-up over a fiftieth of the run, then half a cosine."""
         return self.rate * min(1, progress * 50 + 0.01) * (1 + math.cos(math.pi * progress)) / 2
 
+    def side_at(self, progress: float) -> int:
+        """Small pictures first, where they are quick to see."""
+        return self.sides[min(int(progress * len(self.sides)), len(self.sides) - 1)]
+
 
 _CHECKPOINT_SECONDS = 120
-_SIDES = (64, 96)
-_SHIFT = 4
+_SHIFT = 8  # pixels, at most
 _MEMORY = 0.998
 _DECAY = 0.02
 
@@ -78,6 +85,7 @@ class Run:
         self.steps, self.seconds = 0, 0.0
         self._resume()
         torch.manual_seed(1000 * rank + self.steps)
+        self.random = np.random.default_rng([rank, self.steps])
 
     def go(self) -> None:
         """Train until the time is over, keeping what is learnt every few minutes."""
@@ -102,9 +110,10 @@ class Run:
         return float(shared) / 60 / self.plan.minutes
 
     def _step(self, progress: float) -> float:
-        side = _SIDES[progress >= self.plan.small]
-        pictures, wanted = self._batch(side)
-        found = self.student.stages(pictures)
+        pictures, wanted = self._batch(self.plan.side_at(progress))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
+            middle, last, descriptors = self.student.stages(pictures)
+        found = (middle.float(), last.float(), descriptors.float())
         loss, apart = total(found, wanted, self.hints, self.spread, progress)
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(progress)
@@ -118,17 +127,12 @@ class Run:
 
     def _batch(self, side: int) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Some samples, moved, mirrored and lit anew, with the teacher's answers."""
-        ready = torch.from_numpy(self.answers.ready)
-        chosen = ready[torch.randint(len(ready), (self.plan.batch,))]
-        pixels, (middle, last, descriptors) = to_tensors(self.answers, chosen)
-        pictures = pixels_in(pixels) * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, 1))
-        top, left = torch.randint(2 * _SHIFT + 1, (2,)).tolist()
-        whole = pictures.shape[2]
-        pictures = functional.pad(pictures, [_SHIFT] * 4, mode="reflect")
-        pictures = pictures[:, :, top : top + whole, left : left + whole]
-        if side != whole:
-            pictures = functional.interpolate(pictures, [side] * 2, mode="bilinear", antialias=True)
-        if torch.rand(()) < 0.5:
+        random = self.random
+        chosen = random.choice(self.answers.ready, self.plan.batch)
+        pixels, (middle, last, descriptors) = read(self.answers, chosen)
+        pictures = pixels_in(torch.from_numpy(_moved(pixels, side, random)))
+        pictures *= 0.9 + 0.2 * torch.rand(len(pictures), 1, 1, 1)
+        if random.random() < 0.5:
             pictures, middle, last = pictures.flip(3), middle.flip(2), last.flip(2)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         return pictures, (middle, last, descriptors)
@@ -181,6 +185,16 @@ class Run:
         self.steps, self.seconds = state["steps"], state["seconds"]
 
 
+def _moved(pixels: Pixels, side: int, random: np.random.Generator) -> Pixels:
+    """A window of each picture (N, S, S, 3), the same for all, at the student's size."""
+    whole = pixels.shape[1]
+    size = whole - int(random.integers(_SHIFT + 1))
+    top, left = random.integers(whole - size + 1, size=2)
+    way = cv2.INTER_AREA if side < size else cv2.INTER_LINEAR
+    windows = pixels[:, top : top + size, left : left + size]
+    return np.stack([cv2.resize(one, (side, side), interpolation=way) for one in windows])
+
+
 _KEPT = ("student", "hints", "average", "optimiser")
 
 
@@ -212,9 +226,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--small", type=float, default=0.5)
+    parser.add_argument("--sides", type=int, nargs="+", default=[64, 96, 96, 128])
+    parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--start", type=Path, help="weights to begin with (.npz)")
-    plan = Plan(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    plan = Plan(**{**given, "sides": tuple(given["sides"])})
     (plan.work / "meeting").unlink(missing_ok=True)
     multiprocessing.spawn(_train, (plan,), plan.processes)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from data.starter.train.network import MIDDLE, MobileNetV2
+from data.starter.train.samples import Pixels
 from data.starter.train.teacher import Answers
 
 _SURVEYED = 20_000
@@ -111,9 +114,8 @@ def total(
     return apart + _HINT * (1 - progress) * guided, apart.detach()
 
 
-def to_tensors(answers: Answers, rows: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+def read(answers: Answers, rows: NDArray[np.int64]) -> tuple[Pixels, tuple[Tensor, Tensor, Tensor]]:
     """Pictures uint8 (N, S, S, 3) and answers (middle, last, descriptors) of some samples."""
-    at = rows.numpy()
-    wanted = (answers.middle[at], answers.last[at], answers.descriptors[at])
+    wanted = (answers.middle[rows], answers.last[rows], answers.descriptors[rows])
     middle, last, descriptors = map(torch.from_numpy, wanted)
-    return torch.from_numpy(answers.pictures[at]), (middle, last, descriptors)
+    return answers.pictures[rows], (middle, last, descriptors)

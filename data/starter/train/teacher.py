@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from data.starter.train.samples import Pixels, sample
 
-SIDE: Final = 96
+SIDE: Final = 128
 """Side of the student's pictures on disk."""
 
 CHUNK: Final = 256
@@ -38,7 +38,7 @@ class Answers:
     """Samples and what the teacher says of them, in memory maps.
 
     Attributes:
-        pictures: uint8 (N, 96, 96, 3).
+        pictures: uint8 (N, 128, 128, 3).
         descriptors: float16 (N, 1280).
         middle: float16 (N, 6, 6, 96).
         last: float16 (N, 3, 3, 320).

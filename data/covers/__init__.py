@@ -1,0 +1,10 @@
+"""Record covers drawn by rule, and photos of them: pictures for the demo that come from nowhere.
+
+Everything follows from a number, so that every machine draws the same shop.
+"""
+
+from data.covers.canvas import SIDE
+from data.covers.photos import photo
+from data.covers.records import cover, title
+
+__all__ = ["SIDE", "cover", "photo", "title"]
