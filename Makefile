@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## build a small catalogue and ask it (BACKBONE=... for a network to use)
+demo: $(READY) ## a record shop is built and asked (BACKBONE=imagenet for the larger network)
 	$(BIN)/python -m cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
 
 test: $(READY) ## every test that ends within minutes

@@ -16,7 +16,7 @@ from benchmarks.photos import Photos, embed_views, shared
 from data import prior_for
 from descriptors import Metric, Prior, Sums, class_means, fit, to_floats, to_integers
 from embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder
-from embedder.models import Model
+from embedder.model_cache import Model
 from embedder.views import View
 
 SIZES = (1, 3, 5, 10, None)

@@ -15,7 +15,7 @@ from embedder import read_picture
 from embedder.decode import decode
 from embedder.formats import inspect
 from embedder.litert import LiteRTNetwork
-from embedder.models import Model
+from embedder.model_cache import Model
 from embedder.views import View, jpeg_scale, take_views
 
 VIEWS: tuple[View, ...] = (0.0, 0.875, 0.75, 0.6, 0.45)

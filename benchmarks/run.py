@@ -17,7 +17,7 @@ from benchmarks import accuracy, speed
 from benchmarks.accuracy import Benchmark, Setting
 from benchmarks.photos import shared
 from embedder import models
-from embedder.models import Model
+from embedder.model_cache import Model
 
 _FOLDER = Path(__file__).parent
 _COUNTS = (2_640, 10_000, 100_000)

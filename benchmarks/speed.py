@@ -19,7 +19,7 @@ from catalog import Catalog, find_pictures, read_manifest
 from descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
 from embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
 from embedder.decode import decode
-from embedder.models import Model
+from embedder.model_cache import Model
 from index import ItemIndex
 
 _WIDTH = 1280

@@ -82,7 +82,8 @@ class Catalog:
         Args:
             path: of its file.
             backbone: a name or handle from the model cache, or the path of something to import;
-                the ImageNet network by default.
+                by default the ImageNet network if it is on this machine, else ``starter``, the
+                small one that comes with the program.
             views: a view preset: ``fast``, ``standard`` or ``thorough``.
             embedder: to use instead of a network from the model cache; it stays the caller's to
                 close.
@@ -96,7 +97,8 @@ class Catalog:
         require_free(file)  # before a network is loaded, which takes a while
         own = None
         if embedder is None:
-            embedder = own = MobileNetEmbedder(models.find(backbone), views)
+            model = models.find(backbone) if backbone else models.default()
+            embedder = own = MobileNetEmbedder(model, views)
         create(file, binding.record(embedder))
         made = cls(Store(file), embedder)
         made._own_embedder = own

@@ -23,25 +23,38 @@ _MOST_MISTAKES = 200
 
 
 def nearest_sheet(
-    pictures: Iterable[Source | Picture], answers: Iterable[list[Neighbour] | PictureError]
+    pictures: Iterable[Source | Picture],
+    answers: Iterable[list[Neighbour] | PictureError],
+    *,
+    truths: Iterable[str | None] | None = None,
+    heading: str = "Nearest items",
 ) -> str:
     """Show queries and their nearest items.
 
     Args:
         pictures: the queries.
         answers: what :meth:`Catalog.nearest_many` said of them.
+        truths: the class of each query where it is known; names of classes are then shown as right
+            or wrong.
+        heading: of the page.
+
+    Raises:
+        ValueError: there are not as many answers, or truths, as pictures.
 
     Returns:
         One HTML page. Pictures are read where they were found; one that is gone leaves its name.
     """
     rows = []
-    for query, answer in zip(pictures, answers, strict=True):
+    asked = list(pictures)
+    known = [None] * len(asked) if truths is None else truths
+    for query, answer, truth in zip(asked, answers, known, strict=True):
         picture = query if isinstance(query, Picture) else Picture(query)
         refused = str(answer) if isinstance(answer, PictureError) else None
         neighbours = [] if isinstance(answer, PictureError) else answer
         rows.append(
             {
                 "name": _name(picture),
+                "truth": truth,
                 "image": _image(picture),
                 "refused": refused,
                 "neighbours": [
@@ -56,7 +69,7 @@ def nearest_sheet(
                 ],
             }
         )
-    return _environment().get_template("nearest.html").render(rows=rows)
+    return _environment().get_template("nearest.html").render(rows=rows, heading=heading)
 
 
 def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:

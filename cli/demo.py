@@ -1,98 +1,176 @@
-"""A small record shop, built and asked: ``make demo``."""
+"""A record shop, built and asked: ``make demo``."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import cv2
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from catalog import Catalog, NotFound, Picture, contact_sheet
-from catalog.store import cache_folder
+from catalog import Catalog, Neighbour, contact_sheet
 from cli.output import pictures_bar, say, write_page
 from data import covers
 from descriptors import CatalogError, Conflict
+from embedder.models import STARTER
 
-_RECORDS = 24
-_NEWEST = 5
+RECORDS = 200
+"""How many records the shop has before today."""
+
+NEW = 5
+"""How many come in today."""
+
+_MARK = ".catalog-demo"
 _SHEET = "contact-sheet.html"
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A customer's photo of a record, and what was found for it."""
+
+    photo: Path
+    title: str
+    found: list[Neighbour]
+
+    @property
+    def right(self) -> bool:
+        """Whether the record itself came first."""
+        return self.found[0].label == self.title
 
 
 def main(
     backbone: Annotated[
-        str | None,
-        typer.Option(envvar="CATALOG_BACKBONE", help="As for `catalog init`."),
-    ] = None,
+        str,
+        typer.Option(
+            envvar="CATALOG_BACKBONE", help="starter, imagenet, or as for `catalog init`."
+        ),
+    ] = STARTER,
     folder: Annotated[Path, typer.Option(help="Where to put it all.")] = Path("demo"),
 ) -> None:
-    """Draw a shop of records, add today's five one by one, and look photos of them up."""
+    """Draw a shop of records, add today's five one by one, and look photos of all of them up."""
+    began = time.monotonic()
     file = folder / "shop.catalog"
-    _clear(folder, file)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        shop = Catalog.init(file, backbone=backbone)
-    except NotFound as error:
-        say(f"The demo needs a network: {error}")
-        raise typer.Exit(error.exit_code) from None
-    with shop:
-        typer.echo(f"a shop of {_RECORDS} records, one picture each ({shop.info().backbone})")
-        with pictures_bar("covers", _RECORDS) as progress:
-            for seed in range(_RECORDS):
-                shop.add_class(covers.title(seed), [_save(folder / "covers", seed)])
-                if progress:
-                    progress(1)
-        for seed in range(_RECORDS, _RECORDS + _NEWEST):
-            added = shop.add_class(covers.title(seed), [_save(folder / "covers", seed)])
-            typer.echo(f"new today: {added.label}")
-        _ask(shop, folder)
+    _make_room(folder)
+    with Catalog.init(file, backbone=backbone) as shop:
+        network = shop.info().backbone
+        typer.echo(f"A shop of {RECORDS} records, one picture of each. Network: {network}")
+        _stock(shop, folder)
+        _add_new(shop, folder)
+        lookups = _look_up(shop, folder)
+    _report(lookups, folder)
+    typer.echo(f"All of it took {time.monotonic() - began:.0f} seconds. Ask it yourself:")
     command = Path(sys.executable).with_name("catalog")
-    typer.echo(
-        f"ask it yourself: {command} nearest {folder / 'photos' / '00.jpg'} --catalog {file}"
-    )
+    for asked in ("nearest", "predict"):
+        typer.echo(f"  {shlex.join([str(command), asked, str(lookups[-1].photo)])} \\")
+        typer.echo(f"    --catalog {shlex.quote(str(file))}")
 
 
-def _clear(folder: Path, file: Path) -> None:
-    """Remove the demo of last time; anything else in that place is left alone."""
-    if folder.exists() and any(folder.iterdir()) and not file.exists():
-        raise Conflict(f"{folder} holds something other than a demo; name another --folder")
-    for made in (file, folder / _SHEET):
-        made.unlink(missing_ok=True)
-    for made in (cache_folder(file), folder / "covers", folder / "photos"):
-        shutil.rmtree(made, ignore_errors=True)
+def _make_room(folder: Path) -> None:
+    """An empty folder for the demo, its folders in it; a demo made before goes, nothing else."""
+    try:
+        if folder.exists():
+            if not (folder / _MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise Conflict(f"{folder} is something other than a demo; name another --folder")
+            shutil.rmtree(folder)
+        for inner in ("covers", "photos"):
+            (folder / inner).mkdir(parents=True)
+        (folder / _MARK).write_text("The next `make demo` removes this folder.\n")
+    except OSError as error:
+        raise CatalogError(f"cannot make {folder}: {error.strerror}") from error
 
 
-def _ask(shop: Catalog, folder: Path) -> None:
-    seeds = range(_RECORDS + _NEWEST)
-    photos = [_photograph(folder / "photos", seed) for seed in seeds]
+def _stock(shop: Catalog, folder: Path) -> None:
+    with pictures_bar("covers", RECORDS) as progress:
+        for number in range(RECORDS):
+            shop.add_class(covers.title(number), [_draw(folder, number)])
+            if progress:
+                progress(1)
+
+
+def _add_new(shop: Catalog, folder: Path) -> None:
+    typer.echo(f"\n{NEW} new records today, added one by one:")
+    for number in range(RECORDS, RECORDS + NEW):
+        picture = _draw(folder, number)
+        began = time.monotonic()
+        added = shop.add_class(covers.title(number), [picture])
+        took = 1000 * (time.monotonic() - began)
+        typer.echo(f"  {added.label:<18} {took:4.0f} ms")
+
+
+def _look_up(shop: Catalog, folder: Path) -> list[Lookup]:
+    """Take a photo of every record, and ask which it is."""
+    numbers = range(RECORDS + NEW)
+    photos = []
+    with pictures_bar("photos", len(numbers)) as progress:
+        for number in numbers:
+            photos.append(_photograph(folder, number))
+            if progress:
+                progress(1)
+    began = time.monotonic()
     answers = shop.nearest_many(photos, 4)
-    right = 0
-    for seed, answer in zip(seeds, answers, strict=True):
+    lookups = []
+    for number, photo, answer in zip(numbers, photos, answers, strict=True):
         if isinstance(answer, CatalogError):
             raise answer
-        wanted, found = covers.title(seed), answer[0].label
-        right += wanted == found
-        if wanted != found:
-            typer.echo(f"wrong: a photo of {wanted} was taken for {found}")
-    typer.echo(f"{right} of {len(photos)} photos found their record")
-    write_page(folder / _SHEET, contact_sheet.nearest_sheet(photos, answers))
+        lookups.append(Lookup(photo, covers.title(number), answer))
+    took = time.monotonic() - began
+    typer.echo(f"\n{len(photos)} customers' photos, one of each record, in {took:.1f} s:")
+    return lookups
 
 
-def _save(folder: Path, seed: int) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{covers.title(seed)}.jpg"
-    cv2.imwrite(str(file), cv2.cvtColor(covers.cover(seed), cv2.COLOR_RGB2BGR))
+def _report(lookups: Sequence[Lookup], folder: Path) -> None:
+    """Say how many were right, name those that were not, and show both on a page."""
+    wrong = [lookup for lookup in lookups if not lookup.right]
+    right = len(lookups) - len(wrong)
+    share = f"{right} of {len(lookups)} photos ({right / len(lookups):.1%})"
+    typer.echo(f"  {share} found their record first")
+    for lookup in wrong:
+        first = lookup.found[0]
+        typer.echo(
+            f"  wrong: {lookup.photo}, {lookup.title}, was taken for {first.label} "
+            f"({first.score:.2f})"
+        )
+    new = [lookup for lookup in lookups[-NEW:] if lookup.right]
+    others = [lookup for lookup in lookups[:-NEW] if lookup.right]
+    shown = [*wrong, *new, *others][:_SHOWN]
+    heading = f"{share} found their record"
+    if wrong:
+        heading += f"; first the {len(wrong)} that did not, then some that did"
+    page = contact_sheet.nearest_sheet(
+        [lookup.photo for lookup in shown],
+        [lookup.found for lookup in shown],
+        truths=[lookup.title for lookup in shown],
+        heading=heading,
+    )
+    typer.echo()
+    write_page(folder / _SHEET, page)
+
+
+def _draw(folder: Path, number: int) -> Path:
+    file = folder / "covers" / f"{covers.title(number)}.jpg"
+    return _write(file, covers.cover(number), 95)
+
+
+def _photograph(folder: Path, number: int) -> Path:
+    file = folder / "photos" / f"{number:03}.jpg"
+    return _write(file, covers.photo(number), 75)
+
+
+def _write(file: Path, pixels: NDArray[np.uint8], quality: int) -> Path:
+    """Write a JPEG of some quality, 0 to 100."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    if not cv2.imwrite(str(file), bgr, [cv2.IMWRITE_JPEG_QUALITY, quality]):
+        raise CatalogError(f"cannot write {file}")
     return file
-
-
-def _photograph(folder: Path, seed: int) -> Picture:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{seed:02}.jpg"
-    photo = covers.photo(seed)
-    cv2.imwrite(str(file), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
-    return Picture(file)
 
 
 def run() -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import backbone
 from cli.options import Json
-from cli.output import download_bar, print_json, print_table, say
+from cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from embedder.models import Model
+    from embedder.model_cache import Model
 
 app = typer.Typer(help="The networks on this machine.", no_args_is_help=True)
 
@@ -34,10 +35,7 @@ def fetch(
     from embedder import models
 
     wanted = handle or models.IMAGENET_HANDLE
-    say(f"fetching {wanted}; once it is here it is exported, which takes some ten seconds")
-    with download_bar("downloading") as progress:
-        model = models.fetch(wanted, progress=progress, accept_unverified=accept_unverified)
-    _show(model, json=json)
+    _show(backbone.fetch(wanted, accept_unverified=accept_unverified), json=json)
 
 
 @app.command("import")
@@ -71,7 +69,8 @@ def list_(json: Json = False) -> None:
         print_table(rows, ("name", "sha256", "input", "width", "file"))
     else:
         say(
-            "no networks yet; `catalog model fetch` downloads one, `catalog model import` takes one"
+            "no networks yet but the starter, which comes with catalog; `catalog model fetch` "
+            "downloads the ImageNet network, `catalog model import` takes another"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -87,6 +88,16 @@ def counted(count: int, noun: str) -> str:
 def say(message: str) -> None:
     """Tell the user something that is not data."""
     typer.echo(message, err=True)
+
+
+def confirmed(question: str, *, default: bool = False) -> bool:
+    """Ask on stderr, and wait for yes or no.
+
+    Raises:
+        typer.Abort: there is no answer.
+    """
+    with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
+        return typer.confirm(question, default=default, err=True)
 
 
 def report_refusals(refused: Sequence[Refusal]) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.backbone import STARTER_NOTE, choose_backbone
 from cli.options import CatalogPath, Json, Move
-from cli.output import counted, pictures_bar, print_json, read_stdin, report_refusals, say
+from cli.output import (
+    confirmed,
+    counted,
+    pictures_bar,
+    print_json,
+    read_stdin,
+    report_refusals,
+    say,
+)
 
 if TYPE_CHECKING:
     from catalog import Listing
@@ -26,7 +33,10 @@ def init(
     path: Annotated[Path, typer.Argument(help="The catalogue file to make.")],
     backbone: Annotated[
         str | None,
-        typer.Option(help="A network from `catalog model list`, or the path of one to import."),
+        typer.Option(
+            help="imagenet, starter, another from `catalog model list`, or the path of one to "
+            "import. By default imagenet if it is here or may be downloaded, else starter."
+        ),
     ] = None,
     views: Annotated[
         str,
@@ -38,9 +48,17 @@ def init(
 ) -> None:
     """Make a new, empty catalogue."""
     from catalog import Catalog
+    from catalog.store import require_free
+    from embedder import models
+    from embedder.views import preset
 
-    with Catalog.init(path, backbone=backbone, views=views) as made:
+    preset(views)
+    require_free(path.absolute())  # before anyone is asked about a download
+    chosen = backbone or choose_backbone()
+    with Catalog.init(path, backbone=chosen, views=views) as made:
         info = made.info()
+    if backbone is None and chosen == models.STARTER:
+        say(STARTER_NOTE)
     if json:
         print_json(info)
         return
@@ -185,11 +203,12 @@ def undo(catalog: CatalogPath, json: Json = False) -> None:
 def _confirm(question: str) -> None:
     """Go on only after a yes."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
-            typer.confirm(question, abort=True, err=True)
+        if confirmed(question):
+            return
     except typer.Abort:
-        say("nothing was removed; --yes removes without asking")
-        raise
+        pass
+    say("nothing was removed; --yes removes without asking")
+    raise typer.Abort
 
 
 def _note_folders(listing: Listing, root: Path) -> None:

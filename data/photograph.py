@@ -16,6 +16,7 @@ def photograph(
     *,
     fill: tuple[float, float] = (0.55, 1.05),
     turn: float = 20,
+    blur: float = 1.4,
 ) -> Pixels:
     """Draw a photo of a picture that lies before another one.
 
@@ -25,16 +26,17 @@ def photograph(
         random: where chance comes from: size, place, angle, tilt, light, glare and focus.
         fill: how much of the photo's shorter side the thing takes up, from and to.
         turn: the largest angle either way, in degrees.
+        blur: the largest deviation of a photo out of focus, in pixels of one 224 pixels high.
 
     Returns:
         uint8 (H, W, 3).
     """
     height, width = background.shape[:2]
     matrix = _placed(thing.shape[:2], (height, width), random, fill, turn)
-    seen = cv2.warpPerspective(thing, matrix, (width, height), flags=cv2.INTER_AREA)
+    seen = cv2.warpPerspective(thing, matrix, (width, height), flags=cv2.INTER_LINEAR)
     mask = cv2.warpPerspective(np.ones(thing.shape[:2], np.float32), matrix, (width, height))
     photo = background * (1 - mask[..., None]) + seen * mask[..., None]
-    return _lit(photo.astype(np.float32), random)
+    return _lit(photo.astype(np.float32), random, blur)
 
 
 def _placed(
@@ -59,7 +61,7 @@ def _placed(
     return np.asarray(cv2.getPerspectiveTransform(whole, corners.astype(np.float32)))
 
 
-def _lit(photo: NDArray[np.float32], random: np.random.Generator) -> Pixels:
+def _lit(photo: NDArray[np.float32], random: np.random.Generator, blur: float) -> Pixels:
     height, width = photo.shape[:2]
     y, x = np.mgrid[-1 : 1 : complex(height), -1 : 1 : complex(width)]
     slope = random.uniform(-0.3, 0.3, 2)
@@ -71,7 +73,7 @@ def _lit(photo: NDArray[np.float32], random: np.random.Generator) -> Pixels:
         lit += random.uniform(60, 140) * glare[..., None]
     middle = lit.mean()
     lit = (lit - middle) * random.uniform(0.75, 1.25) + middle
-    blur = random.uniform(0.4, 1.4) * min(height, width) / 224
+    deviation = random.uniform(0.4, blur) * min(height, width) / 224
     if random.random() < 0.5:
-        lit = cv2.GaussianBlur(lit, (0, 0), blur)
+        lit = cv2.GaussianBlur(lit, (0, 0), deviation)
     return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)

@@ -17,7 +17,7 @@ from embedder.decode import decode, read
 from embedder.fingerprint import Specification
 from embedder.formats import Header, inspect
 from embedder.litert import LiteRTNetwork
-from embedder.models import Model
+from embedder.model_cache import Model
 from embedder.picture import Box, Picture, Source
 from embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
 

@@ -1,16 +1,10 @@
-"""The networks on this machine: fetched or imported once, exported once, found again by name.
-
-They live in the user's cache folder, or in ``CATALOG_CACHE``: ``models/SHA256.tflite``, named by
-the hash of its bytes, and beside it ``SHA256.json``: what it is and where it came from.
-"""
+"""The networks on this machine: fetched or imported once, exported once, found again by name."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import file_digest, sha256
@@ -19,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from data import starter as shipped
 from descriptors.errors import BackboneError, InvalidInput, NotFound
 from embedder import probes
 from embedder.litert import LiteRTNetwork
+from embedder.model_cache import Model, Origin, cache_folder, file_of, keep, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +26,9 @@ if TYPE_CHECKING:
 
 IMAGENET: Final = "imagenet"
 """The name of the network whose probe descriptors are the recorded ones."""
+
+STARTER: Final = "starter"
+"""The name of the small network that comes with the program."""
 
 IMAGENET_HANDLE: Final = "google/imagenet/mobilenet_v2_100_224/feature_vector/5"
 
@@ -43,118 +42,67 @@ _ADVICE: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a network came from: a Hub handle or a path, and the SHA-256 of what was there."""
-
-    source: str
-    archive_sha256: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network in the cache.
-
-    Attributes:
-        sha256: of the flatbuffer; with it a catalogue names its backbone.
-        path: of the flatbuffer.
-        name: ``imagenet`` where it is that network, else as the caller named it, or its source.
-        origins: everything it was made from, the latest last.
-        input_size: side of a view in pixels.
-        width: length of a descriptor.
-        imagenet_cosine: least cosine between its probe descriptors and the ImageNet network's;
-            None where the width differs.
-        imported_at: date and time, UTC, ISO 8601.
-        fresh: True only where the call that returned it has put it in the cache just now.
-    """
-
-    sha256: str
-    path: Path
-    name: str
-    origins: tuple[Origin, ...]
-    input_size: int
-    width: int
-    imagenet_cosine: float | None
-    imported_at: str
-    fresh: bool = field(default=False, compare=False)
-
-    @property
-    def source(self) -> str:
-        """The Hub handle or path it was made from last."""
-        return self.origins[-1].source
-
-    @property
-    def archive_sha256(self) -> str:
-        """SHA-256 of what was there: of a file's bytes, or over the files of a folder."""
-        return self.origins[-1].archive_sha256
-
-    @property
-    def is_imagenet(self) -> bool:
-        """Whether it computes what the ImageNet MobileNetV2 computes."""
-        return (self.imagenet_cosine or -1) > probes.AGREEMENT
-
-    def read(self) -> bytes:
-        """Read the flatbuffer, and check its hash.
-
-        Raises:
-            BackboneError: it is gone or damaged.
-        """
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise BackboneError(
-                f"the network {self.name!r} is recorded, but {self.path} cannot be read "
-                f"({error.strerror}); fetch or import it again: {self.source}"
-            ) from error
-        if sha256(content).hexdigest() != self.sha256:
-            raise BackboneError(
-                f"{self.path} is damaged: its bytes do not have the hash in its name; fetch or "
-                f"import the network again: {self.source}"
-            )
-        return content
-
-
-def cache_folder() -> Path:
-    """The folder of the cache: ``CATALOG_CACHE``, or the user's cache folder for ``catalog``."""
-    if named := os.environ.get("CATALOG_CACHE"):
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("catalog")
-
-
 def models() -> list[Model]:
     """The networks in the cache whose flatbuffers are there, the newest first."""
-    return [model for model in _recorded() if model.path.is_file()]
+    return [model for model in recorded() if model.path.is_file()]
 
 
-def find(reference: str | None = None) -> Model:
+def default() -> Model:
+    """The network of a catalogue whose maker asks for none: the ImageNet network, else the starter.
+
+    Raises:
+        BackboneError: it is damaged, or the cache cannot be written.
+    """
+    try:
+        return find(IMAGENET)
+    except NotFound:
+        return starter()
+
+
+def starter() -> Model:
+    """The network that comes with the program.
+
+    It is kept in the cache like any other, so that a later version of the program, with another
+    starter, still finds it for the catalogues that were made with it.
+
+    Raises:
+        BackboneError: the cache cannot be written, or the program was not installed whole.
+    """
+    digest = _starter_digest()
+    for model in recorded():
+        if model.sha256 == digest and model.is_intact:
+            return replace(model, name=STARTER)
+    candidate = _candidate(Origin(STARTER, digest), shipped.FLATBUFFER.read_bytes)
+    return _keep(candidate, name=STARTER, fallback=STARTER)
+
+
+def find(reference: str) -> Model:
     """Find a network, and check its bytes.
 
     Args:
         reference: a name, a source (Hub handle), the start of a SHA-256 (6 digits or more), or the
-            path of anything that can be imported, which is then imported; None for the newest
-            ImageNet network.
+            path of anything that can be imported, which is then imported.
 
     Raises:
         NotFound: there is none; the message says how to get one.
         BackboneError: it is damaged or gone, or cannot be imported.
     """
-    wanted = reference or IMAGENET
-    known = _recorded()
-    named = [model for model in known if model.name == wanted or wanted in _sources(model)]
-    started = [model for model in known if model.sha256.startswith(wanted.lower())]
-    if not named and len(wanted) >= _SHORTEST_PREFIX and len(started) == 1:
+    if reference in {STARTER, _starter_digest()}:
+        return starter()
+    known = recorded()
+    named = [model for model in known if _goes_by(model, reference)]
+    started = [model for model in known if model.sha256.startswith(reference.lower())]
+    if not named and len(reference) >= _SHORTEST_PREFIX and len(started) == 1:
         named = started
     if named:
         model = next((model for model in named if model.path.is_file()), named[0])
         model.read()
         return model
-    if reference and _exists(Path(reference)):
+    if _exists(Path(reference)):
         return import_model(reference)
-    if reference is None:
+    if reference == IMAGENET:
         raise NotFound(f"there is no ImageNet network on this machine yet: {_ADVICE}")
-    here = ", ".join(sorted({model.name for model in models()})) or "none"
+    here = ", ".join(sorted({STARTER, *(model.name for model in models())}))
     raise NotFound(f"there is no network {reference!r} here (here: {here}): {_ADVICE}")
 
 
@@ -213,9 +161,9 @@ def fetch(
     from embedder import download
 
     handle = download.handle_of(handle)
-    for model in _recorded():
+    for model in recorded():
         trusted = accept_unverified or handle != IMAGENET_HANDLE or model.is_imagenet
-        if handle in _sources(model) and trusted and _is_intact(model):
+        if handle in model.sources and trusted and model.is_intact:
             return model
     url = download.address(handle)
     with download.archive(url, cache_folder() / "downloads", progress=progress) as packed:
@@ -238,15 +186,15 @@ class _Candidate:
 
 def _candidate(origin: Origin, export: Callable[[], bytes]) -> _Candidate:
     """The network of an origin: from the cache if its archive was seen before, else exported."""
-    for model in _recorded():
+    for model in recorded():
         seen = {one.archive_sha256 for one in model.origins}
-        if origin.archive_sha256 in seen and _is_intact(model):
+        if origin.archive_sha256 in seen and model.is_intact:
             return _Candidate(_with_origin(model, origin), None)
     content = export()
     model = _examine(content, origin)
-    for held in _recorded():
+    for held in recorded():
         if held.sha256 == model.sha256:
-            kept = None if _is_intact(held) else content
+            kept = None if held.is_intact else content
             return _Candidate(_with_origin(held, origin), kept)
     return _Candidate(model, content)
 
@@ -267,7 +215,7 @@ def _examine(content: bytes, origin: Origin) -> Model:
     digest = sha256(content).hexdigest()
     return Model(
         sha256=digest,
-        path=_folder() / f"{digest}.tflite",
+        path=file_of(digest),
         name="",
         origins=(origin,),
         input_size=network.input_size,
@@ -278,32 +226,23 @@ def _examine(content: bytes, origin: Origin) -> Model:
 
 
 def _keep(candidate: _Candidate, *, name: str | None, fallback: str) -> Model:
-    """Name a network and write it to the cache: the flatbuffer first, so that no record lies."""
+    """Name a network and write it to the cache."""
     model = candidate.model
     if name == IMAGENET and not model.is_imagenet:
         raise InvalidInput(f"{model.source} is not the ImageNet network: give it another name")
+    if name == STARTER and model.sha256 != _starter_digest():
+        raise InvalidInput(f"{model.source} is not the starter network: give it another name")
+    if fallback in {IMAGENET, STARTER}:  # a file's name must not make it what it is not
+        fallback = f"{fallback}-{model.sha256[:6]}"
     name = name or model.name or (IMAGENET if model.is_imagenet else fallback)
     model = replace(model, name=name)
-    file = model.path.with_suffix(".json")
-    if candidate.content is not None:
-        _write(model.path, candidate.content)
-    elif _from_record(file) == model:
-        return model
-    record = {
-        "name": model.name,
-        "origins": [asdict(origin) for origin in model.origins],
-        "input_size": model.input_size,
-        "width": model.width,
-        "imagenet_cosine": model.imagenet_cosine,
-        "imported_at": model.imported_at,
-    }
-    _write(file, json.dumps(record, indent=2).encode() + b"\n")
+    keep(model, candidate.content)
     return replace(model, fresh=candidate.content is not None)
 
 
 def _check_pin(origin: Origin) -> None:
     """Refuse an archive that is not the one that came under this handle before."""
-    for model in _recorded():
+    for model in recorded():
         for known in reversed(model.origins):
             if known.source == origin.source:
                 if known.archive_sha256 == origin.archive_sha256:
@@ -389,70 +328,17 @@ def _digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def _folder() -> Path:
-    return cache_folder() / "models"
+def _goes_by(model: Model, reference: str) -> bool:
+    """Whether a name or source means a network; the ImageNet network goes by that name too."""
+    is_imagenet = reference == IMAGENET and model.is_imagenet
+    return is_imagenet or model.name == reference or reference in model.sources
 
 
-def _recorded() -> list[Model]:
-    """Every readable record, the newest first, whether or not its flatbuffer is there."""
-    found = [_from_record(file) for file in _folder().glob("*.json")]
-    return sorted(
-        (model for model in found if model), key=lambda model: model.imported_at, reverse=True
-    )
-
-
-def _from_record(file: Path) -> Model | None:
+def _starter_digest() -> str:
     try:
-        record = json.loads(file.read_text("utf-8"))
-        return Model(
-            sha256=file.stem,
-            path=file.with_suffix(".tflite"),
-            name=record["name"],
-            origins=tuple(Origin(**origin) for origin in record["origins"]),
-            input_size=record["input_size"],
-            width=record["width"],
-            imagenet_cosine=record["imagenet_cosine"],
-            imported_at=record["imported_at"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _sources(model: Model) -> set[str]:
-    return {origin.source for origin in model.origins}
-
-
-def _is_intact(model: Model) -> bool:
-    try:
-        model.read()
-    except BackboneError:
-        return False
-    return True
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary name, fsync, rename, fsync of the folder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync(path.parent)
+        return sha256(shipped.FLATBUFFER.read_bytes()).hexdigest()
     except OSError as error:
         raise BackboneError(
-            f"cannot write {path}: {error.strerror}; CATALOG_CACHE names another folder"
+            f"{shipped.FLATBUFFER}, the starter network, cannot be read ({error.strerror}): "
+            f"install catalog again"
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hub_server import HANDLE, PAYLOAD, HubServer
 from tiny_network import tiny_cache, tiny_model
 
 from embedder import models
-from embedder.models import Model
+from embedder.model_cache import Model
 
 __all__ = ["tiny_cache", "tiny_model"]
 
+collect_ignore = [] if find_spec("torch") else ["test_starter_training.py"]
+"""The half of the starter's recipe that runs on PyTorch, an extra that the project does without."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out without being skipped."""
+    for name in collect_ignore:
+        terminalreporter.write_line(f"not collected: tests/{name} (needs the extra `train`)")
+
+
+NOBODY = 65534
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -54,6 +67,28 @@ def imagenet(saved_model: Path, model_cache: Path) -> Model:
 def grocery(shared: Path) -> Path:
     """Photos of 81 grocery products: ``train``, ``val`` and ``test`` trees."""
     return shared / "pictures" / "grocery"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty model cache of the test's own."""
+    monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder, and no rights beyond those its permissions give, even where root runs the tests."""
+    with TemporaryDirectory() as folder:
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.chown(folder, NOBODY, -1)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
 
 
 @pytest.fixture

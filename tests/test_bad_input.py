@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedder import Source
-    from embedder.models import Model
+    from embedder.model_cache import Model
 
 
 IMAGE = photos.scene(3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import inspect
 import json
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import photos
 import pytest
+from terminal import read_terminal
 from tiny_network import NAME, command, environment, run
 from typer.main import get_command
 
@@ -30,7 +30,7 @@ from embedder import models
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from embedder.models import Model
+    from embedder.model_cache import Model
 
 
 LABELS = ("cup", "jug", "pan")
@@ -452,7 +452,8 @@ class TestExitCodes:
         assert run("labels", "--catalog", shop, cache=tmp_path).returncode == 0
         asked = run("nearest", photo, "--catalog", shop, cache=tmp_path)
         self.check((asked.returncode, asked.stdout, asked.stderr), 3, "catalog model import")
-        begun = run("init", tmp_path / "new.catalog", cache=tmp_path)
+        wanted = ("--backbone", "imagenet")
+        begun = run("init", tmp_path / "new.catalog", *wanted, cache=tmp_path)
         self.check((begun.returncode, begun.stdout, begun.stderr), 3, "catalog model fetch")
 
     def test_a_page_that_cannot_be_written(
@@ -503,20 +504,6 @@ class TestTerminal:
         assert "evaluating" in drawn
         assert "6/6" in drawn
         assert out == quiet.stdout
-
-
-def read_terminal(descriptor: int) -> str:
-    """Everything that is written to a terminal until its other end is closed."""
-    parts = []
-    try:
-        while part := os.read(descriptor, 65536):
-            parts.append(part)
-    except OSError as error:  # how Linux says that nobody holds the other end any more
-        if error.errno != errno.EIO:
-            raise
-    finally:
-        os.close(descriptor)
-    return b"".join(parts).decode()
 
 
 class TestCorrespondence:

@@ -118,6 +118,26 @@ class TestNearest:
             assert neighbour.sources[0] in page.titles
         assert page.texts.count("jug") == 3
 
+    def test_right_and_wrong(self, catalog: Catalog) -> None:
+        """Where the truth is known, names of classes are shown as right or wrong."""
+        queries = [photos.photo(0, 9), photos.photo(1, 9), photos.photo(1, 8)]
+        answers = catalog.nearest_many(queries, 2)
+        truths = ["jug", NASTY, None]
+        html = contact_sheet.nearest_sheet(queries, answers, truths=truths, heading="H")
+        page = Page(html)
+        check_self_contained(page, html)
+        marks = [value for tag, name, value in page.attributes if (tag, name) == ("span", "class")]
+        assert [mark for mark in marks if mark != "score"] == [
+            "good" if neighbour.label == truth else "bad"
+            for truth, answer in zip(truths[:2], answers[:2], strict=True)
+            for neighbour in answer
+        ]
+        assert page.texts.count("H") == 2
+        with pytest.raises(ValueError, match="argument"):
+            contact_sheet.nearest_sheet(queries, answers[:1])
+        with pytest.raises(ValueError, match="argument"):
+            contact_sheet.nearest_sheet(queries, answers, truths=["jug"])
+
     def test_names_are_text(self, catalog: Catalog, tmp_path: Path) -> None:
         """Names of classes and files stay text, whatever characters they are made of."""
         page, html = sheet_of(catalog, tmp_path / "cups" / NASTY_FILE)

@@ -316,12 +316,11 @@ def test_a_name_that_is_taken_is_an_error(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(unprivileged: Path) -> None:
     """A read-only folder makes writing raise OSError."""
-    tmp_path.chmod(0o500)
+    unprivileged.chmod(0o500)
     try:
         with pytest.raises(OSError, match="file"):
-            derived.write(tmp_path / "file", "sums", KEY, OLD)
+            derived.write(unprivileged / "file", "sums", KEY, OLD)
     finally:
-        tmp_path.chmod(0o700)
+        unprivileged.chmod(0o700)

@@ -13,7 +13,7 @@ from doubles import FakeEmbedder
 
 from descriptors import BackboneError, InvalidInput, PictureError
 from embedder import Box, Embedder, MobileNetEmbedder, Picture, Specification, content_hash, load
-from embedder.models import Model
+from embedder.model_cache import Model
 
 
 @pytest.fixture(params=["real", "double"])

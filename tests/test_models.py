@@ -17,6 +17,7 @@ from hub_server import HANDLE, Cut, HubServer, pack
 from descriptors.errors import BackboneError, InvalidInput, NotFound
 from embedder import export, models, probes
 from embedder.litert import LiteRTNetwork
+from embedder.model_cache import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ def tiny(tensorflow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def imported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, models.Model]:
+def imported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
     """A cache into which the tiny network's tar was imported; copy it, do not change it."""
     folder = tmp_path_factory.mktemp("imported")
     packed = folder / "shoes.tar.gz"
@@ -121,14 +122,7 @@ def imported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
-    monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def held(imported: tuple[Path, models.Model], cache: Path) -> models.Model:
+def held(imported: tuple[Path, Model], cache: Path) -> Model:
     """The tiny network, in a cache of the test's own."""
     shutil.copytree(imported[0], cache)
     return models.models()[0]
@@ -147,7 +141,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestImport:
     """Networks from files and folders."""
 
-    def test_a_tar(self, held: models.Model, imported: tuple[Path, models.Model]) -> None:
+    def test_a_tar(self, held: Model, imported: tuple[Path, Model]) -> None:
         """A tar is exported, named after its file, and recorded with its hash."""
         model = imported[1]
         archive = imported[0].parent / "shoes.tar.gz"
@@ -159,7 +153,7 @@ class TestImport:
         assert sha256(held.read()).hexdigest() == held.sha256 == held.path.stem
 
     def test_again_costs_nothing(
-        self, held: models.Model, imported: tuple[Path, models.Model], no_export: None
+        self, held: Model, imported: tuple[Path, Model], no_export: None
     ) -> None:
         """The same bytes are not exported again, under whatever path; a new name is taken."""
         archive = imported[0].parent / "shoes.tar.gz"
@@ -172,7 +166,7 @@ class TestImport:
         assert models.find("boots").source == str(copy)
 
     def test_other_cache_folders(
-        self, held: models.Model, cache: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
+        self, held: Model, cache: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
     ) -> None:
         """A cache that cannot be written is said with the setting that moves it."""
         monkeypatch.setenv("CATALOG_CACHE", str(held.path / "below a file"))
@@ -180,7 +174,7 @@ class TestImport:
             models.import_model(held.path)
 
     def test_the_same_folder_gives_the_same_bytes(
-        self, held: models.Model, tiny: Path, tmp_path: Path
+        self, held: Model, tiny: Path, tmp_path: Path
     ) -> None:
         """A folder and its tar, exported by two processes from two places, are one network."""
         elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere" / "copy")
@@ -189,7 +183,7 @@ class TestImport:
         assert len(model.origins) == 2
 
     def test_a_flatbuffer_moves_machines(
-        self, held: models.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
+        self, held: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_export: None
     ) -> None:
         """An exported file is taken as it is: the same bytes, the same hash."""
         monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "other machine"))
@@ -277,7 +271,7 @@ class TestImport:
             models.import_model(tmp_path)
 
     @pytest.mark.parametrize("name", ["", " x", "a\nb", models.IMAGENET])
-    def test_names(self, held: models.Model, name: str) -> None:
+    def test_names(self, held: Model, name: str) -> None:
         """Names that cannot be one are refused, and so is ``imagenet`` for another network."""
         with pytest.raises(InvalidInput):
             models.import_model(held.path, name=name)
@@ -286,21 +280,21 @@ class TestImport:
 class TestFind:
     """Networks by name, source and hash."""
 
-    def test_by_name_source_hash_and_path(self, held: models.Model, no_export: None) -> None:
+    def test_by_name_source_hash_and_path(self, held: Model, no_export: None) -> None:
         """A name, a source, the start of a hash and a path lead to the same network."""
         for reference in ("shoes", held.source, held.sha256, held.sha256[:6], str(held.path)):
             assert models.find(reference).sha256 == held.sha256
 
-    def test_what_is_not_there(self, held: models.Model) -> None:
+    def test_what_is_not_there(self, held: Model) -> None:
         """What is not found is said with what there is, and how to get one."""
         with pytest.raises(NotFound, match=r"'hats'.*here: shoes.*catalog model import"):
             models.find("hats")
         with pytest.raises(NotFound, match="no network"):
             models.find("x" * 5000)
         with pytest.raises(NotFound, match=r"no ImageNet network.*catalog model fetch"):
-            models.find()
+            models.find(models.IMAGENET)
 
-    def test_a_damaged_flatbuffer(self, held: models.Model) -> None:
+    def test_a_damaged_flatbuffer(self, held: Model) -> None:
         """A flipped bit is found out when the network is asked for."""
         content = bytearray(held.path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -308,7 +302,7 @@ class TestFind:
         with pytest.raises(BackboneError, match="damaged"):
             models.find("shoes")
 
-    def test_a_missing_flatbuffer(self, held: models.Model) -> None:
+    def test_a_missing_flatbuffer(self, held: Model) -> None:
         """A record alone is not listed, and asked for, says what to do."""
         held.path.unlink()
         assert models.models() == []
@@ -316,12 +310,12 @@ class TestFind:
             models.find("shoes")
 
     @pytest.mark.parametrize("record", ["", "[]", "{}", '{"name": 1, "origins": 2}', "\0"])
-    def test_a_damaged_record(self, held: models.Model, record: str) -> None:
+    def test_a_damaged_record(self, held: Model, record: str) -> None:
         """A record that cannot be read is passed over."""
         held.path.with_suffix(".json").write_text(record)
         assert models.models() == []
 
-    def test_records_are_plain(self, held: models.Model) -> None:
+    def test_records_are_plain(self, held: Model) -> None:
         """A record is JSON that a person can read."""
         record = json.loads(held.path.with_suffix(".json").read_text())
         assert record["origins"][0]["archive_sha256"] == held.archive_sha256
@@ -348,11 +342,11 @@ class TestFetch:
         assert list((cache / "downloads").iterdir()) == []
         again = models.fetch("https://tfhub.dev/" + models.IMAGENET_HANDLE)
         assert (again, again.fresh) == (model, False)
-        assert models.find() == model
+        assert models.find(models.IMAGENET) == model
         assert len(hub.seen) == 2
 
     def test_another_network_under_the_default_handle(
-        self, held: models.Model, imported: tuple[Path, models.Model], hub: HubServer
+        self, held: Model, imported: tuple[Path, Model], hub: HubServer
     ) -> None:
         """What computes other descriptors is refused with its cosine, unless told."""
         packed = (imported[0].parent / "shoes.tar.gz").read_bytes()
@@ -365,10 +359,10 @@ class TestFetch:
         with pytest.raises(BackboneError, match="not the ImageNet"):
             models.fetch()
         with pytest.raises(NotFound):
-            models.find()
+            models.find(models.IMAGENET)
 
     def test_a_changed_archive(
-        self, held: models.Model, tiny: Path, imported: tuple[Path, models.Model], hub: HubServer
+        self, held: Model, tiny: Path, imported: tuple[Path, Model], hub: HubServer
     ) -> None:
         """Another archive under a pinned handle is refused, naming both hashes, unless told."""
         first = (imported[0].parent / "shoes.tar.gz").read_bytes()

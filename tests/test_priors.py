@@ -14,7 +14,7 @@ from data.photograph import photograph
 from data.priors import measure
 from descriptors import Prior
 from embedder import PRESETS, MobileNetEmbedder
-from embedder.models import Model
+from embedder.model_cache import Model
 
 
 @pytest.mark.real

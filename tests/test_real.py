@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from catalog import Catalog, Picture, Prediction, read_manifest
 from descriptors import PictureError
 from embedder import MobileNetEmbedder, Source, content_hash, read_picture
-from embedder.models import Model
+from embedder.model_cache import Model
 
 pytestmark = pytest.mark.real
 
@@ -82,6 +82,14 @@ def test_accuracy_on_grocery_photos(whole: Catalog, grocery: Path) -> None:
     assert found.retrieval.recall_at_1 == found.neighbours.top1
     assert not found.in_catalogue
     assert not found.refused
+
+
+def test_the_starter_on_grocery_photos(whole: Catalog, grocery: Path, tmp_path: Path) -> None:
+    """The starter network is right at least 70 % as often as the real one."""
+    with Catalog.init(tmp_path / "starter.catalog", backbone="starter") as small:
+        small.import_(grocery / "train")
+        found = small.evaluate(grocery / "test").centroid.top1
+    assert found >= 0.7 * whole.evaluate(grocery / "test").centroid.top1
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -251,10 +251,9 @@ def test_missing_files_folders_and_impossible_names_are_unreadable(tmp_path: Pat
     assert unreadable("").reason == "unreadable"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_unreadable(unprivileged: Path) -> None:
     """A file that may not be opened is refused, not raised through."""
-    file = tmp_path / "secret.jpg"
+    file = unprivileged / "secret.jpg"
     file.write_bytes(VALID["jpeg"])
     file.chmod(0)
     assert unreadable(file).reason == "unreadable"

@@ -1,11 +1,10 @@
-"""The recipe that trains the starter backbone; its PyTorch half skips where that is absent."""
+"""The samples and weights of the recipe that trains the starter backbone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from data.starter.train import samples, weights
@@ -60,58 +59,13 @@ def test_weights_are_read_as_they_were_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.arrays["c"], arrays["c"])
 
 
-@pytest.mark.parametrize(
-    ("alpha", "count"), [(0.35, 410_208), (0.5, 706_224), (0.75, 1_382_064), (1.0, 2_257_984)]
-)
-def test_the_student_is_as_large_as_in_keras(alpha: float, count: int) -> None:
-    """It has as many weights as Keras applications' MobileNetV2 without its top."""
-    pytest.importorskip("torch", reason="the recipe needs PyTorch")
-    from data.starter.train.network import MobileNetV2
-
-    arrays = MobileNetV2(alpha).state_dict().values()
-    assert sum(one.numel() for one in arrays if one.is_floating_point()) == count
-
-
-@pytest.mark.parametrize("side", [96, 112, 75])
-def test_strided_convolutions_are_padded_as_in_keras(side: int) -> None:
-    """Sizes shrink as Keras' do, for even and odd sides."""
-    torch = pytest.importorskip("torch", reason="the recipe needs PyTorch")
-    from data.starter.train.network import MobileNetV2
-
-    middle, last, descriptors = MobileNetV2(0.35).stages(torch.zeros(2, 3, side, side))
-    assert (middle.shape[2], last.shape[2]) == (-(-side // 16), -(-side // 32))
-    assert descriptors.shape == (2, 1280)
-
-
-def test_a_perfect_student_is_at_no_distance() -> None:
-    """The loss is zero for the teacher's own answers at any scale about its mean, else positive."""
-    torch = pytest.importorskip("torch", reason="the recipe needs PyTorch")
-    pytest.importorskip("ai_edge_litert")
-    from data.starter.train.loss import Spread, distance
-
-    torch.manual_seed(0)
-    mean = torch.rand(1280)
-    spread = Spread(mean, torch.eye(1280), torch.zeros(2, 96), torch.zeros(2, 320))
-    answers = torch.rand(8, 1280)
-    assert float(distance(mean + 2 * (answers - mean), answers, spread)) == pytest.approx(
-        0, abs=1e-5
-    )
-    assert float(distance(answers.flip(0), answers, spread)) > 0.5
-
-
-def test_weights_move_between_students(tmp_path: Path) -> None:
-    """A student with another's weights says the same of the probe pictures."""
-    pytest.importorskip("torch", reason="the recipe needs PyTorch")
-    from data.starter.train.network import MobileNetV2, load_weights, save_weights
-
-    save_weights(MobileNetV2(0.35), tmp_path / "one.npz", 0.35)
-    other = MobileNetV2(0.35)
-    load_weights(other, tmp_path / "one.npz")
-    save_weights(other, tmp_path / "two.npz", 0.35)
-    one, two = (weights.read(tmp_path / name).probed for name in ("one.npz", "two.npz"))
-    np.testing.assert_array_equal(one, two)
-    with pytest.raises(ValueError, match="another network"):
-        load_weights(MobileNetV2(1.0), tmp_path / "one.npz")
+def test_weights_kept_in_half_the_space_are_read_whole(tmp_path: Path) -> None:
+    """Arrays of 16 bits are read as 32."""
+    arrays = {"a": np.array([0.5, 1 / 3], np.float16)}
+    weights.write(tmp_path / "w.npz", weights.Weights(0.5, arrays, np.ones((4, 3), np.float32)))
+    found = weights.read(tmp_path / "w.npz").arrays["a"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, arrays["a"].astype(np.float32))
 
 
 def _gradient(seed: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ import pytest
 from embedder import models
 
 if TYPE_CHECKING:
-    from embedder.models import Model
+    from embedder.model_cache import Model
 
 NAME = "tiny"
 SIZE, DEPTH = 48, 64

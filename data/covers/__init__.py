@@ -1,6 +1,7 @@
 """Record covers drawn by rule, and photos of them: pictures for the demo that come from nowhere.
 
-Everything follows from a number, so that every machine draws the same shop.
+Everything follows from a number, so that every machine draws the same shop; but for the letters,
+which OpenCV 5 draws in other fonts than OpenCV 4.
 """
 
 from data.covers.canvas import SIDE

@@ -56,7 +56,7 @@ def forest(canvas: Canvas, random: np.random.Generator, palette: Palette) -> Non
     _sky(canvas, palette)
     rows = int(random.integers(2, 5))
     for row in range(rows):
-        colour = between(palette.inks[1], palette.inks[2], row / max(1, rows - 1))
+        colour = between(palette.inks[1], palette.inks[2], row / (rows - 1))
         foot, size = 0.6 + 0.45 * (row + 1) / rows, 0.3 + 0.25 * row / rows
         canvas.box(0, foot - 0.1, 1, 1, colour)
         for at in np.arange(0, 1.05, random.uniform(0.08, 0.16)):

@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from data.covers.canvas import SIDE, Canvas
+from data.covers.canvas import Canvas
 from data.covers.colours import Palette, brightness
 
 _FONTS: Final = (
@@ -28,8 +28,8 @@ def write(canvas: Canvas, random: np.random.Generator, palette: Palette, text: s
     lines = text.split() if random.random() < 0.35 else [text]
     lines = [line.upper() for line in lines] if upper else lines
     side = len(canvas.pixels)
-    widest = max(cv2.getTextSize(line, font, 1, 1)[0][0] for line in lines)
-    scale = min(random.uniform(0.5, 0.88) * side / widest, side / 100)
+    wanted = random.uniform(0.5, 0.88) * side
+    scale = min(side / 100, *(fitted(line, font, wanted) for line in lines))
     step = int(scale * 34)
     top = int(random.choice([0.04, 0.95, 0.8]) * (side - step * len(lines)))
     if random.random() < 0.4:
@@ -47,8 +47,17 @@ def write(canvas: Canvas, random: np.random.Generator, palette: Palette, text: s
         cv2.putText(canvas.pixels, line, (left, foot), font, scale, colour, thick, cv2.LINE_AA)
 
 
+def fitted(text: str, font: int, size: float) -> float:
+    """The scale at which a text's longer side has so many pixels."""
+    scale = 1.0
+    for _ in range(3):  # OpenCV 5's fonts do not grow evenly
+        scale *= size / max(cv2.getTextSize(text, font, scale, 1)[0])
+    return scale
+
+
 def frame(canvas: Canvas, random: np.random.Generator, palette: Palette) -> None:
     """Lay a plain border round everything."""
-    wide = int(random.uniform(0.02, 0.09) * 2 * SIDE)
+    side = len(canvas.pixels)
+    wide = int(random.uniform(0.02, 0.09) * side)
     colour = palette.every[int(random.integers(5))]
-    cv2.rectangle(canvas.pixels, (0, 0), (2 * SIDE - 1, 2 * SIDE - 1), colour, 2 * wide)
+    cv2.rectangle(canvas.pixels, (0, 0), (side - 1, side - 1), colour, 2 * wide)

@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 640, 480
 def photo(number: int) -> Pixels:
     """Take a photo of a record on a table: uint8 (480, 640, 3), RGB."""
     random = np.random.default_rng([number, 3])
-    return photograph(cover(number), _table(random), random, fill=(0.8, 1.05), turn=8)
+    return photograph(cover(number), _table(random), random, fill=(0.8, 1.05), turn=8, blur=0.8)
 
 
 def _table(random: np.random.Generator) -> Pixels:

@@ -9,6 +9,7 @@ import numpy as np
 
 from data.covers.canvas import Canvas, Points, around, placed
 from data.covers.colours import Palette, between
+from data.covers.lettering import fitted
 
 
 def flowers(canvas: Canvas, random: np.random.Generator, palette: Palette) -> None:
@@ -152,9 +153,9 @@ def letter(canvas: Canvas, random: np.random.Generator, palette: Palette) -> Non
     font = int(random.choice([cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX]))
     character = chr(int(random.integers(ord("A"), ord("Z") + 1)))
     side = len(canvas.pixels)
-    (wide, tall), _ = cv2.getTextSize(character, font, 1, 1)
-    scale = side * random.uniform(0.55, 0.75) / max(wide, tall)
-    left, foot = int((side - wide * scale) / 2), int((side + tall * scale) / 2)
+    scale = fitted(character, font, side * random.uniform(0.55, 0.75))
+    (wide, tall), _ = cv2.getTextSize(character, font, scale, 1)
+    left, foot = (side - wide) // 2, (side + tall) // 2
     thick = int(scale * random.uniform(4, 7))
     for number, ink in enumerate((2, 1, 0)):
         shift, width = (2 - number) * side // 40, max(2, thick - number * thick // 4)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ _SIDE = 224
 
 def measure(
     embedder: MobileNetEmbedder, pictures: Iterable[NDArray[np.uint8]], seed: int = 0
-) -> dict[str, NDArray[np.generic]]:
+) -> dict[str, Any]:
     """Measure a prior.
 
     Args:
@@ -98,9 +98,9 @@ def main(
 ) -> None:
     """Measure the prior of a backbone and view preset, and put its file beside this one."""
     model = cache.find(backbone)
-    arrays = measure(MobileNetEmbedder(model, views), _decoded(pictures, most))
+    arrays: dict[str, Any] = measure(MobileNetEmbedder(model, views), _decoded(pictures, most))
     file = Path(__file__).with_name(f"{model.name}-{views}.npz")
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, **arrays)
     typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from data.starter.train.samples import load
-from data.starter.train.teacher import CHUNK, answer, opened
+from data.starter.train.teacher import CHUNK, answer, made
 from embedder.models import find
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--teacher", default="imagenet", help="a network in the model cache")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    answers = opened(given.work / "answers", given.samples // CHUNK * CHUNK)
+    answers = made(given.work / "answers", given.samples // CHUNK * CHUNK)
     pictures = load(given.pictures, given.drawn)
     answer(answers, pictures, find(given.teacher).read(), given.workers)
 

@@ -72,7 +72,7 @@ class Run:
 
     def __init__(self, plan: Plan, rank: int) -> None:
         self.plan, self.rank = plan, rank
-        self.answers: Answers = opened(plan.work / "answers", 0)
+        self.answers: Answers = opened(plan.work / "answers")
         self.spread = survey(self.answers)
         torch.manual_seed(0)
         self.student = MobileNetV2(plan.alpha).to(memory_format=torch.channels_last)

@@ -13,14 +13,18 @@ from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from data.starter.train.weights import PROBE_SIDE, Weights, probe_pictures, read
+from data.starter.train.weights import PROBE_SIDE, Weights, probe_pictures, read, write
+from descriptors import unit_rows
+from embedder import probes
 from embedder.export import export_saved_model
 from embedder.litert import LiteRTNetwork
 
 TOLERANCE: Final = 1e-3
 """Largest difference allowed between the descriptors of PyTorch, Keras and LiteRT."""
+
+LIKENESS: Final = 0.9999
+"""Least cosine allowed between descriptors of the network that is written and Keras' of 32 bits."""
 
 _PER_CONVOLUTION: Final = 5
 
@@ -43,6 +47,11 @@ def keras_network(weights: Weights, side: int) -> Any:
         depthwise = isinstance(layers[number], tf.keras.layers.DepthwiseConv2D)
         layers[number].set_weights([kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))])
         layers[number + 1].set_weights(norm)
+    return _of_pictures(network, side)
+
+
+def _of_pictures(network: Any, side: int) -> Any:
+    """The network for pixels in [0, 1] instead of [-1, 1]."""
     pictures = tf.keras.Input((side, side, 3), name="picture")
     scaled = tf.keras.layers.Rescaling(2.0, -1.0)(pictures)
     return tf.keras.Model(pictures, network(scaled, training=False))
@@ -75,34 +84,52 @@ def check(weights: Weights) -> dict[str, float]:
     """
     network = keras_network(weights, PROBE_SIDE)
     pictures = probe_pictures()
-    full, half = LiteRTNetwork(flatbuffer(network)), LiteRTNetwork(half_flatbuffer(network))
     found = {
         "Keras": network(pictures.astype(np.float32) / 255, training=False).numpy(),
-        "LiteRT": full(pictures),
+        "LiteRT": LiteRTNetwork(flatbuffer(network))(pictures),
     }
-    apart = {name: _largest(one - weights.probed) for name, one in found.items()}
+    apart = {name: float(np.abs(one - weights.probed).max()) for name, one in found.items()}
     if max(apart.values()) > TOLERANCE:
         raise ValueError(f"the networks do not agree: {apart}")
-    return {**apart, "LiteRT, 16 bits": _largest(half(pictures) - weights.probed)}
+    return apart
 
 
-def forgotten(weights: Weights) -> Weights:
+def likeness(content: bytes, network: Any) -> float:
+    """The least cosine between a flatbuffer's descriptors of the probe pictures and Keras'.
+
+    Raises:
+        ValueError: it is less than :data:`LIKENESS`.
+    """
+    pictures = probes.pictures(network.input_shape[1])
+    wanted = unit_rows(network(pictures.astype(np.float32) / 255, training=False).numpy())
+    least = float((unit_rows(LiteRTNetwork(content)(pictures)) * wanted).sum(axis=1).min())
+    if least < LIKENESS:
+        raise ValueError(f"the flatbuffer's descriptors have a cosine of {least} with Keras'")
+    return least
+
+
+def rounded(weights: Weights) -> Weights:
+    """The same network with every weight rounded to 16 bits, to keep and to train on from."""
+    arrays = {name: one.astype(np.float16) for name, one in weights.arrays.items()}
+    wide = {name: one.astype(np.float32) for name, one in arrays.items()}
+    network = keras_network(Weights(weights.alpha, wide, weights.probed), PROBE_SIDE)
+    probed = network(probe_pictures().astype(np.float32) / 255, training=False).numpy()
+    return Weights(weights.alpha, arrays, probed)
+
+
+def untrained(side: int, alpha: float = 0.5) -> Any:
     """A network of the same shape that has learnt nothing: He-normal kernels, plain norms."""
     random = np.random.default_rng(0)
-
-    def fresh(name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        if array.ndim == 4:
-            deviation = np.sqrt(2 / (array[0, 0].size * array.shape[1]))
-            return random.normal(0, deviation, array.shape).astype(np.float32)
-        ones = name.endswith(("norm.weight", "running_var"))
-        return np.full_like(array, 1 if ones else 0)
-
-    arrays = {name: fresh(name, array) for name, array in weights.arrays.items()}
-    return Weights(weights.alpha, arrays, weights.probed)
-
-
-def _largest(differences: NDArray[np.float32]) -> float:
-    return float(np.abs(differences).max())
+    network = tf.keras.applications.MobileNetV2(
+        (side, side, 3), alpha=alpha, include_top=False, pooling="avg", weights=None
+    )
+    for layer in network.layers:
+        kernels = [one for one in layer.get_weights() if one.ndim == 4]
+        if kernels:
+            depthwise = isinstance(layer, tf.keras.layers.DepthwiseConv2D)
+            inputs = np.prod(kernels[0].shape[: 2 if depthwise else 3])
+            layer.set_weights([random.normal(0, np.sqrt(2 / inputs), kernels[0].shape)])
+    return _of_pictures(network, side)
 
 
 def main() -> None:
@@ -111,15 +138,17 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="a snapshot (.npz)")
     parser.add_argument("out", type=Path, help="the flatbuffer to write (.tflite)")
     parser.add_argument("--side", type=int, default=PROBE_SIDE, help="of a view, in pixels")
+    parser.add_argument("--keep", type=Path, help="also keep the weights, in 16 bits (.npz)")
     parser.add_argument("--full", action="store_true", help="32-bit weights")
-    parser.add_argument("--random", action="store_true", help="random weights, to compare with")
     given = parser.parse_args()
     weights = read(given.weights)
     for name, apart in check(weights).items():
         print(f"{name} differs from PyTorch by {apart:.1e}")
-    weights = forgotten(weights) if given.random else weights
+    if given.keep:
+        write(given.keep, rounded(weights))
     network = keras_network(weights, given.side)
     content = flatbuffer(network) if given.full else half_flatbuffer(network)
+    print(f"as written it has a cosine of {likeness(content, network):.6f} with Keras")
     given.out.write_bytes(content)
     print(f"{given.out}: {len(content)} bytes")
 

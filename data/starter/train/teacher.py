@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from data.starter.train.samples import Pixels, sample
@@ -58,8 +59,27 @@ class Answers:
         return (starts[:, None] + np.arange(CHUNK)).ravel()
 
 
-def opened(folder: Path, count: int) -> Answers:
-    """Open the answers of a folder, or make room for ``count`` of them."""
+def opened(folder: Path) -> Answers:
+    """Open the answers of a folder.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    names = [field.name for field in fields(Answers)]
+    return Answers(**{name: open_memmap(folder / f"{name}.npy", "r+") for name in names})
+
+
+def made(folder: Path, count: int) -> Answers:
+    """Open the answers of a folder, or make room for ``count`` of them, a multiple of CHUNK.
+
+    Raises:
+        ValueError: it has room for another number.
+    """
+    if (folder / "done.npy").exists():
+        answers = opened(folder)
+        if len(answers.pictures) != count:
+            raise ValueError(f"{folder} is for {len(answers.pictures)} samples, not {count}")
+        return answers
     folder.mkdir(parents=True, exist_ok=True)
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
         "pictures": ((count, SIDE, SIDE, 3), np.uint8),
@@ -68,13 +88,10 @@ def opened(folder: Path, count: int) -> Answers:
         "last": ((count, _KEPT[1], _KEPT[1], _LAST[1]), np.float16),
         "done": ((count // CHUNK,), np.bool_),
     }
-    maps = {}
-    for name, (shape, kind) in shapes.items():
-        file = folder / f"{name}.npy"
-        if file.exists():
-            maps[name] = np.lib.format.open_memmap(file, "r+")
-        else:
-            maps[name] = np.lib.format.open_memmap(file, "w+", kind, shape)
+    maps = {
+        name: open_memmap(folder / f"{name}.npy", "w+", kind, shape)
+        for name, (shape, kind) in shapes.items()
+    }
     return Answers(**maps)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -23,26 +23,28 @@ class Weights:
 
     Attributes:
         alpha: its width multiplier.
-        arrays: float32 by PyTorch's names, in the order of the layers: for each convolution its
-            kernel (out, in, h, w), and of its normalisation the scale, offset, mean and variance.
+        arrays: float32 (float16 where they are kept in half the space), by PyTorch's names, in the
+            order of the layers: for each convolution its kernel (out, in, h, w), and of its
+            normalisation the scale, offset, mean and variance.
         probed: float32 (P, 1280), its descriptors of :func:`probe_pictures`.
     """
 
     alpha: float
-    arrays: dict[str, NDArray[np.float32]]
+    arrays: dict[str, NDArray[np.floating]]
     probed: NDArray[np.float32]
 
 
 def write(file: Path, weights: Weights) -> None:
     """Write weights to an ``.npz`` file."""
-    named = {_ALPHA: np.array(weights.alpha), _PROBED: weights.probed}
-    np.savez(file, allow_pickle=False, **named, **weights.arrays)
+    content: dict[str, Any] = {_ALPHA: weights.alpha, _PROBED: weights.probed, **weights.arrays}
+    np.savez(file, **content)
 
 
 def read(file: Path) -> Weights:
-    """Read what :func:`write` wrote."""
+    """Read what :func:`write` wrote; arrays are float32."""
     with np.load(file, allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files if name not in {_ALPHA, _PROBED}}
+        names = [name for name in content.files if name not in {_ALPHA, _PROBED}]
+        arrays = {name: content[name].astype(np.float32) for name in names}
         return Weights(float(content[_ALPHA]), arrays, content[_PROBED])
 
 

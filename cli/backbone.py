@@ -1,0 +1,59 @@
+"""Which network a new catalogue gets when its maker names none."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cli.output import confirmed, download_bar, say
+
+if TYPE_CHECKING:
+    from embedder.model_cache import Model
+
+STARTER_NOTE = (
+    "note: the network is the starter, which comes with catalog and is less good. For the ImageNet "
+    "network run `catalog model fetch`, then make the catalogue anew"
+)
+"""What to say once a catalogue was made with the starter because nothing better was there."""
+
+_OFFER = (
+    "The ImageNet network, with which answers are best, is not on this machine. Without it the "
+    "catalogue\nis made with the starter, as with --backbone starter."
+)
+
+
+def choose_backbone() -> str:
+    """The ImageNet network if it is here or can be had, else the starter.
+
+    It is downloaded only where someone at a terminal agrees.
+
+    Returns:
+        What to give :meth:`catalog.Catalog.init` for a backbone.
+    """
+    from descriptors import BackboneError, NotFound
+    from embedder import models
+
+    try:
+        return models.find(models.IMAGENET).sha256
+    except NotFound:
+        pass
+    if sys.stdin and sys.stdin.isatty() and sys.stderr.isatty():
+        say(_OFFER)
+        if confirmed("Download it from TF Hub?", default=True):
+            try:
+                return fetch(models.IMAGENET_HANDLE).sha256
+            except BackboneError as error:
+                say(f"it cannot be had: {error}")
+            except KeyboardInterrupt:
+                say("stopped; --backbone starter makes the catalogue without a download")
+                raise
+    return models.STARTER
+
+
+def fetch(handle: str, *, accept_unverified: bool = False) -> Model:
+    """Download a network with a bar, and export it; errors as in :func:`embedder.models.fetch`."""
+    from embedder import models
+
+    say(f"fetching {handle}; once it is here it is exported, which takes some ten seconds")
+    with download_bar("downloading") as progress:
+        return models.fetch(handle, progress=progress, accept_unverified=accept_unverified)

@@ -1,0 +1,196 @@
+"""The folder of networks on this machine, and the record of each.
+
+They live in the user's cache folder, or in ``CATALOG_CACHE``: ``models/SHA256.tflite``, named by
+the hash of its bytes, and beside it ``SHA256.json``: what it is and where it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from descriptors.errors import BackboneError
+from embedder import probes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network came from: a Hub handle or a path, and the SHA-256 of what was there."""
+
+    source: str
+    archive_sha256: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in the cache.
+
+    Attributes:
+        sha256: of the flatbuffer; with it a catalogue names its backbone.
+        path: of the flatbuffer.
+        name: ``imagenet`` where it is that network, else as the caller named it, or its source.
+        origins: everything it was made from, the latest last.
+        input_size: side of a view in pixels.
+        width: length of a descriptor.
+        imagenet_cosine: least cosine between its probe descriptors and the ImageNet network's;
+            None where the width differs.
+        imported_at: date and time, UTC, ISO 8601.
+        fresh: True only where the call that returned it has put it in the cache just now.
+    """
+
+    sha256: str
+    path: Path
+    name: str
+    origins: tuple[Origin, ...]
+    input_size: int
+    width: int
+    imagenet_cosine: float | None
+    imported_at: str
+    fresh: bool = field(default=False, compare=False)
+
+    @property
+    def source(self) -> str:
+        """The Hub handle or path it was made from last."""
+        return self.origins[-1].source
+
+    @property
+    def archive_sha256(self) -> str:
+        """SHA-256 of what was there: of a file's bytes, or over the files of a folder."""
+        return self.origins[-1].archive_sha256
+
+    @property
+    def is_imagenet(self) -> bool:
+        """Whether it computes what the ImageNet MobileNetV2 computes."""
+        return (self.imagenet_cosine or -1) > probes.AGREEMENT
+
+    @property
+    def sources(self) -> set[str]:
+        """Every Hub handle and path it was made from."""
+        return {origin.source for origin in self.origins}
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its flatbuffer is there, and has its hash."""
+        try:
+            self.read()
+        except BackboneError:
+            return False
+        return True
+
+    def read(self) -> bytes:
+        """Read the flatbuffer, and check its hash.
+
+        Raises:
+            BackboneError: it is gone or damaged.
+        """
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise BackboneError(
+                f"the network {self.name!r} is recorded, but {self.path} cannot be read "
+                f"({error.strerror}); fetch or import it again: {self.source}"
+            ) from error
+        if sha256(content).hexdigest() != self.sha256:
+            raise BackboneError(
+                f"{self.path} is damaged: its bytes do not have the hash in its name; fetch or "
+                f"import the network again: {self.source}"
+            )
+        return content
+
+
+def cache_folder() -> Path:
+    """The folder of the cache: ``CATALOG_CACHE``, or the user's cache folder for ``catalog``."""
+    if named := os.environ.get("CATALOG_CACHE"):
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("catalog")
+
+
+def file_of(digest: str) -> Path:
+    """Where the flatbuffer of a SHA-256 lies, or would."""
+    return cache_folder() / "models" / f"{digest}.tflite"
+
+
+def recorded() -> list[Model]:
+    """Every readable record, the newest first, whether or not its flatbuffer is there."""
+    found = [_from_record(file) for file in (cache_folder() / "models").glob("*.json")]
+    return sorted(
+        (model for model in found if model), key=lambda model: model.imported_at, reverse=True
+    )
+
+
+def keep(model: Model, content: bytes | None) -> None:
+    """Write a network to the cache: the flatbuffer first, so that no record lies.
+
+    Args:
+        model: what to record.
+        content: its flatbuffer; None where the cache has it, and then what has not changed is not
+            written.
+
+    Raises:
+        BackboneError: it cannot be written.
+    """
+    file = model.path.with_suffix(".json")
+    if content is not None:
+        _write(model.path, content)
+    elif _from_record(file) == model:
+        return
+    record = {
+        "name": model.name,
+        "origins": [asdict(origin) for origin in model.origins],
+        "input_size": model.input_size,
+        "width": model.width,
+        "imagenet_cosine": model.imagenet_cosine,
+        "imported_at": model.imported_at,
+    }
+    _write(file, json.dumps(record, indent=2).encode() + b"\n")
+
+
+def _from_record(file: Path) -> Model | None:
+    try:
+        record = json.loads(file.read_text("utf-8"))
+        return Model(
+            sha256=file.stem,
+            path=file.with_suffix(".tflite"),
+            name=record["name"],
+            origins=tuple(Origin(**origin) for origin in record["origins"]),
+            input_size=record["input_size"],
+            width=record["width"],
+            imagenet_cosine=record["imagenet_cosine"],
+            imported_at=record["imported_at"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a whole file or none: temporary name, fsync, rename, fsync of the folder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        raise BackboneError(
+            f"cannot write {path}: {error.strerror}; CATALOG_CACHE names another folder"
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
