@@ -57,15 +57,15 @@ def init(
     chosen = backbone or choose_backbone()
     with Catalog.init(path, backbone=chosen, views=views) as made:
         info = made.info()
-    if backbone is None and chosen == models.STARTER:
-        say(STARTER_NOTE)
     if json:
         print_json(info)
-        return
-    typer.echo(f"{info.path}: an empty catalogue")
-    typer.echo(f"  backbone  {info.backbone}")
-    typer.echo(f"  views     {info.views}")
-    if not info.prior:
+    else:
+        typer.echo(f"{info.path}: an empty catalogue")
+        typer.echo(f"  backbone  {info.backbone}")
+        typer.echo(f"  views     {info.views}")
+    if backbone is None and chosen == models.STARTER:
+        say(STARTER_NOTE)
+    if not json and not info.prior:
         say(
             "note: no prior was measured for this backbone and preset; with few pictures per class "
             "answers will be less good"

@@ -329,7 +329,7 @@ class _Transfer:
     def _unreachable(self, reason: str | BaseException) -> Exception:
         """The error for a server that could not be reached: final, or worth another try."""
         if isinstance(reason, socket.gaierror):
-            why = "its name is not found: no network?"
+            why = "its name is not found (is there a network?)"
         elif isinstance(reason, ConnectionRefusedError):
             why = "nothing answers there"
         elif isinstance(reason, ssl.SSLCertVerificationError):
@@ -337,9 +337,9 @@ class _Transfer:
         elif isinstance(reason, OSError) and reason.errno not in _UNREACHABLE:
             return _Interrupted(f"the connection failed ({_plain(reason)})")
         else:
-            why = f"no network? ({_plain(reason)})"
+            why = f"is there a network? {_plain(reason)}"
         return BackboneError(
-            f"cannot reach {self._host}: {why} Set https_proxy if you need a proxy, {LOCAL_COPY}"
+            f"cannot reach {self._host}: {why}. Set https_proxy if you need a proxy, {LOCAL_COPY}"
         )
 
 
