@@ -87,7 +87,7 @@ def find(reference: str) -> Model:
         NotFound: there is none; the message says how to get one.
         BackboneError: it is damaged or gone, or cannot be imported.
     """
-    if reference in {STARTER, _starter_digest()}:
+    if reference == STARTER:
         return starter()
     known = recorded()
     named = [model for model in known if _goes_by(model, reference)]
@@ -96,8 +96,15 @@ def find(reference: str) -> Model:
         named = started
     if named:
         model = next((model for model in named if model.path.is_file()), named[0])
-        model.read()
+        try:
+            model.read()
+        except BackboneError:
+            if model.sha256 != _starter_digest():
+                raise
+            return starter()  # the program has what the cache has lost
         return model
+    if reference == _starter_digest():
+        return starter()
     if _exists(Path(reference)):
         return import_model(reference)
     if reference == IMAGENET:

@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from command_shop import in_process, made, shop
 from hub_server import HANDLE, PAYLOAD, HubServer
 from tiny_network import tiny_cache, tiny_model
 
 from embedder import models
 from embedder.model_cache import Model
 
-__all__ = ["tiny_cache", "tiny_model"]
+__all__ = ["in_process", "made", "shop", "tiny_cache", "tiny_model"]
 
 collect_ignore = [] if find_spec("torch") else ["test_starter_training.py"]
 """The half of the starter's recipe that runs on PyTorch, an extra that the project does without."""

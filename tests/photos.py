@@ -65,3 +65,12 @@ def draw_tree(root: Path, labels: Iterable[str], count: int, first: int = 0) -> 
 def _colour(hue: float, value: float) -> tuple[int, int, int]:
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, 0.8, value)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def among_good(folder: Path, name: str, content: bytes) -> list[Path]:
+    """A good file, another one, and a good file."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / "a.jpg", folder / name, folder / "z.jpg"]
+    for path, data in zip(paths, (photo(7), content, photo(7, 1)), strict=True):
+        path.write_bytes(data)
+    return paths

@@ -99,26 +99,26 @@ def test_a_cache_that_holds_it_need_not_be_writable(
 
 
 def test_a_program_that_is_not_whole_says_so(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, tmp_path: Path, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without its file the starter is a typed error."""
+    """Without its file the starter is a typed error, and other networks are found as ever."""
+    other = models.import_model(tiny_cache / f"{NAME}.tflite")
     monkeypatch.setattr("data.starter.FLATBUFFER", tmp_path / "none.tflite")
     with pytest.raises(BackboneError, match="install catalog again"):
         models.starter()
+    assert models.find(NAME) == models.find(other.sha256) == other
 
 
 def test_a_later_starter_does_not_replace_it(
-    starter: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_cache: Path
+    starter: Model, shop: Path, monkeypatch: pytest.MonkeyPatch, tiny_cache: Path
 ) -> None:
     """A later version with another starter still opens catalogues of this one."""
-    with Catalog.init(tmp_path / "shop.catalog", backbone="starter") as shop:
-        shop.add_class("one", [covers.cover(0)])
     monkeypatch.setattr("data.starter.FLATBUFFER", tiny_cache / f"{NAME}.tflite")
     later = models.find("starter")
     assert later.name == "starter"
     assert later.sha256 != starter.sha256
-    with Catalog.open(tmp_path / "shop.catalog") as shop:
-        assert shop.nearest(covers.photo(0), 1)[0].label == "one"
+    with Catalog.open(shop) as opened:
+        assert opened.nearest(covers.photo(0), 1)[0].label == "one"
 
 
 @pytest.mark.parametrize("name", ["starter", "imagenet"])

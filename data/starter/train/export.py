@@ -139,7 +139,6 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the flatbuffer to write (.tflite)")
     parser.add_argument("--side", type=int, default=PROBE_SIDE, help="of a view, in pixels")
     parser.add_argument("--keep", type=Path, help="also keep the weights, in 16 bits (.npz)")
-    parser.add_argument("--full", action="store_true", help="32-bit weights")
     given = parser.parse_args()
     weights = read(given.weights)
     for name, apart in check(weights).items():
@@ -147,7 +146,7 @@ def main() -> None:
     if given.keep:
         write(given.keep, rounded(weights))
     network = keras_network(weights, given.side)
-    content = flatbuffer(network) if given.full else half_flatbuffer(network)
+    content = half_flatbuffer(network)
     print(f"as written it has a cosine of {likeness(content, network):.6f} with Keras")
     given.out.write_bytes(content)
     print(f"{given.out}: {len(content)} bytes")

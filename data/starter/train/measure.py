@@ -2,7 +2,7 @@
 
 Top-1 of whitened centroids and of the nearest item, by the benchmarks' own rules, on the photos of
 grocery products, and of hands. Without arguments it prints the tables of the starter's README; what
-is chosen (a size of input, a preset) is chosen with ``--asked val``.
+is to be chosen by photos (a size of input, a preset) is compared with ``--asked val``.
 """
 
 from __future__ import annotations
