@@ -1,26 +1,48 @@
 """A catalogue of things, asked by picture: ``from catalog import Catalog``."""
 
 from catalog.answers import Candidate, Neighbour, Prediction
+from catalog.audit import Audit
 from catalog.catalog import Catalog
-from catalog.evaluation import Evaluation
+from catalog.compaction import Compacted
+from catalog.cross_check import Verdict
+from catalog.evaluation import CrossCheck, Evaluation, VerdictCount
+from catalog.heads import HeadTraining
 from catalog.journal import Event
 from catalog.landing import Added
-from catalog.manifest import Entry, Listing, find_pictures, read_manifest
-from catalog.results import Imported, Info, Item, LabelCount, Removed
+from catalog.manifest import Entry, Listing, find_pictures, read_manifest, take_part
+from catalog.results import (
+    AuditReport,
+    Feedback,
+    Imported,
+    Info,
+    Item,
+    LabelCount,
+    Preview,
+    ProposedClass,
+    Removed,
+    Taken,
+)
 from catalog.staging import Progress, Refusal
+from catalog.training import Trained, TrainingProgress
 from catalog.verification import Verification
 from descriptors import CatalogError, NotFound, PictureError
 from embedder import Box, Picture
 
 __all__ = [
     "Added",
+    "Audit",
+    "AuditReport",
     "Box",
     "Candidate",
     "Catalog",
     "CatalogError",
+    "Compacted",
+    "CrossCheck",
     "Entry",
     "Evaluation",
     "Event",
+    "Feedback",
+    "HeadTraining",
     "Imported",
     "Info",
     "Item",
@@ -31,10 +53,18 @@ __all__ = [
     "Picture",
     "PictureError",
     "Prediction",
+    "Preview",
     "Progress",
+    "ProposedClass",
     "Refusal",
     "Removed",
+    "Taken",
+    "Trained",
+    "TrainingProgress",
+    "Verdict",
+    "VerdictCount",
     "Verification",
     "find_pictures",
     "read_manifest",
+    "take_part",
 ]

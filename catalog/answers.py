@@ -1,17 +1,19 @@
-"""Answers to a picture: its nearest items, and which class it is by two predictors."""
+"""Answers to a picture: its nearest items, and which class it is, cross-checked."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog import landing
-from catalog.learning import Learning
+from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
+from catalog.learning import Learning, live_labels, places_of
+from catalog.witnesses import Witnesses, head_scores
 from descriptors import Damaged, InvalidInput
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
@@ -20,28 +22,41 @@ _ROUNDING = 1e-6
 # Items of equal score may stand on either side of the k-th place; a few more are looked at.
 _SPARE = 16
 _VOTERS = 50
+# How many times k items are looked at to rank by item and class together, and at least ten times
+# so many: enough that the ranking is the one of all items in all but a few cases.
+_CANDIDATES = 20
+# A cosine from which on an item is the very picture that was asked about.
+_SAME = 1 - 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An item near a query.
+    """An item near a query; neighbours are ranked by the sum of both scores.
 
     Attributes:
         item: its id.
         label: its class.
         score: cosine of the whitened descriptors, in [-1, 1].
+        class_score: cosine of the query with the centroid of the item's class.
         sources: where its picture was found, sorted; empty for bytes and arrays.
     """
 
     item: int
     label: str
     score: float
+    class_score: float
     sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A class a query may belong to, and the score one predictor gives it, in [-1, 1]."""
+    """A class a query may belong to, and what speaks for it.
+
+    Attributes:
+        label: the class.
+        score: of the centroid and of the nearest item a cosine, in [-1, 1]; of the head and of both
+            together a share of a softmax, in [0, 1].
+    """
 
     label: str
     score: float
@@ -49,19 +64,43 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Which class a picture is.
+    """Which class a picture is, how sure that is, and who says so.
 
     Attributes:
-        label: the best class by the nearest centroid, or None in an empty catalogue.
+        label: the class that head and centroid together put first, whatever the verdict; None in
+            an empty catalogue.
+        verdict: ``match``, ``ambiguous``, ``disagree`` or ``unknown``.
+        probability: that the label is right for a picture of some class of the catalogue, as
+            measured on its own pictures; None where they are too few.
+        precision: the share of answers called ``match`` that are right, as asked for; None where
+            nothing could be measured.
+        coverage: the share of such pictures that will be called ``match``; None likewise.
+        candidates: the likeliest classes by head and centroid together, as many as it takes to be
+            that sure that the right one is among them, at most as many as were asked for.
+        head: classes by the softmax head, best first; empty without one.
         centroid: classes by the cosine of their centroid with the query, best first.
         neighbours: classes by the score of their nearest item, best first.
-        agree: whether both predictors name the same class first.
+        agree: whether all of them name the same class first.
     """
 
     label: str | None
-    centroid: tuple[Candidate, ...]
-    neighbours: tuple[Candidate, ...]
-    agree: bool
+    verdict: Verdict = "unknown"
+    probability: float | None = None
+    precision: float | None = None
+    coverage: float | None = None
+    candidates: tuple[Candidate, ...] = ()
+    head: tuple[Candidate, ...] = ()
+    centroid: tuple[Candidate, ...] = ()
+    neighbours: tuple[Candidate, ...] = ()
+    agree: bool = False
+
+
+class _Found(NamedTuple):
+    """An item near a query: its score, id and label slot."""
+
+    score: float
+    item: int
+    slot: int
 
 
 def nearest(
@@ -69,61 +108,149 @@ def nearest(
 ) -> list[list[Neighbour]]:
     """The k nearest items of each descriptor float32 (Q, D), best first.
 
+    Items are ranked by their own cosine with the query plus that of their class, which keeps the
+    order within a class. An item that is the picture itself comes first in any case.
+
     Raises:
         InvalidInput: k < 1.
     """
     if k < 1:
         raise InvalidInput(f"the number of neighbours must be at least 1, not {k}")
-    metric, _ = learning.metric(tx)
-    items = learning.items(tx)
-    scores, ids = items.search(
-        descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
-    )
-    found = _describe(tx, np.unique(ids).tolist())
+    names = dict(tx.execute("SELECT slot, name FROM label"))
+    metric, centroids = learning.metric(tx)
+    column = {slot: at for at, slot in enumerate(centroids.keys.tolist())}
+    of_classes = centroids.scores(metric.whiten(descriptors))
     answers = []
-    for row_scores, row_ids in zip(scores.tolist(), ids.tolist(), strict=True):
-        ranked = _ranked(row_scores, row_ids, lambda item: found[item][1])
+    for row, found in zip(
+        of_classes, _items(tx, learning, descriptors, max(k, 10) * _CANDIDATES), strict=True
+    ):
+        own = {slot: float(row[at]) for slot, at in column.items()}
+        best = sorted(found, key=lambda f: (f.score < _SAME, -round(f.score + own[f.slot], 6)))[:k]
         answers.append(
-            [Neighbour(item, found[item][0], score, found[item][2]) for score, item in ranked[:k]]
+            [
+                Neighbour(f.item, names[f.slot], f.score, own[f.slot], landing.sources(tx, f.item))
+                for f in best
+            ]
         )
     return answers
 
 
 def predict(
-    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], top: int
+    tx: sqlite3.Connection,
+    learning: Learning,
+    descriptors: NDArray[np.float32],
+    top: int,
+    precision: float = PRECISION,
 ) -> list[Prediction]:
     """Which class each descriptor float32 (Q, D) belongs to; at most ``top`` candidates each.
 
     Raises:
-        InvalidInput: top < 1.
+        InvalidInput: top < 1, or the precision is not between 0 and 1.
     """
     if top < 1:
         raise InvalidInput(f"the number of candidates must be at least 1, not {top}")
+    order = [slot for slot, _ in live_labels(tx)]
+    if not order:
+        return [Prediction(None)] * len(descriptors)
+    if not len(descriptors):
+        return []
+    witnesses = testify(tx, learning, descriptors, order, top)
+    judgement = judge(witnesses, learning.calibration(tx), precision)
+    names = dict(tx.execute("SELECT slot, name FROM label"))
+    labels = [names[slot] for slot in order]
+    return [_prediction(witnesses, judgement, at, labels, top) for at in range(len(descriptors))]
+
+
+def testify(
+    tx: sqlite3.Connection,
+    learning: Learning,
+    descriptors: NDArray[np.float32],
+    order: Sequence[int],
+    top: int,
+) -> Witnesses:
+    """What each witness says of descriptors float32 (Q, D) about the classes in ``order``.
+
+    The nearest items are looked for until each query has seen ``top`` classes; the others get the
+    score of the last item.
+    """
     metric, centroids = learning.metric(tx)
-    names = {slot: (name, key) for slot, name, key in tx.execute("SELECT * FROM label")}
-    scores, slots = centroids.search(metric.whiten(descriptors), top + _SPARE)
-    voters = _with_enough_classes(tx, learning, descriptors, min(top, len(centroids)))
-    predictions = []
-    for row_scores, row_slots, items in zip(scores.tolist(), slots.tolist(), voters, strict=True):
-        ranked = _ranked(row_scores, row_slots, lambda slot: names[slot][1])
-        by_centroid = tuple(Candidate(names[slot][0], score) for score, slot in ranked[:top])
-        by_item = _best_per_label(items)[:top]
-        agree = bool(by_centroid) and by_centroid[0].label == by_item[0].label
-        label = by_centroid[0].label if by_centroid else None
-        predictions.append(Prediction(label, by_centroid, by_item, agree))
-    return predictions
+    scores = centroids.scores(metric.whiten(descriptors))
+    columns = places_of(np.array(order, np.int64), centroids.keys.tolist())
+    voters = _with_enough_classes(tx, learning, descriptors, min(top, len(order)))
+    centroid, learnt = scores[:, columns], learning.head(tx)
+    head = None
+    if learnt is not None:
+        head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
+    scale = learnt.logit_scale if learnt else None
+    return Witnesses(centroid, head, _vote(voters, order), scale)
+
+
+def _vote(voters: Sequence[Sequence[_Found]], order: Sequence[int]) -> NDArray[np.float32]:
+    """The score of each class's nearest item among the voters: float32 (Q, C)."""
+    place = {slot: at for at, slot in enumerate(order)}
+    scores = np.full((len(voters), len(order)), -1, np.float32)
+    for row, found in zip(scores, voters, strict=True):
+        if found:
+            row[:] = found[-1].score
+        for one in reversed(found):
+            row[place[one.slot]] = one.score
+    return scores
+
+
+def _prediction(
+    witnesses: Witnesses, judgement: Judgement, at: int, labels: Sequence[str], top: int
+) -> Prediction:
+    shares, probability = judgement.shares[at], judgement.probability
+    wanted = judgement.precision or PRECISION
+    head = None if judgement.head_shares is None else judgement.head_shares[at]
+    return Prediction(
+        label=labels[judgement.chosen[at]],
+        verdict=judgement.verdicts[at],
+        probability=None if probability is None else float(probability[at]),
+        precision=judgement.precision,
+        coverage=judgement.coverage,
+        candidates=_best(shares, labels, min(top, candidate_count(shares, wanted))),
+        head=() if head is None else _best(head, labels, top),
+        centroid=_best(witnesses.centroid[at], labels, top),
+        neighbours=_best(witnesses.neighbours[at], labels, top),
+        agree=len({int(named[at]) for named in witnesses.named}) == 1,
+    )
+
+
+def _best(scores: NDArray[np.floating], labels: Sequence[str], top: int) -> tuple[Candidate, ...]:
+    """The best classes; of equal scores, give or take rounding, the one that comes first."""
+    order = np.argsort(-np.round(scores, 6), kind="stable")[:top]
+    return tuple(Candidate(labels[at], float(scores[at])) for at in order.tolist())
+
+
+def _items(
+    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], k: int
+) -> list[list[_Found]]:
+    """The k nearest items of each descriptor, best first."""
+    metric, _ = learning.metric(tx)
+    scores, ids = learning.items(tx).search(
+        descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
+    )
+    known = {item: _label_and_content(tx, item) for item in np.unique(ids).tolist()}
+    return [
+        [
+            _Found(score, item, known[item][0])
+            for score, item in _ranked(row_scores, row_ids, lambda item: known[item][1])[:k]
+        ]
+        for row_scores, row_ids in zip(scores.tolist(), ids.tolist(), strict=True)
+    ]
 
 
 def _with_enough_classes(
     tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], classes: int
-) -> list[list[Neighbour]]:
+) -> list[list[_Found]]:
     """The nearest items of each descriptor, as many as it takes to see so many classes."""
     k, most = _VOTERS, len(learning.items(tx))
-    answers = nearest(tx, learning, descriptors, k)
-    while k < most and any(len({n.label for n in answer}) < classes for answer in answers):
+    found = _items(tx, learning, descriptors, k)
+    while k < most and any(len({one.slot for one in row}) < classes for row in found):
         k = min(4 * k, most)
-        answers = nearest(tx, learning, descriptors, k)
-    return answers
+        found = _items(tx, learning, descriptors, k)
+    return found
 
 
 def _ranked(
@@ -139,25 +266,8 @@ def _ranked(
     return [(score, key) for _, _, score, key in sorted(ranked)]
 
 
-def _best_per_label(items: Sequence[Neighbour]) -> tuple[Candidate, ...]:
-    best: dict[str, float] = {}
-    for item in items:
-        best.setdefault(item.label, item.score)
-    return tuple(Candidate(label, score) for label, score in best.items())
-
-
-def _describe(
-    tx: sqlite3.Connection, items: Sequence[int]
-) -> dict[int, tuple[str, bytes, tuple[str, ...]]]:
-    """Label, content hash and sources of items."""
-    described = {}
-    for item in items:
-        row = tx.execute(
-            "SELECT label.name, item.content FROM item JOIN label ON label.slot = item.label "
-            "WHERE item.id = ?",
-            (item,),
-        ).fetchone()
-        if row is None:
-            raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
-        described[item] = (*row, landing.sources(tx, item))
-    return described
+def _label_and_content(tx: sqlite3.Connection, item: int) -> tuple[int, bytes]:
+    row = tx.execute("SELECT label, content FROM item WHERE id = ?", (item,)).fetchone()
+    if row is None or row[0] is None:
+        raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
+    return row[0], row[1]

@@ -6,12 +6,13 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from catalog.answers import Neighbour
-from catalog.evaluation import Evaluation
+from catalog.evaluation import CrossCheck, Evaluation, Mistake
+from catalog.reliability import Reliability
 from catalog.results import Item
 from descriptors import PictureError
 from embedder import Box, Picture, Source, thumbnail
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _MOST_MISTAKES = 200
+_ALL_CHARTED = 120  # classes; of more, the chart of confusions has those that were confused
+_MOST_CHARTED = 1000  # classes; with more, a cell is smaller than a pixel
 
 
 def nearest_sheet(
@@ -62,6 +65,7 @@ def nearest_sheet(
                         "label": n.label,
                         "item": n.item,
                         "score": n.score,
+                        "class_score": n.class_score,
                         "place": _first(n.sources),
                         "image": _image_at(_first(n.sources)),
                     }
@@ -73,32 +77,87 @@ def nearest_sheet(
 
 
 def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
-    """Show the figures of an evaluation, and pictures of what went wrong.
+    """Show the figures of an evaluation, charts of them, and pictures of what went wrong.
 
     Args:
         evaluation: what :meth:`Catalog.evaluate` found.
         items: what :meth:`Catalog.items` lists, to find the pictures of nearest items.
 
     Returns:
-        One HTML page, with at most 200 mistakes spread over all of them.
+        One HTML page, with at most 200 mistakes spread over all of them, the surest first.
     """
     places = {item.id: (item.label, _first(item.sources)) for item in items}
     step = max(1, -(-len(evaluation.mistakes) // _MOST_MISTAKES))
-    mistakes = []
-    for mistake in evaluation.mistakes[::step]:
-        label, place = places.get(mistake.nearest_item, ("?", None))
-        mistakes.append(
-            {
-                "truth": mistake.truth,
-                "predicted": mistake.predicted,
-                "place": mistake.place,
-                "image": _image_at(mistake.place),
-                "nearest_label": label,
-                "nearest_place": place,
-                "nearest_image": _image_at(place),
-            }
-        )
-    return _environment().get_template("evaluation.html").render(e=evaluation, mistakes=mistakes)
+    shown = sorted(evaluation.mistakes[::step], key=lambda m: -(m.probability or 0.0))
+    calibration = evaluation.cross_check.reliability
+    confusions, charted = _confusion_chart(evaluation)
+    template = _environment().get_template("evaluation.html")
+    return template.render(
+        e=evaluation,
+        sureness=None if calibration is None else _sureness(calibration),
+        coverage=_coverage_chart(evaluation.cross_check),
+        calibration=None if calibration is None else _calibration_chart(calibration),
+        confusions=confusions,
+        charted=charted,
+        mistakes=[
+            _mistake(mistake, *places.get(mistake.nearest_item, ("?", None))) for mistake in shown
+        ],
+    )
+
+
+def _mistake(mistake: Mistake, nearest_label: str, nearest_place: str | None) -> dict[str, Any]:
+    return {
+        "found": mistake,
+        "image": _image_at(mistake.place),
+        "nearest_label": nearest_label,
+        "nearest_place": nearest_place,
+        "nearest_image": _image_at(nearest_place),
+    }
+
+
+def _sureness(reliability: Reliability) -> float | None:
+    """The mean probability of all pictures that have one."""
+    pictures = sum(part.pictures for part in reliability.bins)
+    summed = sum(part.pictures * (part.probability or 0.0) for part in reliability.bins)
+    return summed / pictures if pictures else None
+
+
+def _coverage_chart(check: CrossCheck) -> str | None:
+    """None where no picture is surer than another."""
+    from catalog.figures import coverage_figure, to_svg
+
+    if all(len(points) < 2 for points in check.curves.values()):
+        return None
+    names = {
+        "cross_check": "cross-check",
+        "centroid": "nearest centroid",
+        "neighbours": "nearest item",
+    }
+    curves = {names.get(witness, witness): points for witness, points in check.curves.items()}
+    return to_svg(coverage_figure(curves, promised=check.precision))
+
+
+def _calibration_chart(reliability: Reliability) -> str | None:
+    """None where no picture has a probability."""
+    from catalog.figures import reliability_figure, to_svg
+
+    return None if reliability.error is None else to_svg(reliability_figure(reliability))
+
+
+def _confusion_chart(evaluation: Evaluation) -> tuple[str | None, int]:
+    """The chart, unless there is nothing or too much to draw, and how many classes it is of."""
+    from catalog.figures import confusion_figure, to_svg
+
+    labels = evaluation.confusion_matrix.labels
+    counts = np.array(evaluation.confusion_matrix.counts, dtype=np.int64)
+    kept = np.arange(len(labels))
+    if len(labels) > _ALL_CHARTED:
+        confused = {name for c in evaluation.confusions for name in (c.truth, c.predicted)}
+        kept = np.array([at for at in kept if labels[at] in confused], dtype=np.int64)
+    if not evaluation.confusions or len(kept) > _MOST_CHARTED:
+        return None, len(kept)
+    figure = confusion_figure(counts[np.ix_(kept, kept)], [labels[at] for at in kept])
+    return to_svg(figure), len(kept)
 
 
 def _environment() -> Environment:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from catalog.evaluation import Query
 from catalog.labels import label_key
 from catalog.manifest import Entry, Listing
+from catalog.scoring import Query
 from catalog.staging import Progress, Refusal, counted, place_of
 from descriptors import InvalidInput, InvalidLabel, PictureError
 from embedder import Embedder, Picture, content_hash, read_picture
@@ -21,12 +21,14 @@ class Gathered:
 
     Attributes:
         queries: the pictures that can be evaluated.
+        strangers: pictures of classes that the catalogue does not have.
         in_catalogue: how many of them are items of the catalogue.
         not_in_catalogue: pictures of classes that the catalogue does not have, by class.
         refused: pictures and folders that could not be read.
     """
 
     queries: list[Query] = field(default_factory=list)
+    strangers: list[Query] = field(default_factory=list)
     in_catalogue: int = 0
     not_in_catalogue: dict[str, int] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
@@ -62,6 +64,7 @@ def gather(
         elif name is None:
             count = found.not_in_catalogue.get(entry.label, 0)
             found.not_in_catalogue[entry.label] = count + 1
+            found.strangers.append(Query(place, entry.label, outcome))
         else:
             found.in_catalogue += holds(contents[at])
             found.queries.append(Query(place, name, outcome))

@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from catalog import landing
+from catalog.head_keeper import HeadKeeper
 from catalog.labels import clean_label, label_key
 from catalog.manifest import Entry, Listing
 from catalog.results import Imported
@@ -22,6 +23,8 @@ def import_listing(
     listing: Listing,
     *,
     move: bool,
+    keeper: HeadKeeper,
+    command: int | None,
     progress: Progress | None,
 ) -> Imported:
     """Stage pictures in one stream, and land each class as soon as its last picture is staged.
@@ -31,18 +34,25 @@ def import_listing(
         staging: that embeds what is not known.
         listing: pictures with their classes.
         move: take pictures away from other classes, instead of refusing them.
+        keeper: widens the head for each new class.
+        command: the first event of the same command, if there was one already.
         progress: told of each picture.
     """
     result = Imported(others=listing.others, unread=listing.unread)
     classes = _importable(store, listing.entries, result.refused_classes)
     pictures = (picture for own in classes.values() for picture in own)
     outcomes = counted(staging.stage(pictures), progress)
-    command: int | None = None
     for label, own in classes.items():
         staged = list(islice(outcomes, len(own)))
         try:
             added = landing.land(
-                store, label, staged, check=landing.refuse_variant, move=move, command=command
+                store,
+                label,
+                staged,
+                check=landing.refuse_variant,
+                move=move,
+                command=command,
+                keeper=keeper,
             )
         except LabelConflict as error:  # made by another process since
             result.refused_classes[label] = str(error)

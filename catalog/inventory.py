@@ -6,6 +6,7 @@ import sqlite3
 
 from catalog import landing
 from catalog.results import Item, LabelCount
+from catalog.store import now
 from descriptors import NotFound
 
 
@@ -54,6 +55,22 @@ def holds(tx: sqlite3.Connection, content: bytes) -> bool:
         "SELECT 1 FROM item WHERE content = ? AND label IS NOT NULL", (content,)
     ).fetchone()
     return row is not None
+
+
+def keep(tx: sqlite3.Connection, content: bytes, place: str | None) -> None:
+    """Note that a staged picture is wanted, though it belongs to no class."""
+    tx.execute(
+        "INSERT OR REPLACE INTO kept SELECT id, ?, ? FROM item WHERE content = ? AND label IS NULL",
+        (now(), place, content),
+    )
+
+
+def kept(tx: sqlite3.Connection) -> list[tuple[int, str | None]]:
+    """The staged pictures that are wanted: id and place, in the order of content hashes."""
+    return tx.execute(
+        "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item "
+        "WHERE label IS NULL ORDER BY content"
+    ).fetchall()
 
 
 def staged(tx: sqlite3.Connection) -> int:

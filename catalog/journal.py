@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from catalog.store import now
 from descriptors import Conflict
 
+_FINAL = {"compact", "remove-compacted"}
+
 
 class Version(NamedTuple):
     """A state of a catalogue: the last event's number and token (0 and the catalogue's id)."""
@@ -41,7 +43,8 @@ class Event:
         id: rising; the generation it led to.
         command: the id of the first event of the same command.
         at: UTC, ISO 8601.
-        kind: ``add``, ``remove``, ``remove-class`` or ``undo``.
+        kind: ``add``, ``remove``, ``remove-class``, ``feedback``, ``train-head``, ``compact``,
+            ``remove-compacted`` or ``undo``.
         detail: what the command said of itself.
     """
 
@@ -110,6 +113,11 @@ def record(
     return event
 
 
+def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None:
+    """Replace what an event of this transaction says of itself."""
+    tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
+
+
 def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) -> list[Change]:
     """What the events after a generation come to, item by item.
 
@@ -143,14 +151,22 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
 
     Returns:
         The events taken back, in order; empty if there is nothing to undo.
+
+    Raises:
+        Conflict: descriptors were dropped, which cannot be undone.
     """
     last = tx.execute(
-        "SELECT command FROM event WHERE undone_by IS NULL AND kind != 'undo' "
+        "SELECT command, kind FROM event WHERE undone_by IS NULL AND kind != 'undo' "
         "ORDER BY id DESC LIMIT 1"
     ).fetchone()
     if last is None:
         return []
-    (command,) = last
+    command, kind = last
+    if kind in _FINAL:
+        raise Conflict(
+            "the last command dropped descriptors for good; neither that nor what came before it "
+            "can be undone"
+        )
     (between,) = tx.execute(
         "SELECT coalesce(max(id), 0) FROM event "
         "WHERE undone_by IS NULL AND kind != 'undo' AND command != ?",
@@ -168,7 +184,8 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
     event = record(tx, "undo", {"command": command}, back)
     for one in reversed(undone):
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
-        tx.execute("DELETE FROM source WHERE event = ?", (one.id,))
+        for table in ("source", "head_column", "generator", "head"):
+            tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
         if respelt := one.detail.get("respelt"):
             tx.execute("UPDATE label SET name = :name WHERE slot = :slot", respelt)
     return undone

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from catalog import journal
+from catalog.compaction import is_compacted
+from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label, label_key
 from catalog.staging import Refusal, Staged
@@ -124,6 +126,9 @@ def land(
     check: Callable[[sqlite3.Connection, str], object],
     move: bool = False,
     command: int | None = None,
+    keeper: HeadKeeper | None = None,
+    kind: str = "add",
+    note: Mapping[str, Any] | None = None,
 ) -> Added:
     """Make staged pictures items of a class.
 
@@ -135,6 +140,9 @@ def land(
             :func:`refuse_existing` or :func:`refuse_variant`.
         move: take pictures away from other classes, instead of refusing them.
         command: the first event of the same command, if this is a later step of one.
+        keeper: widens the head for a new class, in the same transaction.
+        kind: of the event.
+        note: JSON values that the event says beside what was added.
 
     Returns:
         What came of it. A class of which every picture was refused is not made.
@@ -151,18 +159,24 @@ def land(
         label = _open_label(tx, name)
         changes, places = _sort_out(tx, label, staged, result, move=move)
         result.created = result.added + result.moved > 0 and label.items == 0
-        if changes or places:
+        if changes or places or (note and not result.refused):
             detail: dict[str, Any] = {
                 "label": result.label,
                 "added": result.added,
                 "moved": result.moved,
+                **(note or {}),
             }
             if label.name != result.label:
                 # A class that was removed comes back as it is spelt now, in its old slot.
                 tx.execute("UPDATE label SET name = ? WHERE slot = ?", (result.label, label.slot))
                 detail["respelt"] = {"slot": label.slot, "name": label.name}
-            result.event = journal.record(tx, "add", detail, changes, command)
+            if keeper is not None and result.created:
+                keeper.look(tx)
+            result.event = journal.record(tx, kind, detail, changes, command)
             event = result.event
+            if keeper is not None and result.created:
+                journal.amend(tx, event, {**detail, "head": keeper.widen(tx, label.slot, event)})
+            tx.executemany("DELETE FROM kept WHERE item = ?", [(c.item,) for c in changes])
             tx.executemany(
                 "INSERT INTO source VALUES (?, ?, ?)",
                 [(item, place, event) for item, place in places],
@@ -201,6 +215,10 @@ def _sort_out(
         elif slot is None:
             result.added += 1
             changes[item] = Change(item, None, label.slot)
+        elif is_compacted(tx, item):
+            detail = f"its descriptor in class {name!r} was dropped, so it has to stay there"
+            result.refused.append(Refusal(one.place, "conflict", detail))
+            continue
         elif move:
             result.moved += 1
             changes[item] = Change(item, slot, label.slot)

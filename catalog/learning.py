@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import journal
+from catalog import calibration, heads, journal
+from catalog.calibration import CALIBRATION_RULE, Calibration
+from catalog.compaction import compacted_classes, gone_classes, sums_of_dropped
+from catalog.cross_fit import Pool
+from catalog.heads import HeadRecord
 from catalog.journal import Version
-from catalog.learnt_files import LearntFiles, LearntItems, LearntMetric, LearntSums
+from catalog.learnt_files import (
+    LearntCalibration,
+    LearntFiles,
+    LearntHead,
+    LearntItems,
+    LearntMetric,
+    LearntSums,
+)
 from catalog.store import Store
 from catalog.stored import StoredDescriptors
 from descriptors import (
@@ -26,17 +38,28 @@ from descriptors import (
     Metric,
     Prior,
     Sums,
+    class_means,
     fit,
     to_floats,
 )
+from head import EXACT_RULE, Head, draw_gaussian, solve, spreads
 from index import FlatIndex, ItemIndex, centroids
 
 # Rewriting 13 MB of sums is worth it once catching up means reading this many descriptors.
 _CHECKPOINT_CHANGES = 512
 
+DRAWN = 32
+"""How many descriptors are drawn of a class whose own are not at hand."""
+
+MEASURED_ANEW = 1000
+"""Up to how many items the calibration is measured anew at every change."""
+
+MEASURED_SHARE = 0.05
+"""Above that, what share of the items may have changed before it is measured anew."""
+
 
 class Learning:
-    """Sums, metric, centroids and item index of a catalogue, each made when it is first asked for.
+    """Sums, metric, centroids, items, head and calibration, each made when it is first asked for.
 
     Every method takes a transaction, and answers for the state that transaction sees.
 
@@ -54,29 +77,34 @@ class Learning:
         self._store = store
         self._prior = prior
         self._basis = f"{fingerprint} {prior.digest} {WHITENING_RULE}"
-        self._files = LearntFiles(cache, self._basis)
+        self._files = LearntFiles(cache, f"{self._basis}; {EXACT_RULE}; {CALIBRATION_RULE}")
         self._stored = StoredDescriptors(embedder_id, prior.width)
         self._sums: LearntSums | None = None
         self._metric: LearntMetric | None = None
         self._items: LearntItems | None = None
+        self._head: LearntHead | None = None
+        self._calibration: LearntCalibration | None = None
 
     def state(self, tx: sqlite3.Connection) -> str:
         """The hash of everything learning depends on: equal states give equal answers."""
-        return self.sums(tx).state(self._basis, dict(_live_labels(tx)))
+        return self._state(tx, self.sums(tx))
 
     def check(self, tx: sqlite3.Connection) -> bool:
         """Whether the sums at hand are those of the descriptors, added up afresh.
 
         If they are not, they are replaced, and all that was learnt from them is forgotten.
         """
-        names = dict(_live_labels(tx))
         afresh = self._add_up(tx)
-        if self.sums(tx).state(self._basis, names) == afresh.state(self._basis, names):
+        if self._state(tx, self.sums(tx)) == self._state(tx, afresh):
             return True
-        self._files.delete()
+        self.forget()
         self._sums = LearntSums(journal.version(tx), afresh)
-        self._metric = self._items = None
         return False
+
+    def forget(self) -> None:
+        """Delete the derived files, and let go of all that was learnt."""
+        self._files.delete()
+        self._sums = self._metric = self._items = self._head = self._calibration = None
 
     def sums(self, tx: sqlite3.Connection) -> Sums:
         """The exact sums of every item's descriptor."""
@@ -94,8 +122,9 @@ class Learning:
         learnt = self._metric or self._files.load_metric()
         if learnt is None or learnt.version != current:
             sums = self.sums(tx)
-            order = [slot for slot, _ in _live_labels(tx)]
-            metric = fit(sums, order, self._prior)
+            order = [slot for slot, _ in live_labels(tx)]
+            gone = [key for key, _ in gone_classes(sums)]
+            metric = fit(sums, [*order, *gone], self._prior)
             learnt = LearntMetric(current, metric, centroids(sums, order, metric))
         self._metric = learnt
         return learnt.metric, learnt.centroids
@@ -117,6 +146,73 @@ class Learning:
         self._items = learnt
         return learnt.items
 
+    def head(self, tx: sqlite3.Connection) -> LearntHead | None:
+        """The head, and the metric its descriptors are whitened with; None if there is to be none.
+
+        An exact head has a column for every class that has items. A stored one may lack the newest.
+        """
+        current, record = journal.version(tx), heads.current(tx)
+        if record.training == "none":
+            return None
+        learnt = self._head
+        if learnt is None or learnt.version != current:
+            learnt = self._stored_head(tx, current, record) if record.stored else self._exact(tx)
+        self._head = learnt
+        return learnt
+
+    def known_head(self, tx: sqlite3.Connection) -> Head | None:
+        """The exact head of this very state if it was solved already, without solving it."""
+        learnt = self._head or self._files.load_head()
+        return learnt.head if learnt and learnt.version == journal.version(tx) else None
+
+    def calibration(self, tx: sqlite3.Connection, *, exact: bool = False) -> Calibration | None:
+        """How sure answers may be; None if there are too few independent pictures.
+
+        Args:
+            tx: a transaction.
+            exact: measure it for this very state. Otherwise, in a catalogue of more than
+                ``MEASURED_ANEW`` items, what was measured before a small change will do.
+        """
+        current = journal.version(tx)
+        with_head = heads.current(tx).training in {"exact", "frozen"}
+        learnt = self._calibration or self._files.load_calibration()
+        if learnt is None or not self._still_holds(tx, learnt, with_head=with_head, exact=exact):
+            pool = self.pool(tx, with_head=with_head)
+            measured = calibration.learn(pool.cross_fit())
+            learnt = LearntCalibration(current, len(pool.rows), with_head, measured)
+        self._calibration = learnt
+        return learnt.calibration
+
+    def pool(self, tx: sqlite3.Connection, *, with_head: bool = True) -> Pool:
+        """Every stored descriptor and what goes with it, to hold some out and judge them."""
+        _, labels, rows = self._stored.everything(tx)
+        order = [slot for slot, _ in live_labels(tx)]
+        sums = self.sums(tx)
+        return Pool(rows, places_of(labels, order), sums, order, self._prior, with_head)
+
+    @property
+    def stored(self) -> StoredDescriptors:
+        """The descriptors in the catalogue file."""
+        return self._stored
+
+    @property
+    def width(self) -> int:
+        """D, the length of a descriptor."""
+        return self._prior.width
+
+    def rows(self, tx: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The label slot int64 (N,) and stored descriptor float32 (N, D) of every item."""
+        _, labels, rows = self._stored.everything(tx)
+        return labels, to_floats(rows)
+
+    def draws(
+        self, tx: sqlite3.Connection, metric: Metric, slots: Sequence[int], seed: int = 0
+    ) -> NDArray[np.float32]:
+        """Whitened descriptors drawn of classes from their sums, those of a class together."""
+        sums = self.sums(tx)
+        means = metric.project(class_means(sums, slots))
+        return draw_gaussian(means, spreads(sums, slots, metric), DRAWN, seed=seed)
+
     def descriptors(self, tx: sqlite3.Connection, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Stored descriptors of items int64 (M,): float32 (M, D)."""
         return to_floats(self._stored.of(tx, items.tolist()))
@@ -135,6 +231,15 @@ class Learning:
                 self._files.save_metric(self._metric)
             if self._items and self._items.version != saved("items"):
                 self._files.save_items(self._items)
+            exact = self._head if self._head and self._head.training == "exact" else None
+            if exact and exact.version != saved("head"):
+                self._files.save_head(exact)
+            measured = self._calibration
+            if measured and measured.version != saved("calibration"):
+                self._files.save_calibration(measured)
+
+    def _state(self, tx: sqlite3.Connection, sums: Sums) -> str:
+        return sums.state(self._basis, dict([*live_labels(tx), *gone_classes(sums)]))
 
     def _caught_up(self, tx: sqlite3.Connection, learnt: LearntSums) -> bool:
         """Bring sums to the present state; False if they are of another history."""
@@ -150,7 +255,7 @@ class Learning:
         return False
 
     def _add_up(self, tx: sqlite3.Connection) -> Sums:
-        sums = Sums(self._prior.width)
+        sums = sums_of_dropped(tx, self._prior.width)
         for _, labels, rows in self._stored.blocks(tx):
             sums.add(labels, rows)
         return sums
@@ -172,12 +277,51 @@ class Learning:
                 )
                 return LearntItems(current, learnt.epoch, index)
         metric = self.metric(tx)[0]
-        ids, rows = [np.zeros(0, np.int64)], [np.zeros((0, self._prior.width), np.float32)]
-        for block_ids, _, block in self._stored.blocks(tx):
-            ids.append(block_ids)
-            rows.append(metric.whiten(to_floats(block)))
-        flat = FlatIndex(np.concatenate(ids), np.concatenate(rows))
+        ids, _, rows = self._stored.everything(tx)
+        flat = FlatIndex(ids, metric.whiten(to_floats(rows)))
         return LearntItems(current, current, ItemIndex(metric, flat))
+
+    def _exact(self, tx: sqlite3.Connection) -> LearntHead:
+        """The head solved from every descriptor, from the file if it is of this state."""
+        learnt = self._files.load_head()
+        if learnt is not None and learnt.version == journal.version(tx):
+            return learnt
+        metric = self.metric(tx)[0]
+        flat = self.items(tx, exact=True).flat
+        labels = dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
+        order = [slot for slot, _ in live_labels(tx)]
+        of_rows = np.array([labels[item] for item in flat.keys.tolist()], np.int64)
+        rows, places = flat.rows, places_of(of_rows, order)
+        dropped = sorted(compacted_classes(tx), key=order.index)
+        if dropped:
+            rows = np.concatenate([rows, self.draws(tx, metric, dropped)])
+            drawn = np.repeat(np.array(dropped, np.int64), DRAWN)
+            places = np.concatenate([places, places_of(drawn, order)])
+        head = solve(rows, places, order)
+        return LearntHead(journal.version(tx), head, metric, "exact")
+
+    def _stored_head(
+        self, tx: sqlite3.Connection, current: Version, record: HeadRecord
+    ) -> LearntHead:
+        head, metric = heads.load(tx, record, self._prior.width)
+        return LearntHead(current, head, metric, record.training)
+
+    def _still_holds(
+        self,
+        tx: sqlite3.Connection,
+        learnt: LearntCalibration,
+        *,
+        with_head: bool,
+        exact: bool,
+    ) -> bool:
+        if learnt.with_head != with_head:
+            return False
+        if learnt.version == journal.version(tx):
+            return True
+        if exact or learnt.items <= MEASURED_ANEW or not journal.is_ancestor(tx, learnt.version):
+            return False
+        changes = journal.net_changes(tx, learnt.version.generation)
+        return len(changes) <= MEASURED_SHARE * learnt.items
 
     def _rows_in(
         self, tx: sqlite3.Connection, pairs: list[tuple[int, int | None]]
@@ -197,7 +341,16 @@ class Learning:
             return len(journal.net_changes(tx, saved.generation)) >= _CHECKPOINT_CHANGES
 
 
-def _live_labels(tx: sqlite3.Connection) -> list[tuple[int, str]]:
+def places_of(labels: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int64]:
+    """The place of each label int64 (N,) in an order of all of them: int64 (N,)."""
+    if not len(order):
+        return np.zeros(0, np.int64)
+    slots = np.array(order, np.int64)
+    by_slot = np.argsort(slots)
+    return np.asarray(by_slot[np.searchsorted(slots[by_slot], labels)], np.int64)
+
+
+def live_labels(tx: sqlite3.Connection) -> list[tuple[int, str]]:
     """Slot and key of every class that has items, in the order of keys."""
     return tx.execute(
         "SELECT slot, key FROM label "

@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.calibration import Calibration
+from catalog.heads import HeadTraining
 from catalog.journal import Version
 from descriptors import Metric, Sums
+from head import Head
 from index import FlatIndex, ItemIndex, derived
 
-KINDS = ("sums", "metric", "items")
+KINDS = ("sums", "metric", "items", "head", "calibration")
 """The files, by name and kind."""
 
-_LAYOUT = 1  # of the arrays and keys below; files of another are as good as absent
+_LAYOUT = 2  # of the arrays and keys below; files of another are as good as absent
 
 
 class LearntSums(NamedTuple):
@@ -45,6 +48,32 @@ class LearntItems(NamedTuple):
     version: Version
     epoch: Version
     items: ItemIndex
+
+
+class LearntHead(NamedTuple):
+    """The head of a state, and the metric its descriptors are whitened with.
+
+    ``training`` is the way; a head that the catalogue file has is not written to the cache folder.
+    """
+
+    version: Version
+    head: Head
+    metric: Metric
+    training: HeadTraining
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What turns scores back into logits, where the head's own softmax is to be believed."""
+        return self.head.scale if self.training == "document" else None
+
+
+class LearntCalibration(NamedTuple):
+    """How sure answers may be, as measured in a state of so many items, with or without a head."""
+
+    version: Version
+    items: int
+    with_head: bool
+    calibration: Calibration | None
 
 
 class LearntFiles:
@@ -141,6 +170,48 @@ class LearntFiles:
             epoch_generation=epoch.generation,
             epoch_token=epoch.token,
             changed=items.changed,
+        )
+
+    def load_head(self) -> LearntHead | None:
+        """The exact head of whichever state was saved last."""
+        found = self._read("head")
+        if found is None:
+            return None
+        arrays = found.arrays
+        head = Head(arrays["classes"], arrays["columns"], arrays["bias"])
+        metric = Metric(arrays["mean"], arrays["transform"])
+        return LearntHead(_version(found.key), head, metric, "exact")
+
+    def save_head(self, learnt: LearntHead) -> None:
+        """Write an exact head; OSError if the folder cannot be written."""
+        arrays: dict[str, NDArray[Any]] = {
+            "classes": learnt.head.classes,
+            "columns": learnt.head.columns,
+            "bias": learnt.head.bias,
+            "mean": learnt.metric.mean,
+            "transform": learnt.metric.transform,
+        }
+        self._write("head", learnt.version, arrays)
+
+    def load_calibration(self) -> LearntCalibration | None:
+        """The calibration of whichever state was measured last."""
+        found = self._read("calibration")
+        if found is None:
+            return None
+        key, measured = found.key, None
+        if found.arrays:
+            measured = Calibration.from_arrays(found.arrays)
+        return LearntCalibration(_version(key), int(key["items"]), bool(key["with_head"]), measured)
+
+    def save_calibration(self, learnt: LearntCalibration) -> None:
+        """Write a calibration; OSError if the folder cannot be written."""
+        measured = learnt.calibration
+        self._write(
+            "calibration",
+            learnt.version,
+            {} if measured is None else measured.to_arrays(),
+            items=learnt.items,
+            with_head=int(learnt.with_head),
         )
 
     def _read(self, kind: str) -> derived.Derived | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from descriptors import InvalidInput, NotFound
 from embedder import Box, Picture
 
@@ -89,6 +91,37 @@ def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Li
             f"there are no pictures in {source} (files ending in {', '.join(sorted(SUFFIXES))})"
         )
     return replace(listing, entries=tuple(sorted(listing.entries, key=_order)))
+
+
+def take_part(listing: Listing, split: str, part: str, seed: int = 0) -> Listing:
+    """One part of a listing that is split at random, always in the same way for a seed.
+
+    Photos taken in bursts fall into all parts, so figures measured on such a split flatter.
+
+    Args:
+        listing: the pictures.
+        split: the sizes of two or three parts, such as ``80/20`` or ``1188/600/400``. If they come
+            to the number of pictures they are taken exactly, and otherwise as shares.
+        part: ``train``, ``validation`` or ``test``; of two parts, ``train`` or ``test``.
+        seed: which of the many random splits.
+
+    Raises:
+        InvalidInput: the split or the part makes no sense, or there would be nothing in it.
+    """
+    sizes = [int(size) if size.isdigit() else 0 for size in split.split("/")]
+    names = {2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(sizes), ())
+    if not names or min(sizes) < 1 or seed < 0:
+        raise InvalidInput(f"a split is two or three sizes, such as 80/20, not {split!r}")
+    if part not in names:
+        raise InvalidInput(f"{split} has the parts {', '.join(names)}, not {part!r}")
+    count = len(listing.entries)
+    ends = np.rint(np.cumsum([0, *sizes]) * (count / sum(sizes))).astype(int)
+    order = np.random.default_rng(seed).permutation(count)
+    at = names.index(part)
+    chosen = sorted(order[ends[at] : ends[at + 1]].tolist())
+    if not chosen:
+        raise InvalidInput(f"{count} pictures are too few for the part {part} of {split}")
+    return replace(listing, entries=tuple(listing.entries[at] for at in chosen))
 
 
 def find_pictures(places: Iterable[str | os.PathLike[str]]) -> Iterator[Picture]:

@@ -159,8 +159,8 @@ class Staging:
 
     def _known(self, tx: sqlite3.Connection, content: bytes) -> bool:
         row = tx.execute(
-            "SELECT 1 FROM item JOIN descriptor ON descriptor.item = item.id "
-            "WHERE item.content = ? AND descriptor.embedder = ?",
+            "SELECT 1 FROM item WHERE content = ? AND (id IN (SELECT item FROM compacted_item) OR "
+            "EXISTS (SELECT 1 FROM descriptor WHERE item = item.id AND embedder = ?))",
             (content, self._embedder_id),
         ).fetchone()
         return row is not None

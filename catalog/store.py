@@ -30,7 +30,7 @@ from descriptors import (
     NotFound,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 _PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 _BUSY_SECONDS = 15.0
@@ -97,6 +97,55 @@ CREATE TABLE source (
     event INTEGER NOT NULL REFERENCES event (id),
     PRIMARY KEY (item, place, event)
 ) WITHOUT ROWID;
+"""
+
+# What format 2 added to format 1.
+_SCHEMA_2 = """
+-- How the head is trained from an event on; the newest row counts. Without a row it is solved
+-- from the descriptors, and derived. One whose weights depend on history is stored, with the
+-- metric that its descriptors are whitened with.
+CREATE TABLE head (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event INTEGER NOT NULL REFERENCES event (id),
+    training TEXT NOT NULL,
+    options TEXT NOT NULL,
+    metric BLOB,
+    curves BLOB
+);
+CREATE TABLE head_column (
+    head INTEGER NOT NULL REFERENCES head (id),
+    position INTEGER NOT NULL,
+    label INTEGER NOT NULL REFERENCES label (slot),
+    event INTEGER NOT NULL REFERENCES event (id),
+    weights BLOB NOT NULL,
+    bias REAL NOT NULL,
+    UNIQUE (head, position)
+);
+
+-- Photos that were answered "unknown" and kept, to propose new classes from.
+CREATE TABLE kept (
+    item INTEGER PRIMARY KEY REFERENCES item (id),
+    at TEXT NOT NULL,
+    place TEXT
+);
+
+-- What is left of classes whose descriptors were dropped: exact sums. A row without a label is of a
+-- class that was removed since, and goes on in the metric alone.
+CREATE TABLE compacted (
+    id INTEGER PRIMARY KEY,
+    label INTEGER UNIQUE REFERENCES label (slot),
+    items INTEGER NOT NULL,
+    total BLOB NOT NULL
+);
+CREATE TABLE compacted_item (item INTEGER PRIMARY KEY REFERENCES item (id));
+CREATE TABLE compacted_gram (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
+
+-- The generative network that a document head replays old classes with.
+CREATE TABLE generator (
+    head INTEGER PRIMARY KEY REFERENCES head (id),
+    event INTEGER NOT NULL REFERENCES event (id),
+    arrays BLOB NOT NULL
+);
 """
 
 
@@ -175,6 +224,15 @@ class Store:
             finally:
                 self._unsign()
 
+    def vacuum(self) -> None:
+        """Write the file anew without the pages that are free, so that nothing is left in them.
+
+        Raises:
+            Locked: another process is using the file.
+        """
+        with self._translated():
+            self._connection.execute("VACUUM")
+
     def _commit(self) -> None:
         try:
             self._connection.commit()
@@ -191,11 +249,27 @@ class Store:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION_ID:
             raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+        if version == 1:
+            self._upgrade()
         if version > FORMAT_VERSION:
             raise NewerFormat(
                 f"{self.path} has format {version}; this version reads up to {FORMAT_VERSION}. "
                 "Update catalog (`pip install -U catalog`)."
             )
+
+    def _upgrade(self) -> None:
+        """Bring a file of format 1 to this one: some tables are added, nothing else changes."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have done it since the version was read.
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                for statement in _SCHEMA_2.split(";"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            self._connection.commit()
+        except BaseException:
+            self._connection.rollback()
+            raise
 
     def _sign(self) -> None:
         """Leave word of who is writing, for the message of whoever has to wait."""
@@ -358,7 +432,7 @@ def _fill(path: Path, embedder: dict[str, Any]) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("PRAGMA synchronous = EXTRA")
-        connection.executescript(_SCHEMA)
+        connection.executescript(_SCHEMA + _SCHEMA_2)
         connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",

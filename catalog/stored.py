@@ -38,6 +38,8 @@ class StoredDescriptors:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:
         """Every item's id, label slot and descriptor, a few thousand at a time.
 
+        They come in the order in which they were stored; :meth:`everything` has another.
+
         Yields:
             int64 (N,), int64 (N,) and int16 (N, D).
 
@@ -53,6 +55,27 @@ class StoredDescriptors:
         while block := cursor.fetchmany(_BLOCK_ROWS):
             ids, labels, blobs = zip(*block, strict=True)
             yield np.array(ids, np.int64), np.array(labels, np.int64), self._rows(blobs)
+
+    def everything(
+        self, tx: sqlite3.Connection
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
+        """All of :meth:`blocks` at once, in the order of content hashes, which no history changes.
+
+        Returns:
+            int64 (N,), int64 (N,) and int16 (N, D).
+        """
+        ids = [np.zeros(0, np.int64)]
+        labels = [np.zeros(0, np.int64)]
+        rows = [np.zeros((0, self.width), np.int16)]
+        for block_ids, block_labels, block in self.blocks(tx):
+            ids.append(block_ids)
+            labels.append(block_labels)
+            rows.append(block)
+        stored = np.concatenate(ids)
+        ordered = tx.execute("SELECT id FROM item WHERE label IS NOT NULL ORDER BY content")
+        rank = {item: at for at, (item,) in enumerate(ordered)}
+        order = np.argsort([rank[item] for item in stored.tolist()])
+        return stored[order], np.concatenate(labels)[order], np.concatenate(rows)[order]
 
     def _blob(self, tx: sqlite3.Connection, item: int) -> bytes:
         row = tx.execute(

@@ -19,7 +19,8 @@ _QUESTIONS = (
     (
         "items without a descriptor",
         "SELECT count(*) FROM item WHERE label IS NOT NULL AND NOT EXISTS "
-        "(SELECT 1 FROM descriptor WHERE descriptor.item = item.id AND embedder = :embedder)",
+        "(SELECT 1 FROM descriptor WHERE descriptor.item = item.id AND embedder = :embedder) "
+        "AND id NOT IN (SELECT item FROM compacted_item)",
     ),
     (
         "descriptors of a wrong length",

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import BoxText, CatalogPath, Html, Json
+from cli.answers import print_evaluation, print_prediction
+from cli.options import (
+    BoxText,
+    CatalogPath,
+    Html,
+    Json,
+    Part,
+    Precision,
+    Seed,
+    Split,
+    read_listing,
+)
 from cli.output import (
     pictures_bar,
     print_json,
     print_table,
-    read_stdin,
     report_refusals,
     say,
     write_page,
@@ -22,7 +31,7 @@ from cli.output import (
 from descriptors import PictureError
 
 if TYPE_CHECKING:
-    from catalog import Evaluation, Picture, Prediction
+    from catalog import Picture
 
 Photos = Annotated[
     list[str], typer.Argument(help="Picture files, or - for the bytes of one on stdin.")
@@ -54,8 +63,10 @@ def nearest(
                 say(f"refused: {name}: {answer.detail} ({answer.reason})")
             elif not json:
                 _heading(name, len(named))
-                rows = [(n.score, n.label, n.item, ", ".join(n.sources)) for n in answer]
-                print_table(rows, ("score", "class", "item", "found at"))
+                rows = [
+                    (n.score, n.class_score, n.label, n.item, ", ".join(n.sources)) for n in answer
+                ]
+                print_table(rows, ("score", "of class", "class", "item", "found at"))
     _exit_for(answers)
 
 
@@ -64,15 +75,24 @@ def predict(
     catalog: CatalogPath,
     top: Annotated[int, typer.Option(help="How many candidates to show.")] = 5,
     box: BoxText = None,
+    precision: Precision = 0.98,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Exit with 4 if the predictors disagree, or the catalogue is empty."
+            "--strict",
+            help="Exit with 4 if an answer is unknown, or head and centroid disagree on it.",
+        ),
+    ] = False,
+    keep_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unknown",
+            help="Keep descriptors of pictures that are unknown; `catalog audit` proposes classes.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Tell which class a picture is, by the nearest centroid and by the nearest items."""
+    """Tell which class a picture is: head and centroids, checked against each other."""
     from catalog import Catalog
 
     asked = _pictures(pictures, box)
@@ -80,7 +100,9 @@ def predict(
         Catalog.open(catalog) as opened,
         pictures_bar("embedding", len(asked)) as progress,
     ):
-        answers = opened.predict_many(asked, top, progress=progress)
+        answers = opened.predict_many(
+            asked, top, precision=precision, keep_unknown=keep_unknown, progress=progress
+        )
     named = list(zip(pictures, answers, strict=True))
     if json:
         print_json([_record(name, "prediction", answer) for name, answer in named])
@@ -89,9 +111,9 @@ def predict(
             say(f"refused: {name}: {answer.detail} ({answer.reason})")
         elif not json:
             _heading(name, len(named))
-            _print_prediction(answer)
+            print_prediction(answer)
     _exit_for(answers)
-    if strict and not all(getattr(answer, "agree", False) for answer in answers):
+    if strict and any(getattr(a, "verdict", "") in {"unknown", "disagree"} for a in answers):
         raise typer.Exit(4)
 
 
@@ -104,23 +126,26 @@ def evaluate(
         ),
     ],
     catalog: CatalogPath,
+    precision: Precision = 0.98,
+    split: Split = None,
+    part: Part = None,
+    seed: Seed = 0,
     html: Html = None,
     json: Json = False,
 ) -> None:
     """Measure how often the catalogue is right about pictures whose class is known."""
-    from catalog import Catalog, contact_sheet, read_manifest
+    from catalog import Catalog, contact_sheet
 
-    text = read_stdin() if source == "-" else None
-    listing = read_manifest(Path() if text is not None else Path(source), text)
+    listing = read_listing(source, split, part, seed)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
-            result = opened.evaluate(listing, progress=progress)
+            result = opened.evaluate(listing, precision=precision, progress=progress)
         if html is not None:
             write_page(html, contact_sheet.evaluation_sheet(result, opened.items()))
     if json:
         print_json(result)
     else:
-        _print_evaluation(result)
+        print_evaluation(result)
     report_refusals(result.refused)
     if result.in_catalogue:
         say(
@@ -154,46 +179,3 @@ def _heading(name: str, of: int) -> None:
 def _exit_for(answers: Iterable[object]) -> None:
     if any(isinstance(answer, PictureError) for answer in answers):
         raise typer.Exit(5)
-
-
-def _print_prediction(answer: Prediction) -> None:
-    if answer.label is None:
-        typer.echo("unknown: the catalogue is empty")
-        return
-    doubt = "" if answer.agree else f", but its nearest item is {answer.neighbours[0].label}"
-    typer.echo(f"{answer.label}{doubt or ' (both predictors agree)'}")
-    by_item = {candidate.label: candidate.score for candidate in answer.neighbours}
-    rows = [
-        (at, candidate.label, candidate.score, by_item.get(candidate.label, "-"))
-        for at, candidate in enumerate(answer.centroid, start=1)
-    ]
-    print_table(rows, ("", "class", "its mean", "its nearest item"))
-
-
-def _print_evaluation(result: Evaluation) -> None:
-    typer.echo(f"{result.pictures} pictures of {result.classes} classes")
-    print_table(
-        [
-            ("nearest centroid", result.centroid.top1, result.centroid.top5),
-            ("nearest items", result.neighbours.top1, result.neighbours.top5),
-        ],
-        ("", "top-1", "top-5"),
-    )
-    agreement = result.agreement
-    typer.echo(
-        f"recall@1 {result.retrieval.recall_at_1:.3f}, "
-        f"mAP {result.retrieval.mean_average_precision:.3f}"
-    )
-    if agreement.top1 is not None:
-        typer.echo(
-            f"both predictors agree on {agreement.share:.1%}, "
-            f"and are right on {agreement.top1:.1%} of those"
-        )
-    if result.confusions:
-        typer.echo("\nmost often confused")
-        print_table(
-            [(c.pictures, f"{c.truth} taken for {c.predicted}") for c in result.confusions[:10]]
-        )
-        typer.echo("\nclasses with the lowest top-1")
-        worst = sorted(result.per_class, key=lambda c: (c.centroid_top1, c.label))[:10]
-        print_table([(c.centroid_top1, f"{c.label} ({c.pictures})") for c in worst])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.answers import print_audit
 from cli.options import CatalogPath, Json
 from cli.output import print_json, print_table, say
 
@@ -50,6 +51,22 @@ def info(catalog: CatalogPath, json: Json = False) -> None:
         return
     for field in dataclasses.fields(found):
         typer.echo(f"{field.name:<15} {getattr(found, field.name)}")
+
+
+def audit(catalog: CatalogPath, json: Json = False) -> None:
+    """Look for what is wrong with a catalogue, and for classes that it lacks.
+
+    Pictures that look the same in two classes, items that are likely mislabelled, classes that will
+    be confused or need more pictures, and what unknown photos that were kept have in common.
+    """
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        report = opened.audit()
+    if json:
+        print_json(report)
+    else:
+        print_audit(report)
 
 
 def verify(catalog: CatalogPath, json: Json = False) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import asking, inspecting, model, writing
+from cli import asking, inspecting, model, training, writing
 from descriptors import CatalogError
 
 
@@ -45,13 +45,17 @@ app.command("add")(writing.add)
 app.command("import")(writing.import_)
 app.command("nearest")(asking.nearest)
 app.command("predict")(asking.predict)
+app.command("feedback")(training.feedback)
+app.command("train-head")(training.train_head)
 app.command("evaluate")(asking.evaluate)
 app.command("labels")(inspecting.labels)
 app.command("items")(inspecting.items)
 app.command("info")(inspecting.info)
 app.command("remove")(writing.remove)
 app.command("remove-class")(writing.remove_class)
+app.command("compact")(writing.compact)
 app.command("undo")(writing.undo)
+app.command("audit")(inspecting.audit)
 app.command("verify")(inspecting.verify)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+from cli.output import read_stdin
+
+if TYPE_CHECKING:
+    from catalog import Listing
 
 CatalogPath: TypeAlias = Annotated[
     Path,
@@ -24,3 +29,43 @@ BoxText: TypeAlias = Annotated[
     str | None,
     typer.Option("--box", help="Only this part of each picture: x,y,width,height in pixels."),
 ]
+HeadName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        help="Train the head this way from now on: exact (solved from everything; the default of a "
+        "new catalogue), frozen (old columns stay as they are), document (in Keras) or none.",
+    ),
+]
+Precision: TypeAlias = Annotated[
+    float, typer.Option(help="How often an answer called a match is to be right.")
+]
+Split: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Split the pictures at random into two or three parts of these sizes or shares, such "
+        "as 80/20 or 1188/600/400, and take the one that --part names."
+    ),
+]
+Part: TypeAlias = Annotated[
+    str | None, typer.Option(help="train, validation or test; of two parts, train or test.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Which of the many random splits.")]
+
+
+def read_listing(source: str, split: str | None, part: str | None, seed: int) -> Listing:
+    """The pictures of a folder tree, a manifest, or one on standard input; or one part of them.
+
+    Raises:
+        InvalidInput: of --split and --part only one is given, or the listing or split is wrong.
+    """
+    from catalog import read_manifest, take_part
+    from descriptors import InvalidInput
+
+    text = read_stdin() if source == "-" else None
+    listing = read_manifest(Path() if text is not None else Path(source), text)
+    if split is None and part is None:
+        return listing
+    if split is None or part is None:
+        raise InvalidInput("--split and --part go together")
+    return take_part(listing, split, part, seed)

@@ -39,6 +39,8 @@ def plain(value: Any) -> Any:
         return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
+    if hasattr(value, "tolist"):  # an array
+        return value.tolist()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
@@ -139,8 +141,21 @@ def download_bar(what: str) -> Iterator[BytesProgress | None]:
 
 
 @contextmanager
+def training_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of batches on a terminal once something is trained, and nothing elsewhere."""
+    from rich.progress import MofNCompleteColumn
+
+    with _bar("training", None, MofNCompleteColumn(), shown=False) as bar:
+        if bar is None:
+            yield None
+            return
+        progress, task = bar
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+@contextmanager
 def _bar(
-    what: str, total: int | None, *columns: ProgressColumn
+    what: str, total: int | None, *columns: ProgressColumn, shown: bool = True
 ) -> Iterator[tuple[Progress, TaskID] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -151,7 +166,7 @@ def _bar(
         return
     about = TextColumn("{task.description}")
     with Progress(about, BarColumn(), *columns, TimeRemainingColumn(), console=console) as progress:
-        yield progress, progress.add_task(what, total=total, rate="")
+        yield progress, progress.add_task(what, total=total, rate="", visible=shown)
 
 
 def _text(cell: object) -> str:

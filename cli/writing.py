@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.backbone import STARTER_NOTE, choose_backbone
-from cli.options import CatalogPath, Json, Move
+from cli.options import CatalogPath, HeadName, Json, Move, Part, Seed, Split, read_listing
 from cli.output import (
     confirmed,
     counted,
@@ -18,10 +18,11 @@ from cli.output import (
     read_stdin,
     report_refusals,
     say,
+    training_bar,
 )
 
 if TYPE_CHECKING:
-    from catalog import Listing
+    from catalog import Listing, Picture
 
 Pictures = Annotated[
     list[str],
@@ -77,10 +78,18 @@ def add_class(
     pictures: Pictures,
     catalog: CatalogPath,
     move: Move = False,
+    head: HeadName = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only show what it would take from the other classes."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a new class of some pictures."""
-    _add("add_class", label, pictures, catalog, move=move, json=json)
+    if dry_run:
+        _preview(label, pictures, catalog, json=json)
+        return
+    _add("add_class", label, pictures, catalog, json=json, move=move, head=head)
 
 
 def add(
@@ -91,7 +100,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Add pictures to a class that exists."""
-    _add("add", label, pictures, catalog, move=move, json=json)
+    _add("add", label, pictures, catalog, json=json, move=move)
 
 
 def import_(
@@ -104,19 +113,25 @@ def import_(
     ],
     catalog: CatalogPath,
     move: Move = False,
+    head: HeadName = None,
+    split: Split = None,
+    part: Part = None,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Add pictures of many classes; run it again to go on where it was cut short."""
-    from catalog import Catalog, read_manifest
+    from catalog import Catalog
 
-    text = read_stdin() if source == "-" else None
-    listing = read_manifest(Path() if text is not None else Path(source), text)
+    listing = read_listing(source, split, part, seed)
     try:
         with (
             Catalog.open(catalog) as opened,
             pictures_bar("importing", len(listing.entries)) as progress,
+            training_bar() as training,
         ):
-            result = opened.import_(listing, move=move, progress=progress)
+            result = opened.import_(
+                listing, move=move, head=head, progress=progress, training=training
+            )
     except KeyboardInterrupt:
         say("stopped; what was done is kept, and the same command goes on from there")
         raise
@@ -165,6 +180,14 @@ def remove_class(
     label: Annotated[str, typer.Argument(help="Name of the class.")],
     catalog: CatalogPath,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    inexact: Annotated[
+        bool,
+        typer.Option(
+            "--inexact",
+            help="Take out a class that was compacted: it is gone from answers, but its share of "
+            "the metric stays, and `catalog undo` does not bring it back.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Take a class out with all its items; `catalog undo` brings it back."""
@@ -173,12 +196,43 @@ def remove_class(
     with Catalog.open(catalog) as opened:
         count = len(opened.items(label))
         if not yes:
-            _confirm(f"Remove class {label!r} with {counted(count, 'item')}?")
-        removed = opened.remove_class(label)
+            _confirm(
+                f"Remove class {label!r} with {counted(count, 'item')}?",
+                "nothing was removed; --yes",
+            )
+        removed = opened.remove_class(label, inexact=inexact)
     if json:
         print_json(removed)
     else:
         typer.echo(f"class {removed.classes[0]!r} with {counted(removed.items, 'item')} removed")
+
+
+def compact(
+    catalog: CatalogPath,
+    labels: Annotated[
+        list[str] | None, typer.Argument(help="Names of classes; all by default.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Drop the descriptors of classes, and keep only their sums; cannot be undone.
+
+    Their items cannot be neighbours any more, nor be taken out. Centroids and head go on.
+    """
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        if not yes:
+            what = ", ".join(map(repr, labels)) if labels else "all classes"
+            _confirm(f"Drop the descriptors of {what} for good?", "nothing was dropped; --yes")
+        done = opened.compact(labels or None)
+    if json:
+        print_json(done)
+    else:
+        typer.echo(
+            f"descriptors of {counted(done.items, 'item')} in "
+            f"{counted(len(done.labels), 'class')} dropped; their sums are kept"
+        )
 
 
 def undo(catalog: CatalogPath, json: Json = False) -> None:
@@ -200,14 +254,14 @@ def undo(catalog: CatalogPath, json: Json = False) -> None:
     )
 
 
-def _confirm(question: str) -> None:
+def _confirm(question: str, otherwise: str) -> None:
     """Go on only after a yes."""
     try:
         if confirmed(question):
             return
     except typer.Abort:
         pass
-    say("nothing was removed; --yes removes without asking")
+    say(f"{otherwise} does it without asking")
     raise typer.Abort
 
 
@@ -228,16 +282,55 @@ def _note_folders(listing: Listing, root: Path) -> None:
             say(f"note: pictures that lie in {root} itself are class {label!r} now")
 
 
-def _add(
-    call: str, label: str, places: Sequence[str], path: Path, *, move: bool, json: bool
-) -> None:
-    from catalog import Catalog, find_pictures
+def _pictures_at(places: Sequence[str]) -> list[Picture]:
+    """The pictures that are named on the command line, and on standard input for a -."""
+    from catalog import find_pictures
 
     listed = read_stdin(paths=True).replace("\r\n", "\n").split("\n") if "-" in places else []
-    named = [place for place in [*places, *listed] if place not in {"", "-"}]
-    pictures = list(find_pictures(named))
+    return list(find_pictures(place for place in [*places, *listed] if place not in {"", "-"}))
+
+
+def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> None:
+    from catalog import Catalog
+
+    pictures = _pictures_at(places)
     with Catalog.open(path) as opened, pictures_bar(label, len(pictures)) as progress:
-        added = getattr(opened, call)(label, pictures, move=move, progress=progress)
+        found = opened.preview_class(label, pictures, progress=progress)
+    if json:
+        print_json(found)
+    else:
+        typer.echo(f"class {found.label!r} would have {counted(found.pictures, 'picture')}")
+        for now in found.now:
+            typer.echo(f"  {now.pictures} of them are taken for {now.label!r} now")
+        for taken in found.takes:
+            typer.echo(f"  it would take {taken.pictures} of the {taken.of} of {taken.label!r}")
+        if not found.takes:
+            typer.echo("  it would take nothing from other classes")
+    report_refusals(found.refused)
+    if found.refused:
+        raise typer.Exit(5)
+
+
+def _add(
+    call: str,
+    label: str,
+    places: Sequence[str],
+    path: Path,
+    *,
+    json: bool,
+    **options: bool | str | None,
+) -> None:
+    from catalog import Catalog
+
+    pictures = _pictures_at(places)
+    with (
+        Catalog.open(path) as opened,
+        pictures_bar(label, len(pictures)) as progress,
+        training_bar() as training,
+    ):
+        added = getattr(opened, call)(
+            label, pictures, progress=progress, training=training, **options
+        )
     if json:
         print_json(added)
     elif added.added or added.moved or added.known:

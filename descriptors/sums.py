@@ -56,6 +56,14 @@ class Sums:
         """Take back descriptors that were added; arguments as for :meth:`add`."""
         self._update(classes, rows, sign=-1)
 
+    def without(self, classes: NDArray[np.integer], rows: NDArray[np.int16]) -> Sums:
+        """Other sums, from which these descriptors are taken back; arguments as for :meth:`add`."""
+        left = Sums(self.width)
+        left.counts, left.totals = dict(self.counts), dict(self.totals)
+        left.gram = self.gram.copy()
+        left.subtract(classes, rows)
+        return left
+
     def state(self, fingerprint: str, names: Mapping[int, str]) -> str:
         """A hash of everything learning depends on, the same for every order of arrival.
 

@@ -82,6 +82,10 @@ class FlatIndex:
             scores, positions = self._index.search(np.ascontiguousarray(queries), k)
         return scores, self.keys[positions]
 
+    def scores(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inner product of each query float32 (Q, D) with every row: float32 (Q, N)."""
+        return np.asarray(queries @ self.rows.T, np.float32)
+
     def extended(
         self, keep: NDArray[np.bool_], keys: NDArray[np.int64], rows: NDArray[np.float32]
     ) -> FlatIndex:

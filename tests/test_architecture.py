@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "data": {"descriptors"},
     "embedder": {"descriptors", "data"},
     "index": {"descriptors"},
-    "catalog": {"descriptors", "embedder", "index", "data"},
+    "head": {"descriptors"},
+    "catalog": {"descriptors", "embedder", "index", "head", "data"},
     "cli": {"descriptors", "embedder", "catalog", "data"},
 }
 """Each package, and the others it may import."""
@@ -36,7 +37,8 @@ ONLY_IN = {
     "ai_edge_litert": {"embedder"},
     "tensorflow": {"embedder.export"},
     "tensorflow_hub": {"embedder.export"},
-    "keras": {"embedder.export"},
+    "keras": {"embedder.export", "head.document", "head.gan"},
+    "matplotlib": {"catalog.figures"},
     "faiss": {"index"},
     "sqlite3": {"catalog"},
     "jinja2": {"catalog"},
@@ -118,6 +120,7 @@ EXPORTS = {
         "read_picture",
         "thumbnail",
     ],
+    "head": ["Head", "Start", "softmax", "widen"],
     "index": ["FlatIndex", "ItemIndex", "centroids"],
 }
 """What each package promises; a change here is a change that users see."""

@@ -14,20 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from catalog import Catalog, Entry, Evaluation, Picture, read_manifest
+from catalog import Catalog, Entry, Picture, read_manifest
+from catalog.calibration import Calibration
 from catalog.evaluation import (
     Accuracy,
     Agreement,
     ClassResult,
     Confusion,
-    Gallery,
+    ConfusionMatrix,
+    HeadResult,
     Mistake,
-    Query,
     Retrieval,
-    average_precision,
-    evaluate,
+    VerdictCount,
 )
-from descriptors import Metric
+from catalog.journal import Version
+from catalog.learnt_files import LearntHead
+from catalog.reliability import reliability, risk_coverage
+from catalog.scoring import Gallery, Query, average_precision, evaluate
+from catalog.witnesses import HEAD_SHARE
+from descriptors import InvalidInput, Metric
+from head import Head
 from index import FlatIndex
 
 if TYPE_CHECKING:
@@ -42,6 +48,46 @@ def unit(*degrees: float) -> NDArray[np.float32]:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
+PLAIN = Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32))
+"""The metric that changes nothing."""
+
+
+def count(*numbers: tuple[int, int]) -> tuple[VerdictCount, ...]:
+    """Pictures and right ones: of match, ambiguous, disagree and unknown."""
+    names = ("match", "ambiguous", "disagree", "unknown")
+    return tuple(VerdictCount(name, *each) for name, each in zip(names, numbers, strict=True))
+
+
+def headed(
+    gallery: Gallery, degrees: dict[int, float], *, length: float = 5, training: str = "exact"
+) -> Gallery:
+    """The same with a head, whose columns point to some degrees, by slot."""
+    head = Head(
+        np.array(list(degrees)),
+        np.float32(length) * unit(*degrees.values()),
+        np.zeros(len(degrees), np.float32),
+    )
+    return gallery._replace(head=LearntHead(Version(1, "a"), head, PLAIN, training))
+
+
+def measured(*, familiar: float, lean: float) -> Calibration:
+    """Sure by the lead of the centroid alone; nothing below a probability of 0.9 is a match."""
+    confidence = np.concatenate([np.full(100, 0.9), np.full(100, 0.5)])
+    return Calibration(
+        temperature=10,
+        head_temperature=10,
+        weights=np.array([0, 0, 0, lean, 0, 0], np.float64),
+        familiar=familiar,
+        confidence=confidence,
+        right=np.arange(200) < 100,
+        share=np.ones(200),
+        stranger_confidence=confidence,
+        stranger_familiarity=np.zeros(200, np.float32),
+        groups=200,
+        with_head=True,
+    )
+
+
 @pytest.fixture
 def gallery() -> Gallery:
     """Three classes on a circle, under a metric that changes nothing.
@@ -50,8 +96,8 @@ def gallery() -> Gallery:
     centroid at 30; west has item 14 at 180.
     """
     return Gallery(
-        metric=Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
-        centroids=FlatIndex(np.array([7, 2, 5]), unit(85, 30, 180)),
+        metric=PLAIN,
+        centroids=FlatIndex(np.array([2, 7, 5]), unit(30, 85, 180)),
         items=np.array([10, 11, 12, 13, 14]),
         rows=unit(90, 80, 0, 60, 180),
         labels=np.array([7, 7, 2, 2, 5]),
@@ -93,27 +139,35 @@ class TestFigures:
 
         North at 95: nearest centroid north (10 degrees); items 10 (5), 11 (15), both north:
         precision 1. North at 62: nearest centroid north (23 against 32), nearest item 13 of east
-        (2), then 11 (18), 10 (28), 12 (62): precision (1/2 + 2/3) / 2. East at 58: nearest centroid
-        north (27 against 28), nearest item 13 (2), then 11, 10, 12: precision (1 + 2/4) / 2. West
-        at 170: right by both; precision 1.
+        (2), but by item and class together 11 (18) comes first, then 13, 10, 12: precision
+        (1 + 2/3) / 2. East at 58: nearest centroid north (27 against 28), nearest item 13 (2), then
+        11, 10, 12: precision (1 + 2/4) / 2. West at 170: right by both; precision 1.
         """
         result = evaluate(queries(north=[95, 62], east=[58], west=[170]), gallery)
-        precisions = [1, 7 / 12, 3 / 4, 1]
-        assert result == Evaluation(
-            pictures=4,
-            classes=3,
-            centroid=Accuracy(3 / 4, 1),
-            neighbours=Accuracy(3 / 4, 1),
-            retrieval=Retrieval(3 / 4, pytest.approx(sum(precisions) / 4)),
-            agreement=Agreement(2 / 4, 1),
-            per_class=(
-                ClassResult("east", 1, 0, 1, pytest.approx(3 / 4)),
-                ClassResult("north", 2, 1, 1 / 2, pytest.approx(19 / 24)),
-                ClassResult("west", 1, 1, 1, 1),
-            ),
-            confusions=(Confusion("east", "north", 1),),
-            mistakes=(Mistake("east 58", "east", "north", 13),),
+        precisions = [1, 5 / 6, 3 / 4, 1]
+        assert (result.pictures, result.classes, result.head) == (4, 3, None)
+        assert result.centroid == Accuracy(3 / 4, 1)
+        assert result.neighbours == Accuracy(3 / 4, 1)
+        assert result.retrieval == Retrieval(1, pytest.approx(sum(precisions) / 4))
+        assert result.agreement == Agreement(2 / 4, 1)
+        assert result.per_class == (
+            ClassResult("east", 1, 0, None, 0, 1, pytest.approx(3 / 4)),
+            ClassResult("north", 2, 1, None, 1, 1 / 2, pytest.approx(11 / 12)),
+            ClassResult("west", 1, 1, None, 1, 1, 1),
         )
+        assert result.confusions == (Confusion("east", "north", 1),)
+        assert result.mistakes == (Mistake("east 58", "east", "north", 13, "disagree", None),)
+        assert result.confusion_matrix == ConfusionMatrix(
+            ("east", "north", "west"), ((0, 1, 0), (0, 2, 0), (0, 0, 1))
+        )
+
+    def test_cross_check_by_hand(self, gallery: Gallery) -> None:
+        """Without head and calibration it is the centroid's answer, checked by the nearest item."""
+        check = evaluate(queries(north=[95, 62], east=[58], west=[170]), gallery).cross_check
+        assert (check.top1, check.top5) == (3 / 4, 1)
+        assert check.verdicts == count((0, 0), (2, 2), (2, 1), (0, 0))
+        assert (check.precision, check.expected_coverage, check.reliability) == (None, None, None)
+        assert sorted(check.curves) == ["centroid", "cross_check", "neighbours"]
 
     def test_everything_wrong(self, gallery: Gallery) -> None:
         """Where both agree and are wrong, agreement says so; confusions come by their number."""
@@ -127,6 +181,15 @@ class TestFigures:
         )
         assert [mistake.nearest_item for mistake in result.mistakes] == [12, 12, 10, 14]
 
+    def test_confusion_matrix(self, gallery: Gallery) -> None:
+        """Rows are what pictures are, columns what they were taken for, classes by name."""
+        result = evaluate(queries(west=[0, 5], north=[180, 90]), gallery)
+        assert result.confusion_matrix == ConfusionMatrix(
+            ("east", "north", "west"), ((0, 0, 0), (0, 1, 1), (2, 0, 0))
+        )
+        alone = evaluate(queries(north=[90, 95]), gallery).confusion_matrix
+        assert alone == ConfusionMatrix(("north",), ((2,),))
+
     def test_no_agreement(self, gallery: Gallery) -> None:
         """Where the predictors never agree, how often they are right together is not known."""
         assert evaluate(queries(north=[62], east=[58]), gallery).agreement == Agreement(0, None)
@@ -136,7 +199,7 @@ class TestFigures:
         degrees = [0.0, *(float(at) for at in range(10, 60, 10)), *([1.0] * 30)]
         labels = np.array([*range(6), *[0] * 30])
         gallery = Gallery(
-            Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
+            PLAIN,
             FlatIndex(np.arange(6), unit(*degrees[:6])),
             np.arange(36),
             unit(*degrees),
@@ -159,7 +222,7 @@ class TestFigures:
         means = np.stack([rows[labels == at].mean(axis=0) for at in range(5)])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         gallery = Gallery(
-            Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
+            PLAIN,
             FlatIndex(np.arange(5), means.astype(np.float32)),
             np.arange(40),
             rows,
@@ -174,7 +237,7 @@ class TestFigures:
         ]
         one, other = evaluate(asked, gallery), evaluate(asked[::-1], gallery)
         for here, there in zip(one.per_class, other.per_class, strict=True):
-            assert astuple(here)[:4] == astuple(there)[:4]
+            assert astuple(here)[:-1] == astuple(there)[:-1]
             assert here.mean_average_precision == pytest.approx(there.mean_average_precision)
         assert (one.centroid, one.neighbours, one.confusions, one.agreement.share) == (
             other.centroid,
@@ -182,11 +245,198 @@ class TestFigures:
             other.confusions,
             other.agreement.share,
         )
+        assert one.confusion_matrix == other.confusion_matrix
+        assert one.cross_check.verdicts == other.cross_check.verdicts
         weights = [c.pictures / 300 for c in one.per_class]
         tops = [c.centroid_top1 for c in one.per_class]
         assert one.centroid.top1 == pytest.approx(np.dot(weights, tops))
         assert 0 <= one.centroid.top1 <= one.centroid.top5 <= 1
-        assert one.neighbours.top1 == one.retrieval.recall_at_1
+        assert one.confusion_matrix.counts == tuple(
+            tuple(
+                sum(c.pictures for c in one.confusions if (c.truth, c.predicted) == (row, column))
+                if row != column
+                else sum(
+                    round(c.pictures * c.cross_check_top1) for c in one.per_class if c.label == row
+                )
+                for column in one.confusion_matrix.labels
+            )
+            for row in one.confusion_matrix.labels
+        )
+
+    @settings(max_examples=25, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1))
+    def test_ranking_by_definition(self, seed: int) -> None:
+        """Items are ranked by their own cosine plus that of their class."""
+        rng = np.random.default_rng(seed)
+        labels = np.array([*range(4), *rng.integers(0, 4, 12).tolist()])
+        rows, means = unit(*rng.uniform(0, 360, 16)), unit(*rng.uniform(0, 360, 4))
+        gallery = Gallery(
+            PLAIN,
+            FlatIndex(np.arange(4), means),
+            np.arange(100, 116),
+            rows,
+            labels,
+            {at: f"class {at}" for at in range(4)},
+        )
+        asked = unit(*rng.uniform(0, 360, 20))
+        truth = rng.integers(0, 4, 20)
+        result = evaluate(
+            [Query(None, f"class {at}", row) for at, row in zip(truth, asked, strict=True)], gallery
+        )
+        right, precisions = [], []
+        for row, own in zip(asked, truth.tolist(), strict=True):
+            scores = (rows @ row).round(6) + (means @ row).round(6)[labels]
+            ranked = labels[np.argsort(-scores, kind="stable")]
+            places = np.flatnonzero(ranked == own) + 1
+            right.append(ranked[0] == own)
+            precisions.append(np.mean(np.arange(1, len(places) + 1) / places))
+        assert result.retrieval.recall_at_1 == np.mean(right)
+        assert result.retrieval.mean_average_precision == pytest.approx(np.mean(precisions))
+
+    def test_equal_neighbours(self, gallery: Gallery) -> None:
+        """Of classes whose nearest items are equally near, the one that comes first is named."""
+        tied = gallery._replace(rows=unit(90, 80, 0, 80, 180))
+        result = evaluate(queries(north=[80], east=[80]), tied)
+        assert [row.neighbours_top1 for row in result.per_class] == [1, 0]
+        assert result.neighbours == Accuracy(1 / 2, 1)
+
+
+class TestHead:
+    """A head among the witnesses."""
+
+    def test_by_hand(self, gallery: Gallery) -> None:
+        """A head that points elsewhere: its accuracy, its loss, and what it makes of answers.
+
+        Its columns have length 5 and point to 60 (east), 120 (north) and 180 (west), so a logit
+        over 5 is a cosine. North at 85: head east (25 against 35), centroid north. East at 58: head
+        east (2), centroid north (27 against 28), together east.
+        """
+        degrees = {2: 60.0, 7: 120.0, 5: 180.0}
+        result = evaluate(queries(north=[85, 100], east=[58]), headed(gallery, degrees))
+        assert result.head is not None
+        assert (result.head.top1, result.head.top5) == (pytest.approx(2 / 3), 1)
+        assert [row.head_top1 for row in result.per_class] == [1, 1 / 2]
+        assert [row.centroid_top1 for row in result.per_class] == [0, 1]
+        assert [row.cross_check_top1 for row in result.per_class] == [1, 1]
+        assert (result.cross_check.top1, result.centroid.top1) == (1, pytest.approx(2 / 3))
+        assert result.cross_check.verdicts == count((0, 0), (1, 1), (2, 2), (0, 0))
+        assert result.agreement == Agreement(pytest.approx(1 / 3), 1)
+        assert (result.mistakes, result.confusions) == ((), ())
+        assert sorted(result.cross_check.curves) == [
+            "centroid",
+            "cross_check",
+            "head",
+            "neighbours",
+        ]
+
+    def test_loss_by_definition(self, gallery: Gallery) -> None:
+        """The loss is the mean of -log of the head's own softmax, for logits that are believed."""
+        degrees = {2: 60.0, 7: 120.0, 5: 180.0}
+        asked = queries(north=[85, 100], east=[58], west=[170])
+        result = evaluate(asked, headed(gallery, degrees, length=3, training="document"))
+        expected = []
+        for query in asked:
+            logits = 3 * unit(*degrees.values()) @ query.descriptor
+            own = logits[["east", "north", "west"].index(query.label)]
+            expected.append(np.log(np.exp(logits).sum()) - own)
+        assert result.head == HeadResult(3 / 4, 1, pytest.approx(np.mean(expected), abs=1e-4))
+
+    def test_a_sure_and_wrong_head_has_a_finite_loss(self, gallery: Gallery) -> None:
+        """However sure it was of another class, the loss is a number."""
+        asked = queries(west=[0])
+        sure = headed(gallery, {2: 0.0, 7: 90.0, 5: 180.0}, length=1e4, training="document")
+        result = evaluate(asked, sure)
+        assert result.head is not None
+        assert 20 < result.head.loss < 30
+
+    def test_a_class_without_a_column(self, gallery: Gallery) -> None:
+        """What the head does not know yet is scored by its centroid."""
+        result = evaluate(queries(west=[180], north=[90]), headed(gallery, {7: 90.0, 2: 0.0}))
+        assert result.head is not None
+        assert result.head.top1 == 1
+        assert result.cross_check.top1 == 1
+
+    def test_together(self, gallery: Gallery) -> None:
+        """The answer is that of the cosine plus its share of the head's."""
+        degrees = {2: 60.0, 7: 120.0, 5: 180.0}
+        for at in range(0, 360, 7):
+            (query,) = queries(east=[at])
+            centroid = unit(30, 85, 180) @ query.descriptor
+            fused = centroid + HEAD_SHARE * unit(*degrees.values()) @ query.descriptor
+            result = evaluate([query], headed(gallery, degrees))
+            assert result.cross_check.top1 == (fused.argmax() == 0), at
+
+
+class TestMeasured:
+    """Evaluations where something was measured."""
+
+    def test_verdicts(self, gallery: Gallery) -> None:
+        """Sure ones match, unfamiliar ones are unknown; what a match is worth is said.
+
+        The centroid's lead is 0.6 at 90 degrees, 0.04 at 62, and 0.008 at 58, where north is wrong.
+        At 240 the nearest centroid is 60 degrees away.
+        """
+        known = gallery._replace(calibration=measured(familiar=0.6, lean=1))
+        result = evaluate(queries(north=[90, 62], east=[58], west=[240]), known, precision=0.95)
+        check = result.cross_check
+        assert check.verdicts == count((1, 1), (0, 0), (2, 1), (1, 1))
+        assert (check.precision, check.expected_coverage) == (0.95, 1 / 2)
+        (mistake,) = result.mistakes
+        assert mistake.verdict == "disagree"
+        assert mistake.probability is not None
+        assert 0.5 < mistake.probability < 0.55
+
+    def test_reliability_and_curves(self, gallery: Gallery) -> None:
+        """They are those of the probabilities, and of each witness's lead."""
+        known = gallery._replace(calibration=measured(familiar=-1, lean=1))
+        degrees = [*range(0, 360, 10)]
+        asked = queries(north=degrees, east=degrees, west=degrees)
+        check = evaluate(asked, known).cross_check
+        rows = np.stack([query.descriptor for query in asked])
+        truth = np.repeat([1, 0, 2], len(degrees))
+        by_class = {
+            "centroid": np.round(rows @ unit(30, 85, 180).T, 6),
+            "neighbours": np.round(
+                np.stack(
+                    [(rows @ unit(*own).T).max(axis=1) for own in ((0, 60), (90, 80), (180,))],
+                    axis=1,
+                ),
+                6,
+            ),
+        }
+        for name, scores in by_class.items():
+            best = np.sort(scores, axis=1)
+            expected = risk_coverage(best[:, -1] - best[:, -2], scores.argmax(axis=1) == truth)
+            assert len(check.curves[name]) == len(expected)
+            for here, there in zip(check.curves[name], expected, strict=True):
+                assert astuple(here) == pytest.approx(astuple(there), abs=1e-5)
+        best = np.sort(by_class["centroid"], axis=1)
+        probability = 1 / (1 + np.exp(-10 * (best[:, -1] - best[:, -2]).astype(np.float64)))
+        right = by_class["centroid"].argmax(axis=1) == truth
+        expected_bins = reliability(probability, right)
+        assert check.reliability is not None
+        assert check.reliability.error == pytest.approx(expected_bins.error, abs=1e-3)
+        assert sum(each.pictures for each in check.reliability.bins) == len(asked)
+        last = check.curves["cross_check"][-1]
+        assert (last.coverage, last.precision) == (1, pytest.approx(right.mean()))
+        assert last.threshold == pytest.approx(probability.min(), abs=1e-3)
+
+    def test_strangers(self, gallery: Gallery) -> None:
+        """What is said of pictures of other classes is counted; none of it can be right."""
+        known = gallery._replace(calibration=measured(familiar=0.6, lean=1))
+        strange = queries(lamp=[270, 240, 90, 58])
+        asked = queries(north=[90])
+        result = evaluate(asked, known, strangers=strange, precision=0.95)
+        assert result.strangers == count((1, 0), (0, 0), (1, 0), (2, 0))
+        alone = evaluate(asked, known, precision=0.95)
+        assert alone.strangers == ()
+        assert result.cross_check == alone.cross_check
+        assert result.per_class == alone.per_class
+
+    def test_strangers_where_nothing_was_measured(self, gallery: Gallery) -> None:
+        """Without a calibration nothing can be called unknown."""
+        result = evaluate(queries(north=[90]), gallery, strangers=queries(lamp=[240, 90, 58]))
+        assert result.strangers == count((0, 0), (2, 0), (1, 0), (0, 0))
 
 
 class TestCatalog:
@@ -206,7 +456,17 @@ class TestCatalog:
         result = catalog.evaluate([Entry(label, Picture(shot)) for label, shot in asked])
         answers = [(label, catalog.predict(shot, top=4)) for label, shot in asked]
         assert result.pictures == 24
-        assert result.centroid.top1 == np.mean([a.label == label for label, a in answers])
+        assert result.cross_check.top1 == np.mean([a.label == label for label, a in answers])
+        assert result.centroid.top1 == np.mean(
+            [answer.centroid[0].label == label for label, answer in answers]
+        )
+        assert result.head is not None
+        assert result.head.top1 == np.mean(
+            [answer.head[0].label == label for label, answer in answers]
+        )
+        for row in result.cross_check.verdicts:
+            same = [label == a.label for label, a in answers if a.verdict == row.verdict]
+            assert (row.pictures, row.right) == (len(same), sum(same))
         assert result.neighbours.top1 == np.mean(
             [answer.neighbours[0].label == label for label, answer in answers]
         )
@@ -231,6 +491,9 @@ class TestCatalog:
         assert both.not_in_catalogue == {"lamp": 2, "rug": 1}
         assert (both.pictures, both.classes, both.centroid) == (3, 1, alone.centroid)
         assert both.per_class == alone.per_class
+        assert sum(row.pictures for row in both.strangers) == 3
+        assert sum(row.right for row in both.strangers) == 0
+        assert alone.strangers == ()
 
     def test_names_may_be_spelt_otherwise(self, catalog: Catalog) -> None:
         """A class of the evaluated pictures is found whatever its case, under its own name."""
@@ -247,6 +510,39 @@ class TestCatalog:
             assert mistake.place == str(tree / mistake.truth / Path(mistake.place or "").name)
             assert mistake.nearest_item in items
             assert mistake.predicted != mistake.truth
+            assert mistake.verdict in {"ambiguous", "disagree"}
+            assert mistake.probability is None
+
+    def test_measured_on_its_own_pictures(self, tmp_path: Path) -> None:
+        """A catalogue of enough pictures has probabilities, and says what a match is worth."""
+        with Catalog.init(tmp_path / "large.catalog", embedder=FakeEmbedder()) as catalog:
+            for at in range(6):
+                unlike = [photos.photo(thing, 1) for thing in range(at, 90, 6)]
+                catalog.add_class(f"thing {at}", unlike)
+            asked = [Entry(f"thing {at}", Picture(photos.photo(at, 90))) for at in range(6)]
+            strange = [Entry("lamp", Picture(shot)) for shot in photos.shots(9, 4)]
+            result = catalog.evaluate([*asked, *strange], precision=0.8)
+            check = result.cross_check
+            assert check.precision == 0.8
+            assert check.reliability is not None
+            assert sum(each.pictures for each in check.reliability.bins) == 6
+            assert sum(row.pictures for row in result.strangers) == 4
+            answers = [catalog.predict(entry.picture, precision=0.8) for entry in asked]
+            for row in check.verdicts:
+                assert row.pictures == sum(a.verdict == row.verdict for a in answers)
+            assert {a.coverage for a in answers} == {check.expected_coverage}
+
+    @pytest.mark.parametrize("precision", [0, 1, -1, float("nan")])
+    def test_precisions_that_are_refused(self, catalog: Catalog, precision: float) -> None:
+        """A precision that is not between 0 and 1 is refused before any picture is read."""
+        told: list[int] = []
+        with pytest.raises(InvalidInput, match="between 0 and 1"):
+            catalog.evaluate(
+                [Entry("thing 0", Picture(photos.photo(0)))],
+                precision=precision,
+                progress=told.append,
+            )
+        assert told == []
 
     def test_progress(self, catalog: Catalog) -> None:
         """Progress is told of every picture, refused and strange ones, too."""

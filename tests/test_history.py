@@ -86,7 +86,7 @@ class Answers:
         contents = {item.id: item.content for item in catalog.items()}
 
         def told(near: Neighbour) -> tuple[str, str, float]:
-            return contents[near.item], near.label, near.score
+            return contents[near.item], near.label, near.score + near.class_score
 
         predictions = [catalog.predict(query, 50) for query in QUERIES]
         nearest = [list(map(told, catalog.nearest(query, 50))) for query in QUERIES]
@@ -97,6 +97,9 @@ class Answers:
         assert self.learning_state == other.learning_state
         for one, two in zip(self.predictions, other.predictions, strict=True):
             _check_first(one)
+            assert (one.label, one.verdict) == (two.label, two.verdict)
+            _check_ranking(_pairs(one.candidates), _pairs(two.candidates))
+            _check_ranking(_pairs(one.head), _pairs(two.head))
             _check_ranking(_pairs(one.centroid), _pairs(two.centroid))
             _check_ranking(_pairs(one.neighbours), _pairs(two.neighbours))
         for row, its_row in zip(self.nearest, other.nearest, strict=True):
@@ -105,9 +108,12 @@ class Answers:
 
 
 def _check_first(said: Prediction) -> None:
-    first = [ranking[0].label for ranking in (said.centroid, said.neighbours) if ranking]
-    assert said.label == (first[0] if first else None)
-    assert said.agree == (len(first) == 2 and first[0] == first[1])
+    rankings = (said.head, said.centroid, said.neighbours)
+    first = {ranking[0].label for ranking in rankings if ranking}
+    assert (said.label is None) == (not first)
+    assert said.agree == (len(first) == 1)
+    if said.agree:
+        assert first == {said.label}
 
 
 def _pairs(candidates: Sequence[Candidate]) -> list[tuple[str, float]]:

@@ -1,0 +1,143 @@
+"""Classes whose descriptors are dropped, and what is kept of them: exact sums.
+
+Such a class keeps its centroid and its share of the metric. Its items cannot be neighbours any
+more, and none of them can be taken out, since nobody knows what they added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog import journal
+from catalog.journal import Change
+from catalog.stored import StoredDescriptors
+from descriptors import Conflict, Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What came of dropping descriptors: the classes, how many items, and the journal's entry."""
+
+    labels: tuple[str, ...]
+    items: int
+    event: int
+
+
+def compacted_classes(tx: sqlite3.Connection) -> set[int]:
+    """The classes some of whose descriptors were dropped: label slots."""
+    return {slot for (slot,) in tx.execute("SELECT label FROM compacted WHERE label IS NOT NULL")}
+
+
+def is_compacted(tx: sqlite3.Connection, item: int) -> bool:
+    """Whether an item's descriptor was dropped."""
+    found = tx.execute("SELECT 1 FROM compacted_item WHERE item = ?", (item,)).fetchone()
+    return found is not None
+
+
+def require_stored(tx: sqlite3.Connection, items: Iterable[int]) -> None:
+    """Make sure that items can be taken out exactly.
+
+    Raises:
+        Conflict: the descriptor of one was dropped.
+    """
+    for item in items:
+        if is_compacted(tx, item):
+            raise Conflict(
+                f"the descriptor of item {item} was dropped, so it cannot be taken out of what was "
+                "learnt; `catalog remove-class --inexact` takes its whole class out of answers"
+            )
+
+
+def compact(
+    tx: sqlite3.Connection, stored: StoredDescriptors, slots: dict[int, str], dropped: Sums
+) -> Compacted:
+    """Drop the descriptors of classes, and keep their sums; cannot be undone.
+
+    Args:
+        tx: a writing transaction.
+        stored: the descriptors.
+        slots: the classes, by slot, with their names.
+        dropped: the sums of what is dropped already, which is added to.
+    """
+    items: list[int] = []
+    for slot in slots:
+        own = [
+            item
+            for (item,) in tx.execute(
+                "SELECT id FROM item WHERE label = ? AND id NOT IN "
+                "(SELECT item FROM compacted_item) ORDER BY id",
+                (slot,),
+            )
+        ]
+        dropped.add(np.full(len(own), slot, np.int64), stored.of(tx, own))
+        items += own
+    tx.executemany("INSERT INTO compacted_item VALUES (?)", [(item,) for item in items])
+    tx.executemany("DELETE FROM descriptor WHERE item = ?", [(item,) for item in items])
+    for slot in slots:
+        values = (slot, dropped.counts[slot], _bytes(dropped.totals[slot]))
+        tx.execute(
+            "INSERT INTO compacted (label, items, total) VALUES (?, ?, ?) ON CONFLICT (label) "
+            "DO UPDATE SET items = excluded.items, total = excluded.total",
+            values,
+        )
+    tx.execute("INSERT OR REPLACE INTO compacted_gram VALUES (1, ?)", (_bytes(dropped.gram),))
+    # What was kept to undo earlier trainings cannot be gone back to any more.
+    last = "(SELECT coalesce(max(id), 0) FROM head)"
+    for table in ("head_column", "generator"):
+        tx.execute(f"DELETE FROM {table} WHERE head < {last}")  # noqa: S608
+    labels = tuple(slots.values())
+    event = journal.record(tx, "compact", {"labels": labels, "items": len(items)}, ())
+    return Compacted(labels, len(items), event)
+
+
+def remove_inexactly(tx: sqlite3.Connection, slot: int, name: str) -> int:
+    """Take a class out of every answer, and leave its scatter in the metric; cannot be undone.
+
+    Returns:
+        How many items it had.
+    """
+    items = [i for (i,) in tx.execute("SELECT id FROM item WHERE label = ? ORDER BY id", (slot,))]
+    changes = [Change(item, slot, None) for item in items]
+    journal.record(tx, "remove-compacted", {"label": name, "items": len(items)}, changes)
+    tx.execute("UPDATE compacted SET label = NULL WHERE label = ?", (slot,))
+    tx.executemany("DELETE FROM compacted_item WHERE item = ?", [(item,) for item in items])
+    return len(items)
+
+
+def sums_of_dropped(tx: sqlite3.Connection, width: int) -> Sums:
+    """The sums of every dropped descriptor; classes that are gone have negative keys."""
+    sums = Sums(width)
+    for row, slot, items, total in tx.execute("SELECT id, label, items, total FROM compacted"):
+        key = -row if slot is None else slot
+        sums.counts[key], sums.totals[key] = items, _numbers(total)
+    gram = tx.execute("SELECT value FROM compacted_gram").fetchone()
+    if gram is not None:
+        sums.gram = _numbers(gram[0]).reshape(width, width)
+    return sums
+
+
+def gone_classes(sums: Sums) -> list[tuple[int, str]]:
+    """Keys of removed classes that the metric still rests on, and names no class can have.
+
+    They are in an order that does not depend on history.
+    """
+    named = [
+        (key, "\0" + hashlib.sha256(_bytes(sums.totals[key])).hexdigest())
+        for key in sums.counts
+        if key < 0
+    ]
+    return sorted(named, key=lambda pair: pair[1])
+
+
+def _bytes(numbers: NDArray[np.int64]) -> bytes:
+    return numbers.astype("<i8", copy=False).tobytes()
+
+
+def _numbers(packed: bytes) -> NDArray[np.int64]:
+    return np.frombuffer(packed, "<i8").astype(np.int64)

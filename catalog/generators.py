@@ -1,0 +1,79 @@
+"""The generative network that a ``document`` head replays old classes with.
+
+It is trained on a class while its descriptors are there, and kept with the head, so that they can
+be dropped afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.learnt_files import LearntHead
+from head import GanOptions, Generator, train_gan, widen_generator
+
+_FURTHER = 500
+"""Steps of a training that only adds classes; a first one takes what ``GanOptions`` says."""
+
+_PER_CLASS = 32
+
+
+def load(tx: sqlite3.Connection) -> Generator | None:
+    """The newest generator there is."""
+    row = tx.execute("SELECT arrays FROM generator ORDER BY head DESC LIMIT 1").fetchone()
+    if row is None:
+        return None
+    with np.load(io.BytesIO(row[0]), allow_pickle=False) as arrays:
+        return Generator.from_arrays({name: arrays[name] for name in arrays.files})
+
+
+def store(tx: sqlite3.Connection, head: int, event: int, generator: Generator) -> None:
+    """Keep a generator with the head whose training it served."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **generator.to_arrays())
+    tx.execute("INSERT INTO generator VALUES (?, ?, ?)", (head, event, buffer.getvalue()))
+
+
+def trained(
+    tx: sqlite3.Connection,
+    begun: LearntHead,
+    every: tuple[NDArray[np.float32], NDArray[np.int64]],
+    wanted: Sequence[int],
+    seed: int,
+) -> Generator:
+    """A generator that can draw the classes wanted.
+
+    The one that was kept is widened by the classes that are new to it, and trained further on
+    their stored descriptors and on its own draws of the others. Without one, it is trained on all
+    stored descriptors.
+
+    Args:
+        tx: a transaction.
+        begun: the head, whose metric the descriptors are whitened with.
+        every: all stored descriptors, float32 (N, D), whitened, and their label slots (N,).
+        wanted: label slots.
+        seed: of all that is drawn.
+    """
+    rows, labels = every
+    kept = load(tx)
+    missing = [slot for slot in wanted if kept is None or slot not in kept.classes]
+    if kept is not None and not missing:
+        return kept
+    if kept is None:
+        kept = Generator.fresh(missing, begun.head.width, seed=seed)
+        options, replayed = GanOptions(seed=seed), np.zeros((0, rows.shape[1]), np.float32)
+        old: list[int] = []
+    else:
+        options, old = GanOptions(steps=_FURTHER, seed=seed), kept.classes.tolist()
+        replayed = kept.sample(old, _PER_CLASS, seed=seed)
+        for slot in missing:
+            kept = widen_generator(kept, slot, seed=seed)
+    own = np.isin(labels, missing)
+    slots = np.concatenate([labels[own], np.repeat(np.array(old, np.int64), _PER_CLASS)])
+    place = {slot: at for at, slot in enumerate(kept.classes.tolist())}
+    positions = np.array([place[slot] for slot in slots.tolist()], np.int64)
+    return train_gan(kept, np.concatenate([rows[own], replayed]), positions, options)

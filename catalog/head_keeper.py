@@ -1,0 +1,74 @@
+"""The head kept in step with the classes: widened in the transaction in which a class lands."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import numpy as np
+
+from catalog import heads
+from catalog.learning import Learning
+from descriptors import Damaged
+from head import Head, TrainingOptions, widen, widen_frozen
+
+
+class HeadKeeper:
+    """Widens the head for new classes; for one command.
+
+    Args:
+        learning: of the catalogue.
+    """
+
+    def __init__(self, learning: Learning) -> None:
+        self._learning = learning
+        self._known: Head | None = None
+
+    def look(self, tx: sqlite3.Connection) -> None:
+        """Look at the head as it is before a class lands, without solving it anew."""
+        self._known = None
+        if heads.current(tx).training == "exact":
+            self._known = self._learning.known_head(tx)
+
+    def widen(self, tx: sqlite3.Connection, slot: int, event: int) -> dict[str, Any]:
+        """Add the column of a class whose items have just landed.
+
+        A ``frozen`` head is stored with its new column trained. A ``document`` head gets a column
+        of zeros, and is trained when the command is done. An ``exact`` one, if it had been solved,
+        is widened and then forgotten, since it will be solved anew from everything.
+
+        Returns:
+            What the journal says of it: how the head is trained, how many columns it had, and their
+            checksum before and after.
+        """
+        record = heads.current(tx)
+        if record.training == "none":
+            return {"training": "none"}
+        if not record.stored:
+            if self._known is None or slot in self._known.classes:
+                return {"training": record.training, "columns": 0}
+            return heads.widening(self._known, widen(self._known, slot), record.training)
+        old, _ = heads.load(tx, record, self._learning.width)
+        if slot in old.classes:  # the class was removed, and is back
+            return {"training": record.training, "columns": len(old)}
+        if record.training == "frozen":
+            new = self._frozen(tx, old, slot)
+        else:
+            options = TrainingOptions.from_dict(record.options)
+            new = widen(old, slot, start=options.start, seed=options.seed)
+        entry = heads.widening(old, new, record.training)
+        heads.append(tx, record, event, new)
+        stored, _ = heads.load(tx, record, self._learning.width)
+        if stored.checksum() != new.checksum():
+            raise Damaged("the widened head was not stored as it is; nothing was written")
+        return entry
+
+    def _frozen(self, tx: sqlite3.Connection, old: Head, slot: int) -> Head:
+        """The head with a column for a class, trained on every stored descriptor."""
+        record = heads.current(tx)
+        _, metric = heads.load(tx, record, self._learning.width)
+        labels, rows = self._learning.rows(tx)
+        column = {label: at for at, label in enumerate([*old.classes.tolist(), slot])}
+        has = np.array([label in column for label in labels.tolist()])
+        positions = np.array([column[label] for label in labels[has].tolist()], np.int64)
+        return widen_frozen(old, slot, metric.whiten(rows[has]), positions)

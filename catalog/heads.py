@@ -1,0 +1,191 @@
+"""Heads whose training depends on history, as the catalogue file keeps them.
+
+Without a row in ``head`` the head is ``exact``: solved from the descriptors when it is needed, and
+kept in the cache folder. A ``frozen`` or ``document`` head is stored, column by column, with the
+metric that its descriptors are whitened with; the event that wrote a column takes it along when it
+is undone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descriptors import Damaged, InvalidInput, Metric
+from head import Head
+
+HeadTraining = Literal["exact", "frozen", "document", "none"]
+"""How the head learns: solved from everything, new columns alone, as the documents do, or not."""
+
+TRAININGS: tuple[HeadTraining, ...] = get_args(HeadTraining)
+"""Every way to train the head, the default first."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """How the head of a catalogue is trained now.
+
+    Attributes:
+        training: in which way.
+        id: of its row, None for the default.
+        options: of that training.
+    """
+
+    training: HeadTraining = "exact"
+    id: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the weights are in the catalogue file."""
+        return self.training in {"frozen", "document"}
+
+
+def training_named(name: str) -> HeadTraining:
+    """The way of training of that name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    for training in TRAININGS:
+        if training == name:
+            return training
+    raise InvalidInput(f"a head is trained {', '.join(TRAININGS)}, not {name!r}")
+
+
+def current(tx: sqlite3.Connection) -> HeadRecord:
+    """How the head is trained in the state that a transaction sees."""
+    row = tx.execute("SELECT id, training, options FROM head ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        return HeadRecord()
+    return HeadRecord(training_named(row[1]), row[0], json.loads(row[2]))
+
+
+def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
+    """A stored head, and the metric its descriptors are whitened with.
+
+    Raises:
+        Damaged: its rows cannot be read.
+    """
+    rows = tx.execute(
+        "SELECT label, weights, bias FROM head_column WHERE head = ? ORDER BY position",
+        (record.id,),
+    ).fetchall()
+    (packed,) = tx.execute("SELECT metric FROM head WHERE id = ?", (record.id,)).fetchone()
+    weights = b"".join(row[1] for row in rows)
+    if packed is None or len(weights) != 4 * width * len(rows):
+        raise Damaged("the head of this catalogue has lost a part; `catalog train-head` makes it")
+    head = Head(
+        np.array([row[0] for row in rows], np.int64),
+        np.frombuffer(weights, "<f4").astype(np.float32).reshape(len(rows), width),
+        np.array([row[2] for row in rows], np.float32),
+    )
+    return head, _unpack(packed)
+
+
+def untrained(tx: sqlite3.Connection, record: HeadRecord) -> list[int]:
+    """The classes whose columns came after the head was last trained."""
+    rows = tx.execute(
+        "SELECT label FROM head_column JOIN head ON head.id = head_column.head "
+        "WHERE head.id = ? AND head_column.event != head.event ORDER BY position",
+        (record.id,),
+    )
+    return [slot for (slot,) in rows]
+
+
+def switch(
+    tx: sqlite3.Connection,
+    event: int,
+    training: HeadTraining,
+    options: Mapping[str, Any] | None = None,
+) -> int:
+    """Train the head in another way from an event on; returns the new row's id."""
+    row = tx.execute(
+        "INSERT INTO head (event, training, options) VALUES (?, ?, ?)",
+        (event, training, json.dumps(dict(options or {}))),
+    ).lastrowid
+    return int(row or 0)
+
+
+def store(
+    tx: sqlite3.Connection,
+    event: int,
+    training: HeadTraining,
+    head: Head,
+    metric: Metric,
+    *,
+    options: Mapping[str, Any] | None = None,
+    curves: Mapping[str, NDArray[np.float32]] | None = None,
+) -> int:
+    """Store a head whole, as an event made it; returns its row's id."""
+    row = switch(tx, event, training, options)
+    tx.execute(
+        "UPDATE head SET metric = ?, curves = ? WHERE id = ?",
+        (_pack(metric), None if curves is None else _save(curves), row),
+    )
+    for position in range(len(head)):
+        _insert(tx, row, event, head, position)
+    return row
+
+
+def append(tx: sqlite3.Connection, record: HeadRecord, event: int, head: Head) -> None:
+    """Store the last column of a head; the others are stored already, and stay as they are."""
+    _insert(tx, int(record.id or 0), event, head, len(head) - 1)
+
+
+def curves(tx: sqlite3.Connection, record: HeadRecord) -> dict[str, NDArray[np.float32]] | None:
+    """Loss and accuracy of the last training, by name; None if there are none."""
+    row = tx.execute("SELECT curves FROM head WHERE id = ?", (record.id,)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    with np.load(io.BytesIO(row[0]), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def widening(before: Head, after: Head, training: HeadTraining) -> dict[str, Any]:
+    """What the journal keeps of a widening: the old columns' checksum, before it and after it.
+
+    Raises:
+        Damaged: they differ, so the widened head must not be used.
+    """
+    kept = {"before": before.checksum(), "after": after.checksum(len(before))}
+    if kept["before"] != kept["after"]:
+        raise Damaged("widening the head changed an old column; nothing was written")
+    return {"training": training, "columns": len(before), **kept}
+
+
+def _insert(tx: sqlite3.Connection, row: int, event: int, head: Head, position: int) -> None:
+    weights = np.ascontiguousarray(head.columns[position], "<f4").tobytes()
+    tx.execute(
+        "INSERT INTO head_column VALUES (?, ?, ?, ?, ?, ?)",
+        (row, position, int(head.classes[position]), event, weights, float(head.bias[position])),
+    )
+
+
+def _pack(metric: Metric) -> bytes:
+    """The mean, then the lower triangle row by row, float32 little-endian."""
+    lower = metric.transform[np.tril_indices(len(metric.mean))]
+    return bytes(np.concatenate([metric.mean, lower]).astype("<f4").tobytes())
+
+
+def _unpack(packed: bytes) -> Metric:
+    numbers = np.frombuffer(packed, "<f4").astype(np.float32)
+    width = int((np.sqrt(9 + 8 * len(numbers)) - 3) / 2)  # D + D (D + 1) / 2 numbers
+    if width + width * (width + 1) // 2 != len(numbers):
+        raise Damaged("the metric of the head has lost a part; `catalog train-head` makes it anew")
+    transform = np.zeros((width, width), np.float32)
+    transform[np.tril_indices(width)] = numbers[width:]
+    return Metric(numbers[:width], transform)
+
+
+def _save(arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

@@ -1,0 +1,185 @@
+"""The head trained on command: switched to another way, or trained as the documents do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+from catalog import generators, heads, journal
+from catalog.heads import HeadTraining
+from catalog.learning import Learning, live_labels
+from catalog.learnt_files import LearntHead
+from catalog.replaying import replay
+from catalog.store import Store
+from descriptors import Conflict, InvalidInput
+from head import Curves, Head, TrainingOptions, count_batches, train, widen
+
+TrainingProgress: TypeAlias = Callable[[int, int], None]
+"""Told how many batches are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of training a head.
+
+    Attributes:
+        training: how the head is trained from now on.
+        columns: how many classes it has; 0 where it will be solved when it is needed.
+        event: the journal's entry.
+        curves: loss and accuracy of every batch and epoch; None where nothing was trained.
+    """
+
+    training: HeadTraining
+    columns: int
+    event: int
+    curves: Curves | None = None
+
+
+def switch_head(
+    store: Store,
+    learning: Learning,
+    training: HeadTraining,
+    *,
+    options: TrainingOptions | None = None,
+    command: int | None = None,
+) -> Trained:
+    """Train the head in another way from now on, without training it now.
+
+    A ``frozen`` head begins as the head that is there, or the exact one, and keeps its columns; a
+    ``document`` one begins with none.
+
+    Args:
+        store: of the catalogue.
+        learning: of the catalogue.
+        training: in which way.
+        options: of that way.
+        command: the first event of the same command, if this is a later step of one.
+    """
+    kept = dict(options.to_dict()) if options else {}
+    with store.writing() as tx:
+        begun = learning.head(tx) if training == "frozen" else None
+        begun = begun or _no_head(tx, learning)
+        detail = {"training": training, "columns": len(begun.head)}
+        event = journal.record(tx, "train-head", detail, (), command)
+        if training in {"frozen", "document"}:
+            heads.store(tx, event, training, begun.head, begun.metric, options=kept)
+        else:
+            heads.switch(tx, event, training, kept)
+    return Trained(training, len(begun.head), event)
+
+
+def train_document(
+    store: Store,
+    learning: Learning,
+    options: TrainingOptions,
+    *,
+    force: bool = False,
+    command: int | None = None,
+    progress: TrainingProgress | None = None,
+) -> Trained:
+    """Build a head, or load it, or load it and widen it; then train it the documents' way.
+
+    Training happens outside any transaction; then the head lands in one.
+
+    Args:
+        store: of the catalogue.
+        learning: of the catalogue.
+        options: of the training; kept for the next time.
+        force: train on new classes alone, which forgets the others.
+        command: the first event of the same command, if this is a later step of one.
+        progress: told of each batch.
+
+    Raises:
+        InvalidInput: there are fewer than two classes or pictures, or old classes would be
+            forgotten.
+        Conflict: the catalogue was changed meanwhile; nothing was written.
+    """
+    with store.reading() as tx:
+        begun, new = _begin(tx, learning, options)
+        _require_memory(options, new, begun.head, force=force)
+        rows, positions, generator = replay(tx, learning, begun, new, options)
+    total = count_batches(positions, options)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    trained, curves = train(begun.head, rows, positions, options, progress=advance)
+    with store.writing() as tx:
+        if journal.version(tx) != begun.version:
+            raise Conflict("the catalogue was changed while the head was trained; train it again")
+        detail = {
+            "training": "document",
+            "columns": len(trained),
+            "replay": options.replay,
+            "loss": float(curves.loss[-1]),
+            "accuracy": float(curves.accuracy[-1]),
+        }
+        event = journal.record(tx, "train-head", detail, (), command)
+        row = heads.store(
+            tx,
+            event,
+            "document",
+            trained,
+            begun.metric,
+            options=options.to_dict(),
+            curves={part.name: getattr(curves, part.name) for part in fields(curves)},
+        )
+        if generator is not None:
+            generators.store(tx, row, event, generator)
+    return Trained("document", len(trained), event, curves)
+
+
+def keep_generator(store: Store, learning: Learning) -> None:
+    """Train the generator on every class that it cannot draw yet, while descriptors are there."""
+    with store.reading() as tx:
+        begun, record = learning.head(tx), heads.current(tx)
+        if begun is None or record.id is None:
+            return
+        options = TrainingOptions.from_dict(record.options)
+        labels, rows = learning.rows(tx)
+        every = (begun.metric.whiten(rows), labels)
+        live = sorted(set(labels.tolist()))
+        generator = generators.trained(tx, begun, every, live, options.seed)
+    with store.writing() as tx:
+        if journal.version(tx) != begun.version:
+            raise Conflict("the catalogue was changed while a network was trained; try again")
+        tx.execute("DELETE FROM generator WHERE head = ?", (record.id,))
+        event = journal.record(
+            tx, "train-head", {"training": "document", "generator": len(live)}, ()
+        )
+        generators.store(tx, record.id, event, generator)
+
+
+def _begin(
+    tx: sqlite3.Connection, learning: Learning, options: TrainingOptions
+) -> tuple[LearntHead, set[int]]:
+    """The head that training starts from, widened for every class, and its new classes."""
+    record = heads.current(tx)
+    loaded = learning.head(tx) if record.training == "document" else None
+    begun = loaded or _no_head(tx, learning)
+    head, new = begun.head, set(heads.untrained(tx, record)) if loaded else set()
+    for slot, _ in live_labels(tx):
+        if slot not in head.classes:
+            head = widen(head, slot, start=options.start, seed=options.seed)
+            new.add(slot)
+    return begun._replace(head=head), new
+
+
+def _no_head(tx: sqlite3.Connection, learning: Learning) -> LearntHead:
+    """A head of no class, under the current metric."""
+    metric = learning.metric(tx)[0]
+    return LearntHead(journal.version(tx), Head.empty(learning.width), metric, "document")
+
+
+def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, force: bool) -> None:
+    if options.replay == "none" and len(new) < len(head) and not force:
+        raise InvalidInput(
+            f"training on {len(new)} new classes alone would forget the other "
+            f"{len(head) - len(new)}; choose another --replay, or --force it"
+        )

@@ -1,0 +1,169 @@
+"""How predictions and evaluations read in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli.output import counted, print_table, say
+
+if TYPE_CHECKING:
+    from catalog import AuditReport, Candidate, CrossCheck, Evaluation, Prediction, VerdictCount
+
+_SHOWN = 10
+
+
+def print_prediction(answer: Prediction) -> None:
+    """Print one answer: what it is and how sure, then what each witness says."""
+    if answer.label is None:
+        typer.echo("unknown: the catalogue is empty")
+        return
+    typer.echo(f"{_headline(answer)}{_surety(answer)}")
+    by_head, by_item = _scores(answer.head), _scores(answer.neighbours)
+    by_centroid = _scores(answer.centroid)
+    listed = dict.fromkeys(
+        candidate.label
+        for candidates in (answer.candidates, answer.centroid, answer.head, answer.neighbours)
+        for candidate in candidates
+    )
+    most = len(answer.centroid)
+    rows = [
+        (
+            at,
+            label,
+            by_head.get(label, "-"),
+            by_centroid.get(label, "-"),
+            by_item.get(label, "-"),
+        )
+        for at, label in enumerate(list(listed)[:most], start=1)
+    ]
+    print_table(rows, ("", "class", "head", "its mean", "its nearest item"))
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """Print the figures of an evaluation."""
+    typer.echo(f"{result.pictures} pictures of {result.classes} classes")
+    head = [("head", result.head.top1, result.head.top5)] if result.head else []
+    print_table(
+        [
+            ("cross-check", result.cross_check.top1, result.cross_check.top5),
+            *head,
+            ("nearest centroid", result.centroid.top1, result.centroid.top5),
+            ("nearest item", result.neighbours.top1, result.neighbours.top5),
+        ],
+        ("", "top-1", "top-5"),
+    )
+    if result.head:
+        typer.echo(f"loss of the head {result.head.loss:.3f}")
+    typer.echo(
+        f"ranking of items: recall@1 {result.retrieval.recall_at_1:.3f}, "
+        f"mAP {result.retrieval.mean_average_precision:.3f}"
+    )
+    agreement = result.agreement
+    if agreement.top1 is not None:
+        typer.echo(
+            f"all witnesses agree on {agreement.share:.1%}, "
+            f"and are right on {agreement.top1:.1%} of those"
+        )
+    _print_verdicts(result.cross_check)
+    if result.strangers:
+        total = sum(count.pictures for count in result.strangers)
+        words = ", ".join(f"{count.pictures} {count.verdict}" for count in result.strangers)
+        typer.echo(f"\nof {total} pictures of classes that are not here: {words}")
+    if result.confusions:
+        typer.echo("\nmost often confused")
+        print_table(
+            [(c.pictures, f"{c.truth} taken for {c.predicted}") for c in result.confusions[:10]]
+        )
+        typer.echo("\nclasses with the lowest top-1")
+        worst = sorted(result.per_class, key=lambda c: (c.cross_check_top1, c.label))[:10]
+        print_table([(c.cross_check_top1, f"{c.label} ({c.pictures})") for c in worst])
+
+
+def print_audit(report: AuditReport) -> None:
+    """Print what is wrong with a catalogue: the worst of each kind."""
+    found = report.found
+    typer.echo(f"{counted(found.items, 'item')}, {counted(found.groups, 'independent picture')}")
+    if found.share_right is not None:
+        typer.echo(
+            f"judged without its near-duplicates, {found.share_right:.1%} of them are right"
+        )
+    _section("pictures that look the same in two classes", len(found.duplicates))
+    print_table(
+        (d.cosine, f"item {d.item} of {d.label!r} and item {d.other_item} of {d.other_label!r}")
+        for d in found.duplicates[:_SHOWN]
+    )
+    _section("items that are likely mislabelled", len(found.mislabelled))
+    print_table(
+        (m.evidence, f"item {m.item} of {m.label!r} looks like {m.proposed!r}")
+        for m in found.mislabelled[:_SHOWN]
+    )
+    _section("classes that will be confused", len(found.confusable))
+    print_table((c.share, f"{c.label!r} and {c.other!r}") for c in found.confusable[:_SHOWN])
+    needy = [c for c in found.classes if c.needs]
+    _section("classes that need more pictures", len(needy))
+    print_table(
+        [
+            (c.items, c.groups, "-" if c.share_right is None else c.share_right, c.label)
+            for c in needy[:_SHOWN]
+        ],
+        ("items", "independent", "right", "") if needy else (),
+    )
+    if report.kept:
+        _section(f"classes that {report.kept} unknown photos could make", len(report.proposed))
+        for proposed in report.proposed[:_SHOWN]:
+            typer.echo(f"{counted(proposed.pictures, 'photo')} (alike to {proposed.cosine:.2f}):")
+            for place in proposed.places:
+                typer.echo(f"  {place}")
+        typer.echo(f"{counted(report.alone, 'photo')} like no other")
+
+
+def _section(what: str, count: int) -> None:
+    shown = f"; the first {_SHOWN}" if count > _SHOWN else ""
+    typer.echo(f"\n{what}: {count or 'none'}{shown}")
+
+
+def _headline(answer: Prediction) -> str:
+    label = str(answer.label)
+    if answer.verdict == "match":
+        return label
+    if answer.verdict == "unknown":
+        return f"unknown; the nearest class is {label}"
+    if answer.verdict == "disagree":
+        other = answer.centroid[0].label
+        if other == label:
+            other = (answer.head or answer.neighbours)[0].label
+        return f"{label} or {other}"
+    others = [candidate.label for candidate in answer.candidates[1:]]
+    return f"{label}, or {' or '.join(others)}" if others and answer.precision else label
+
+
+def _surety(answer: Prediction) -> str:
+    agree = "all agree" if answer.agree else "not all agree"
+    if answer.probability is None:
+        return f" ({agree}; too few photos to say how sure that is)"
+    return f" ({answer.verdict}: {answer.probability:.1%} sure, {agree})"
+
+
+def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:
+    return {candidate.label: candidate.score for candidate in candidates}
+
+
+def _print_verdicts(result: CrossCheck) -> None:
+    if result.precision is None or result.reliability is None:
+        say("note: too few independent photos in the catalogue to say how sure an answer is")
+        return
+    total = sum(count.pictures for count in result.verdicts)
+    typer.echo(f"\nverdicts, a match to be right in {result.precision:.0%}")
+    print_table(
+        [(c.verdict, c.pictures, c.pictures / total, _share(c)) for c in result.verdicts],
+        ("", "pictures", "share", "right"),
+    )
+    typer.echo(f"expected share of matches {result.expected_coverage:.3f}")
+    typer.echo(f"calibration error {result.reliability.error:.3f}")
+
+
+def _share(count: VerdictCount) -> float | str:
+    return count.right / count.pictures if count.pictures else "-"

@@ -1,0 +1,126 @@
+"""Commands that teach: feedback on an answer, and the training of the head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import BoxText, CatalogPath, Json
+from cli.output import print_json, say, training_bar
+
+
+def feedback(
+    picture: Annotated[str, typer.Argument(help="A picture file.")],
+    catalog: CatalogPath,
+    label: Annotated[str, typer.Option(help="The class that it shows; a new one is made.")],
+    box: BoxText = None,
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--add/--no-add", help="Take the picture in, or only note whether the answer was right."
+        ),
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Say what a picture shows: the answer is confirmed or corrected, and learnt from."""
+    from catalog import Box, Catalog, Picture
+
+    asked = Picture(picture, Box.parse(box) if box else None)
+    with Catalog.open(catalog) as opened, training_bar() as training:
+        said = opened.feedback(asked, label, add=add, training=training)
+    if json:
+        print_json(said)
+        return
+    taken = "" if said.added else "; the picture was not added"
+    if said.outcome == "confirmed":
+        typer.echo(f"confirmed: {said.label}{taken}")
+    elif said.predicted is None:
+        typer.echo(f"{said.outcome}: {said.label}; the catalogue was empty{taken}")
+    else:
+        typer.echo(f"{said.outcome}: {said.label}, and not {said.predicted}{taken}")
+
+
+def train_head(
+    catalog: CatalogPath,
+    head: Annotated[
+        str,
+        typer.Option(
+            help="exact (solved from everything), frozen (columns stay as they are, and those of "
+            "new classes are trained alone), document (trained in Keras) or none."
+        ),
+    ] = "document",
+    epochs: Annotated[
+        int | None, typer.Option(help="document: how often each descriptor is seen; 5.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="document: descriptors per step; 64.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="document: share of components left out; 0.5.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="document: of Adam; 0.001.")] = None,
+    validation_split: Annotated[
+        float | None, typer.Option(help="document: share held out for the curves; 0.2.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="document: columns of new classes begin as zeros or random; zeros."),
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            help="document: train old classes on their descriptors (stored), on some drawn from "
+            "their sums (gaussian) or by a generative network (gan), or not (none); stored."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="document: 0.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train on new classes alone, and forget the others.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="document: draw loss and accuracy into this .svg, .png or .pdf."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train the softmax head, now and from now on; `catalog undo` brings the old one back.
+
+    The options of a document training are kept for the next one.
+    """
+    from catalog import Catalog, figures
+
+    if plot is not None:
+        figures.require_ending(plot)
+    with Catalog.open(catalog) as opened, training_bar() as training:
+        trained = opened.train_head(
+            head,
+            epochs=epochs,
+            batch=batch,
+            dropout=dropout,
+            learning_rate=learning_rate,
+            validation_split=validation_split,
+            start=start,
+            replay=replay,
+            seed=seed,
+            force=force,
+            training=training,
+        )
+    curves = trained.curves
+    if plot is not None and curves is not None:
+        drawn = figures.training_figure(
+            curves.loss.tolist(),
+            curves.accuracy.tolist(),
+            validation_loss=curves.validation_loss.tolist(),
+            validation_accuracy=curves.validation_accuracy.tolist(),
+        )
+        figures.write_figure(drawn, plot)
+        say(f"plot: {plot}")
+    if json:
+        print_json(trained)
+        return
+    typer.echo(f"head: {trained.training}, {trained.columns} columns")
+    if curves is not None and len(curves.validation_accuracy):
+        typer.echo(
+            f"held out: loss {curves.validation_loss[-1]:.3f}, "
+            f"accuracy {curves.validation_accuracy[-1]:.3f}"
+        )

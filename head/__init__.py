@@ -1,0 +1,29 @@
+"""The expanding softmax head. Knows nothing of pictures, files or FAISS."""
+
+from head.document import Curves, TrainingOptions, count_batches, train
+from head.exact import EXACT_RULE, solve
+from head.frozen import widen_frozen
+from head.gan import GanOptions, Generator, train_gan, widen_generator
+from head.head import Head, Start, softmax, widen
+from head.replay import Replay, draw_gaussian, spreads
+
+__all__ = [
+    "EXACT_RULE",
+    "Curves",
+    "GanOptions",
+    "Generator",
+    "Head",
+    "Replay",
+    "Start",
+    "TrainingOptions",
+    "count_batches",
+    "draw_gaussian",
+    "softmax",
+    "solve",
+    "spreads",
+    "train",
+    "train_gan",
+    "widen",
+    "widen_frozen",
+    "widen_generator",
+]
