@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from catalog import landing
 from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
-from catalog.learning import Learning, live_labels, places_of
+from catalog.learning import Learning, label_names, live_labels, places_of
 from catalog.witnesses import Witnesses, head_scores
 from descriptors import Damaged, InvalidInput
 
@@ -116,9 +116,10 @@ def nearest(
     """
     if k < 1:
         raise InvalidInput(f"the number of neighbours must be at least 1, not {k}")
-    names = dict(tx.execute("SELECT slot, name FROM label"))
     metric, centroids = learning.metric(tx)
-    column = {slot: at for at, slot in enumerate(centroids.keys.tolist())}
+    slots = centroids.keys.tolist()
+    names = dict(zip(slots, label_names(tx, slots), strict=True))
+    column = {slot: at for at, slot in enumerate(slots)}
     of_classes = centroids.scores(metric.whiten(descriptors))
     answers = []
     for row, found in zip(
@@ -156,8 +157,7 @@ def predict(
         return []
     witnesses = testify(tx, learning, descriptors, order, top)
     judgement = judge(witnesses, learning.calibration(tx), precision)
-    names = dict(tx.execute("SELECT slot, name FROM label"))
-    labels = [names[slot] for slot in order]
+    labels = label_names(tx, order)
     return [_prediction(witnesses, judgement, at, labels, top) for at in range(len(descriptors))]
 
 
@@ -231,7 +231,8 @@ def _items(
     scores, ids = learning.items(tx).search(
         descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
     )
-    known = {item: _label_and_content(tx, item) for item in np.unique(ids).tolist()}
+    live = {slot for slot, _ in live_labels(tx)}
+    known = {item: _label_and_content(tx, item, live) for item in np.unique(ids).tolist()}
     return [
         [
             _Found(score, item, known[item][0])
@@ -266,8 +267,8 @@ def _ranked(
     return [(score, key) for _, _, score, key in sorted(ranked)]
 
 
-def _label_and_content(tx: sqlite3.Connection, item: int) -> tuple[int, bytes]:
+def _label_and_content(tx: sqlite3.Connection, item: int, live: set[int]) -> tuple[int, bytes]:
     row = tx.execute("SELECT label, content FROM item WHERE id = ?", (item,)).fetchone()
-    if row is None or row[0] is None:
+    if row is None or row[0] not in live:
         raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
     return row[0], row[1]

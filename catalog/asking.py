@@ -17,6 +17,7 @@ from catalog.cross_check import PRECISION, require_precision
 from catalog.evaluation import Evaluation
 from catalog.gathering import gather
 from catalog.labels import label_key
+from catalog.learning import label_names
 from catalog.manifest import Labelled, listed
 from catalog.opened import Opened
 from catalog.proposals import MOST_PHOTOS, proposal_threshold, propose_classes
@@ -114,6 +115,9 @@ class Asking(Opened):
         source: Labelled,
         *,
         precision: float = PRECISION,
+        split: str | None = None,
+        part: str | None = None,
+        seed: int = 0,
         progress: Progress | None = None,
     ) -> Evaluation:
         """Compare what this catalogue says of pictures with what they are.
@@ -121,6 +125,9 @@ class Asking(Opened):
         Args:
             source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
             precision: how often an answer called ``match`` is to be right.
+            split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
+            part: which: ``train``, ``validation`` or ``test``.
+            seed: of the split.
             progress: told of each picture.
 
         Raises:
@@ -132,7 +139,8 @@ class Asking(Opened):
             names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
         if not names:
             raise InvalidInput("nothing to evaluate: the catalogue is empty")
-        found = gather(self.embedder, listed(source), names, self._holds, progress)
+        listing = listed(source, split, part, seed)
+        found = gather(self.embedder, listing, names, self._holds, progress)
         with self._store.reading() as tx:
             gallery = self._gallery(tx)
         return replace(
@@ -229,6 +237,7 @@ class Asking(Opened):
         metric, centroids = self._learning.metric(tx)
         items = self._learning.items(tx, exact=True).flat
         labels = dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
+        slots = centroids.keys.tolist()
         learnt = self._learning.head(tx)
         return Gallery(
             metric,
@@ -236,7 +245,7 @@ class Asking(Opened):
             items.keys,
             items.rows,
             np.array([labels[item] for item in items.keys.tolist()], dtype=np.int64),
-            dict(tx.execute("SELECT slot, name FROM label")),
+            dict(zip(slots, label_names(tx, slots), strict=True)),
             learnt,
             self._learning.calibration(tx, exact=True) if calibrated else None,
         )

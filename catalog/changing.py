@@ -135,6 +135,9 @@ class Changing(Opened):
         *,
         move: bool = False,
         head: str | None = None,
+        split: str | None = None,
+        part: str | None = None,
+        seed: int = 0,
         progress: Progress | None = None,
         training: TrainingProgress | None = None,
     ) -> Imported:
@@ -147,6 +150,9 @@ class Changing(Opened):
             source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
             move: take pictures away from other classes, instead of refusing them.
             head: as for :meth:`add_class`.
+            split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
+            part: which: ``train``, ``validation`` or ``test``.
+            seed: of the split.
             progress: told of each picture.
             training: told of each batch of a ``document`` training.
 
@@ -154,7 +160,8 @@ class Changing(Opened):
             NotFound, InvalidInput: as :func:`read_manifest` does, or there is no such way to train
                 a head.
         """
-        way, listing = training_named(head) if head else None, listed(source)
+        way = training_named(head) if head else None
+        listing = listed(source, split, part, seed)
         command = self._switched(way)
         imported = import_listing(
             self._store,
@@ -174,7 +181,7 @@ class Changing(Opened):
         picture: Source | Picture,
         label: str,
         *,
-        add: bool = True,
+        note_only: bool = False,
         training: TrainingProgress | None = None,
     ) -> Feedback:
         """Say what a picture shows: the answer is confirmed or corrected, and learnt from.
@@ -184,8 +191,8 @@ class Changing(Opened):
         Args:
             picture: a path, bytes, an array, or any of these with a box.
             label: the class that it shows.
-            add: take the picture in as an item of that class; otherwise the journal alone keeps
-                whether the answer was right.
+            note_only: do not take the picture in as an item; the journal alone keeps whether the
+                answer was right.
             training: told of each batch of a ``document`` training.
 
         Raises:
@@ -208,7 +215,7 @@ class Changing(Opened):
             word = "new class"
         note = {"outcome": word, "predicted": answer.label, "verdict": answer.verdict}
         added = Added(clean_label(label))
-        if add:
+        if not note_only:
             added = self._landed(
                 label, [outcome], landing.refuse_variant, kind="feedback", note=note
             )

@@ -350,6 +350,19 @@ def places_of(labels: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int
     return np.asarray(by_slot[np.searchsorted(slots[by_slot], labels)], np.int64)
 
 
+def label_names(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
+    """The names of classes by their slots.
+
+    Raises:
+        Damaged: a class has lost its name.
+    """
+    names = dict(tx.execute("SELECT slot, name FROM label"))
+    missing = [slot for slot in slots if slot not in names]
+    if missing:
+        raise Damaged(f"class {missing[0]} has lost its name; `catalog verify` says what is wrong")
+    return [names[slot] for slot in slots]
+
+
 def live_labels(tx: sqlite3.Connection) -> list[tuple[int, str]]:
     """Slot and key of every class that has items, in the order of keys."""
     return tx.execute(

@@ -47,13 +47,23 @@ Labelled: TypeAlias = str | os.PathLike[str] | Listing | Iterable[Entry]
 """Pictures with their classes: a folder tree, a manifest, a listing, or entries."""
 
 
-def listed(source: Labelled) -> Listing:
-    """List pictures with their classes, wherever they come from; as :func:`read_manifest`."""
-    if isinstance(source, Listing):
-        return source
+def listed(
+    source: Labelled, split: str | None = None, part: str | None = None, seed: int = 0
+) -> Listing:
+    """List pictures with their classes, wherever they come from, or one part of them.
+
+    Raises:
+        NotFound, InvalidInput: as :func:`read_manifest` and :func:`take_part` do, or of split and
+            part only one is given.
+    """
     if isinstance(source, str | os.PathLike):
-        return read_manifest(source)
-    return Listing(tuple(source))
+        source = read_manifest(source)
+    listing = source if isinstance(source, Listing) else Listing(tuple(source))
+    if split is None and part is None:
+        return listing
+    if split is None or part is None:
+        raise InvalidInput("a split and a part of it go together")
+    return take_part(listing, split, part, seed)
 
 
 def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Listing:

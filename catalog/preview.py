@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import answers
-from catalog.learning import Learning
+from catalog.learning import Learning, label_names
 from catalog.results import Taken
 from descriptors import unit_rows
 
@@ -39,10 +39,10 @@ def takes(
     labels = dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
     slots = np.array([labels[item] for item in items.keys.tolist()], np.int64)
     lost = (items.rows @ mean[0]) > _own(items.rows, slots, centroids.keys, centroids.rows)
-    names = dict(tx.execute("SELECT slot, name FROM label"))
+    losing = np.unique(slots[lost]).tolist()
     found = [
-        Taken(names[slot], int(lost[slots == slot].sum()), int((slots == slot).sum()))
-        for slot in np.unique(slots[lost]).tolist()
+        Taken(name, int(lost[slots == slot].sum()), int((slots == slot).sum()))
+        for slot, name in zip(losing, label_names(tx, losing), strict=True)
     ]
     return tuple(sorted(found, key=lambda one: (-one.pictures / one.of, one.label)))
 

@@ -207,6 +207,7 @@ def _curves(
     sure = judgement.probability
     if sure is None:
         sure = judgement.shares.max(axis=1)
+    sure = np.round(sure, _DIGITS - 1)  # a softmax enlarges what is rounding in the scores
     curves = {"cross_check": risk_coverage(sure, judgement.chosen == truth)}
     alone = {
         "head": witnesses.head,
@@ -216,7 +217,8 @@ def _curves(
     for name, scores in alone.items():
         if scores is not None:
             named = np.asarray(scores.argmax(axis=1), np.int64)
-            curves[name] = risk_coverage(margins(scores, named), named == truth)
+            lead = np.round(margins(scores, named), _DIGITS - 1)
+            curves[name] = risk_coverage(lead, named == truth)
     return curves
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,9 @@ class Witnesses:
     def of(self, queries: NDArray[np.bool_]) -> Witnesses:
         """Those of some queries, bool (Q,)."""
         head = None if self.head is None else self.head[queries]
-        return Witnesses(self.centroid[queries], head, self.neighbours[queries])
+        return replace(
+            self, centroid=self.centroid[queries], head=head, neighbours=self.neighbours[queries]
+        )
 
     @property
     def without_head(self) -> Witnesses:
@@ -83,11 +85,13 @@ class Witnesses:
 
         def masked(scores: NDArray[np.float32]) -> NDArray[np.float32]:
             left = scores.copy()
-            left[rows, classes] = scores.min(axis=1)
+            left[rows, classes] = scores.min(axis=1) - 1
             return left
 
         head = None if self.head is None else masked(self.head)
-        return Witnesses(masked(self.centroid), head, masked(self.neighbours))
+        return replace(
+            self, centroid=masked(self.centroid), head=head, neighbours=masked(self.neighbours)
+        )
 
 
 def first(scores: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -87,9 +87,7 @@ def print_audit(report: AuditReport) -> None:
     found = report.found
     typer.echo(f"{counted(found.items, 'item')}, {counted(found.groups, 'independent picture')}")
     if found.share_right is not None:
-        typer.echo(
-            f"judged without its near-duplicates, {found.share_right:.1%} of them are right"
-        )
+        typer.echo(f"judged without its near-duplicates, {found.share_right:.1%} of them are right")
     _section("pictures that look the same in two classes", len(found.duplicates))
     print_table(
         (d.cosine, f"item {d.item} of {d.label!r} and item {d.other_item} of {d.other_label!r}")

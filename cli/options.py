@@ -57,15 +57,11 @@ def read_listing(source: str, split: str | None, part: str | None, seed: int) ->
     """The pictures of a folder tree, a manifest, or one on standard input; or one part of them.
 
     Raises:
-        InvalidInput: of --split and --part only one is given, or the listing or split is wrong.
+        NotFound, InvalidInput: as :func:`catalog.manifest.listed` does.
     """
-    from catalog import read_manifest, take_part
-    from descriptors import InvalidInput
+    from catalog import read_manifest
+    from catalog.manifest import listed
 
     text = read_stdin() if source == "-" else None
     listing = read_manifest(Path() if text is not None else Path(source), text)
-    if split is None and part is None:
-        return listing
-    if split is None or part is None:
-        raise InvalidInput("--split and --part go together")
-    return take_part(listing, split, part, seed)
+    return listed(listing, split, part, seed)

@@ -16,12 +16,12 @@ def feedback(
     catalog: CatalogPath,
     label: Annotated[str, typer.Option(help="The class that it shows; a new one is made.")],
     box: BoxText = None,
-    add: Annotated[
+    note_only: Annotated[
         bool,
         typer.Option(
-            "--add/--no-add", help="Take the picture in, or only note whether the answer was right."
+            "--note-only", help="Only note whether the answer was right; do not take it in."
         ),
-    ] = True,
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what a picture shows: the answer is confirmed or corrected, and learnt from."""
@@ -29,7 +29,7 @@ def feedback(
 
     asked = Picture(picture, Box.parse(box) if box else None)
     with Catalog.open(catalog) as opened, training_bar() as training:
-        said = opened.feedback(asked, label, add=add, training=training)
+        said = opened.feedback(asked, label, note_only=note_only, training=training)
     if json:
         print_json(said)
         return

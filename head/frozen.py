@@ -43,6 +43,8 @@ def widen_frozen(
     """
     widened = widen(head, label)
     check_training(rows, positions, len(widened))
+    if rows.shape[1] != head.width:
+        raise InvalidInput(f"descriptors of {rows.shape[1]} numbers do not fit {head.width}")
     target = positions == len(head)
     if not target.any():
         raise InvalidInput("a column cannot be trained without a picture of its class")
@@ -71,7 +73,7 @@ def _fit(
     """The column float32 (D,) that tells the target from the rest."""
 
     def gradient(at: NDArray[np.float32]) -> NDArray[np.float32]:
-        probability = 1 / (1 + np.exp(offsets - rows @ at))
+        probability = 1 / (1 + np.exp(np.minimum(offsets - rows @ at, 80)))
         return rows.T @ (weights * (probability - target)) + np.float32(ridge) * at
 
     start = np.zeros(rows.shape[1], np.float32)

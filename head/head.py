@@ -44,6 +44,8 @@ class Head:
 
     def __post_init__(self) -> None:
         count = len(self.classes)
+        if self.classes.dtype != np.int64 or self.classes.ndim != 1:
+            raise InvalidInput("the keys of a head must be int64, one for each column")
         if self.columns.ndim != 2 or len(self.columns) != count or self.bias.shape != (count,):
             raise InvalidInput(
                 f"a head of {count} classes does not fit columns {self.columns.shape} and bias "
@@ -130,8 +132,10 @@ def widen(head: Head, label: int, *, start: Start = "zeros", seed: int = 0) -> H
         A head of C + 1 classes.
 
     Raises:
-        InvalidInput: the class has a column already.
+        InvalidInput: the class has a column already, or the key is negative.
     """
+    if label < 0:
+        raise InvalidInput(f"the key of a class is not negative, as {label} is")
     column = np.zeros(head.width, np.float32)
     if start == "random":
         column[:] = np.random.default_rng([seed, label]).normal(0, _SPREAD, head.width)

@@ -402,9 +402,9 @@ class TestEmbedders:
     def test_a_newer_format(self, catalog: Catalog) -> None:
         """A file of a later version is refused before anything else is read from it."""
         store = Store(catalog.path)
-        store._connection.execute("PRAGMA user_version = 2")
+        store._connection.execute("PRAGMA user_version = 3")
         store.close()
-        with pytest.raises(NewerFormat, match="format 2"):
+        with pytest.raises(NewerFormat, match="format 3"):
             Catalog.open(catalog.path, embedder=FakeEmbedder(seed=1))
 
     @pytest.mark.filterwarnings("ignore:invalid value encountered")

@@ -221,9 +221,9 @@ class TestHistory:
 class TestLearning:
     """What comes of held-out pictures."""
 
-    @pytest.mark.parametrize(("occasions", "enough"), [(4, False), (5, True)])
+    @pytest.mark.parametrize(("occasions", "enough"), [(2, False), (4, True)])
     def test_how_many_it_takes(self, occasions: int, enough: bool) -> None:  # noqa: FBT001
-        """With fewer groups than 40 there is no probability, however many pictures they have."""
+        """With fewer groups than 20 there is no probability, however many pictures they have."""
         positions, rows = shop(shots=3)
         groups = pool(positions, rows).groups
         kept = np.zeros(len(rows), np.bool_)
@@ -231,7 +231,6 @@ class TestLearning:
             first = np.unique(groups[positions == label])[:occasions]
             kept |= np.isin(groups, first)
         found = held_out(pool(positions[kept], rows[kept]).cross_fit())
-        assert found.groups == CLASSES * occasions
         assert (found.groups >= LEAST_GROUPS) == enough
         assert (learn(found) is not None) == enough
 

@@ -156,13 +156,12 @@ def test_the_same_training_gives_the_same_head() -> None:
 
 
 def test_classes_weigh_alike() -> None:
-    """Many pictures of one class do not drown the few of another that overlaps with it."""
-    rows, positions = photos(400, 2)
-    rows = unit_rows(rows + np.float32(0.6) * rows[::-1])
-    few = (positions == 0) | (np.arange(400) < 40)
-    head, _ = train(untrained(2), rows[few], positions[few], TrainingOptions(epochs=3))
-    shares = softmax(head.logits(rows)).mean(axis=0)
-    np.testing.assert_allclose(shares, 0.5, atol=0.1)
+    """Two classes that look the same are as probable, though one has ten times the pictures."""
+    rows = np.tile(photos(1, 1)[0], (110, 1))
+    positions = (np.arange(110) < 10).astype(np.int64)
+    options = TrainingOptions(epochs=20, batch=110, dropout=0.0, learning_rate=0.01)
+    head, _ = train(untrained(2), rows, positions, options)
+    np.testing.assert_allclose(softmax(head.logits(rows[:1])), [[0.5, 0.5]], atol=0.02)
 
 
 @pytest.mark.parametrize(
