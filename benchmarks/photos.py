@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import Entry, read_manifest
-from embedder import read_picture
+from catalog import Entry, Picture, read_manifest
+from descriptors import PictureError
+from embedder import MobileNetEmbedder, Source, content_hash, read_picture
 from embedder.decode import decode
 from embedder.formats import inspect
 from embedder.litert import LiteRTNetwork
@@ -69,3 +71,25 @@ def embed_views(model: Model, folder: Path) -> Photos:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         views = np.stack(list(pool.map(one, entries)))
     return Photos(views, np.array([entry.label for entry in entries]))
+
+
+class Remembering(MobileNetEmbedder):
+    """The real embedder, which embeds no photo twice, to build many catalogues in one run."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self._known: dict[bytes, NDArray[np.float32]] = {}
+
+    def embed_each(
+        self, pictures: Iterable[Source | Picture]
+    ) -> Iterator[NDArray[np.float32] | PictureError]:
+        """The descriptors of many photos, in order."""
+        sources = [one.source if isinstance(one, Picture) else one for one in pictures]
+        contents = [s if isinstance(s, np.ndarray) else read_picture(s) for s in sources]
+        keys = [content_hash(content) for content in contents]
+        new = {k: c for k, c in zip(keys, contents, strict=True) if k not in self._known}
+        self._known.update(zip(new, super().embed_many(new.values()), strict=True))
+        yield from (self._known[key] for key in keys)
+
+    def close(self) -> None:
+        """Stay, for the next catalogue."""

@@ -449,7 +449,14 @@ class Changing(Opened):
             return
         options = TrainingOptions.from_dict(record.options)
         if classes >= 2:
-            train_document(self._store, self._learning, options, command=command, progress=training)
+            train_document(
+                self._store,
+                self._learning,
+                options,
+                force=options.replay == "none",  # as it was when that was asked for
+                command=command,
+                progress=training,
+            )
         elif record.training != "document":
             switch_head(self._store, self._learning, "document", options=options, command=command)
 

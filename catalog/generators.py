@@ -44,8 +44,8 @@ def trained(
     every: tuple[NDArray[np.float32], NDArray[np.int64]],
     wanted: Sequence[int],
     seed: int,
-) -> Generator:
-    """A generator that can draw the classes wanted.
+) -> Generator | None:
+    """A generator that can draw the classes wanted, but for those that nothing is stored of.
 
     The one that was kept is widened by the classes that are new to it, and trained further on
     their stored descriptors and on its own draws of the others. Without one, it is trained on all
@@ -57,11 +57,15 @@ def trained(
         every: all stored descriptors, float32 (N, D), whitened, and their label slots (N,).
         wanted: label slots.
         seed: of all that is drawn.
+
+    Returns:
+        None if there is nothing that one could be trained on.
     """
     rows, labels = every
     kept = load(tx)
-    missing = [slot for slot in wanted if kept is None or slot not in kept.classes]
-    if kept is not None and not missing:
+    learnable = [slot for slot in wanted if slot in labels]
+    missing = [slot for slot in learnable if kept is None or slot not in kept.classes]
+    if not missing:
         return kept
     if kept is None:
         kept = Generator.fresh(missing, begun.head.width, seed=seed)

@@ -134,8 +134,7 @@ class _Clusters:
         self._alike[one] = self._alike[:, one] = alike
         lost = (self._nearest == one) | (self._nearest == other)
         lost[one] = True
-        closer = alike > self._best
-        self._nearest[closer], self._best[closer] = one, alike[closer]
-        for at in np.flatnonzero(lost & ~closer & (self._best > -np.inf)):
+        # Where `one` came closer than the nearest, the pair is found from the side of `one`.
+        for at in np.flatnonzero(lost & (self._best > -np.inf)):
             self._nearest[at] = self._alike[at].argmax()
             self._best[at] = self._alike[at].max()

@@ -39,24 +39,27 @@ def replay(
         tx: a transaction.
         learning: of the catalogue.
         begun: a head with a column for every class, and its metric.
-        new: the classes that the head has not been trained on yet.
+        new: the classes that the head has not been trained on yet. If there are none, pictures came
+            to old ones, and it is trained on all stored descriptors.
         options: say where descriptors of the other classes come from.
     """
     live = [slot for slot, _ in live_labels(tx)]
-    drawn = [] if options.replay in {"stored", "none"} else [s for s in live if s not in new]
-    wanted = set(live) if options.replay == "stored" else new
+    wanted = set(live) if options.replay == "stored" or not new else new
+    drawn = [] if options.replay == "none" else [s for s in live if s not in wanted]
     drawn += sorted(wanted & compacted_classes(tx))
     labels, rows = learning.rows(tx)
-    kept = np.array([slot in wanted for slot in labels.tolist()], np.bool_)
-    own = (begun.metric.whiten(rows[kept]), labels[kept])
+    every = (begun.metric.whiten(rows), labels)
     generator = None
     if options.replay == "gan":
-        every = (begun.metric.whiten(rows), labels)
         generator = generators.trained(tx, begun, every, drawn, options.seed)
-        draws = generator.sample(drawn, DRAWN, seed=options.seed)
-    else:
-        draws = learning.draws(tx, begun.metric, drawn, options.seed)
-    slots = np.concatenate([own[1], np.repeat(np.array(drawn, np.int64), DRAWN)])
+    known = set() if generator is None else set(generator.classes.tolist())
+    by_network = [slot for slot in drawn if slot in known]
+    by_sums = [slot for slot in drawn if slot not in known]
+    kept = np.array([slot in wanted for slot in labels.tolist()], np.bool_)
+    parts = [every[0][kept], learning.draws(tx, begun.metric, by_sums, options.seed)]
+    if generator is not None:
+        parts.append(generator.sample(by_network, DRAWN, seed=options.seed))
+    slots = [*labels[kept].tolist(), *np.repeat([*by_sums, *by_network], DRAWN).tolist()]
     column = {slot: at for at, slot in enumerate(begun.head.classes.tolist())}
-    positions = np.array([column[slot] for slot in slots.tolist()], np.int64)
-    return Replayed(np.concatenate([own[0], draws]), positions, generator)
+    positions = np.array([column[slot] for slot in slots], np.int64)
+    return Replayed(np.concatenate(parts), positions, generator)

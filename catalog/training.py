@@ -146,6 +146,8 @@ def keep_generator(store: Store, learning: Learning) -> None:
         every = (begun.metric.whiten(rows), labels)
         live = sorted(set(labels.tolist()))
         generator = generators.trained(tx, begun, every, live, options.seed)
+        if generator is None:
+            return
     with store.writing() as tx:
         if journal.version(tx) != begun.version:
             raise Conflict("the catalogue was changed while a network was trained; try again")

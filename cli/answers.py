@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.output import counted, print_table, say
+from cli.output import counted, print_table
 
 if TYPE_CHECKING:
     from catalog import AuditReport, Candidate, CrossCheck, Evaluation, Prediction, VerdictCount
@@ -151,7 +151,7 @@ def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:
 
 def _print_verdicts(result: CrossCheck) -> None:
     if result.precision is None or result.reliability is None:
-        say("note: too few independent photos in the catalogue to say how sure an answer is")
+        typer.echo("too few independent photos in the catalogue to say how sure an answer is")
         return
     total = sum(count.pictures for count in result.verdicts)
     typer.echo(f"\nverdicts, a match to be right in {result.precision:.0%}")

@@ -99,7 +99,7 @@ def _join(first: NDArray[np.int64], linked: NDArray[np.bool_], begin: int) -> No
     """
     last = first[len(first) - linked.shape[1] :]
     at = np.arange(len(linked))
-    linked[at, at] = True
+    linked[at, at] = True  # rounding may leave it out, and yet link a copy
     for row in np.flatnonzero(linked.sum(axis=1) > 1):
         met = np.zeros(len(first), dtype=bool)
         met[last[linked[row]] - begin] = True

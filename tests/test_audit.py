@@ -269,8 +269,10 @@ class TestDuplicates:
         assert found == sorted(found, reverse=True)
         assert found[0] == pytest.approx(1, abs=1e-5)
 
-    def test_the_list_is_capped(self) -> None:
+    @pytest.mark.parametrize("block", [4, 64])
+    def test_the_list_is_capped(self, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of a thing that is all in two classes, so many pairs are listed and no more."""
+        monkeypatch.setattr(auditing, "_BLOCK", block)
         raw = np.repeat(shots(0, [0, 1, 2]), [30, 1, 1], axis=0)
         found = audit_of(raw, [0] * 15 + [1] * 15 + [2, 3])
         assert len(found.duplicates) == LISTED
@@ -335,6 +337,25 @@ class TestClasses:
         }
         assert [c.needs is None for c in found.classes] == [False] * 2 + [True] * 4
         assert of_class(found, 8).groups < FEW_GROUPS
+
+    def test_what_needs_nothing_comes_after_what_does(self) -> None:
+        """A class of two pictures is listed before a larger one that does less well."""
+        raw, labels = shop(classes=4)
+        raw = np.concatenate([raw, shots(5, [8, 8])])
+        labels[:2] = 1, 1
+        found = audit_of(raw, [*labels, 8, 8])
+        assert found.classes[0].label == name(8)
+        assert found.classes[0].share_right == 1
+        assert found.classes[1].label == name(1)
+        assert found.classes[1].share_right is not None
+        assert 0.5 < found.classes[1].share_right < 1
+
+    def test_of_equal_scores_the_own_class_wins(self) -> None:
+        """Two classes of the same pictures are not wrong about them."""
+        raw = np.repeat(shots(0, [0]), 4, axis=0)
+        found = audit_of(raw, [1, 2, 1, 2])
+        assert found.share_right == 1
+        assert found.confusable == ()
 
     def test_shares_are_of_what_can_be_judged(self) -> None:
         """The catalogue's share is that of the classes, each by how much it can be judged."""

@@ -1,0 +1,250 @@
+"""What head, centroid, nearest item and the cross-check of them are worth on real photos."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.photos import Remembering, shared
+from benchmarks.tables import table
+from catalog import Catalog, Entry, Evaluation, read_manifest, take_part
+from catalog.answers import testify
+from catalog.calibration import learn
+from catalog.cross_check import VERDICTS, judge
+from catalog.cross_fit import HeldOut
+from catalog.learning import live_labels, places_of
+from catalog.witnesses import Witnesses, first, margins
+from descriptors import Metric
+from embedder.model_cache import Model
+from head import solve
+
+_FIRST = 70
+_STRANGERS = 20
+_PRECISIONS = (0.98, 0.95)
+_SPLIT = "1188/600/400"
+
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "`exact` (default)": ("exact", {}),
+    "`frozen`": ("frozen", {}),
+    "`document`, stored descriptors": ("document", {}),
+    "`document`, `--start random`": ("document", {"start": "random"}),
+    "`document`, Gaussian draws": ("document", {"replay": "gaussian"}),
+    "`document`, generative network": ("document", {"replay": "gan"}),
+    "`document`, no replay (forced)": ("document", {"replay": "none", "force": True}),
+}
+"""Ways to train the head, and how they are asked for."""
+
+
+class Row(NamedTuple):
+    """Top-1 of the head on the first classes before and after, on the new ones, and on all."""
+
+    before: str
+    after: str
+    new: str
+    all: str
+    cross_check: str
+    per_class: str
+
+
+class Bench:
+    """The photos and the embedder, which remembers them."""
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        self.embedder = Remembering(model)
+        self._folder = folder
+        grocery = shared() / "pictures" / "grocery"
+        self.train = read_manifest(grocery / "train").entries
+        self.val = read_manifest(grocery / "val").entries
+        self.test = read_manifest(grocery / "test").entries
+        self.labels = sorted({entry.label for entry in self.train})
+
+    def catalogue(self, name: str, entries: Sequence[Entry]) -> Catalog:
+        """A new catalogue of some photos."""
+        made = Catalog.init(self._folder / f"{name}.catalog", embedder=self.embedder)
+        made.import_(entries)
+        return made
+
+    def growth(self, name: str, way: str, options: dict[str, Any]) -> Row:
+        """70 classes, then the other 11 one at a time: accuracy before and after."""
+        old = set(self.labels[:_FIRST])
+        with self.catalogue(name, [e for e in self.train if e.label in old]) as shop:
+            if way != "exact":
+                shop.train_head(way, **options)
+            asked = [e for e in self.test if e.label in old]
+            before = shop.evaluate(asked)
+            start = time.perf_counter()
+            for label in self.labels[_FIRST:]:
+                shop.add_class(label, [e.picture for e in self.train if e.label == label])
+            seconds = (time.perf_counter() - start) / (len(self.labels) - _FIRST)
+            old_ones = shop.evaluate(asked)
+            new_ones = shop.evaluate([e for e in self.test if e.label not in old])
+            every = shop.evaluate(self.test)
+        heads = [f"{e.head.top1:.3f}" for e in (before, old_ones, new_ones, every) if e.head]
+        return Row._make([*heads, f"{every.cross_check.top1:.3f}", f"{seconds:.1f} s"])
+
+    def closed_form(self) -> Iterator[tuple[str, ...]]:
+        """The head by how many steps it is solved with; one is the closed form."""
+        with self.catalogue("steps", self.train) as shop:
+            for steps in (1, 2, 3, 5, 12, 40):
+                yield (
+                    f"{steps}",
+                    *(self._solved(shop, asked, steps) for asked in (self.val, self.test)),
+                )
+
+    def coverage(self) -> Iterator[tuple[str, ...]]:
+        """Promised and reached precision, and coverage, of each witness and of all together."""
+        with self.catalogue("coverage", self.train) as shop:
+            held_out, asked, truth = self._judged(shop)
+            found = shop.evaluate(self.test)
+        for name in ("cross-check", "head", "centroid", "nearest item"):
+            cells = [_reached(name, held_out, asked, truth, precision) for precision in _PRECISIONS]
+            yield (name, *(cell for pair in cells for cell in pair))
+        reliability = found.cross_check.reliability
+        yield (
+            "calibration error",
+            f"{reliability.error:.3f}" if reliability else "-",
+            "",
+            "",
+            "",
+            "",
+            "",
+        )
+
+    def strangers(self) -> Iterator[tuple[str, ...]]:
+        """Verdicts where 20 classes are left out, on photos of those and of the others."""
+        for seed in range(3):
+            drawn = np.random.default_rng(seed).permutation(self.labels)[:_STRANGERS].tolist()
+            kept = [e for e in self.train if e.label not in drawn]
+            with self.catalogue(f"strangers {seed}", kept) as shop:
+                for precision in _PRECISIONS:
+                    found = shop.evaluate(self.test, precision=precision)
+                    yield (f"{seed}", f"{precision}", *_verdicts(found))
+
+    def hands(self) -> Iterator[tuple[str, ...]]:
+        """Rock, paper, scissors on a random split, which flatters."""
+        entries = read_manifest(shared() / "pictures" / "rock-paper-scissors")
+        train = take_part(entries, _SPLIT, "train").entries
+        test = take_part(entries, _SPLIT, "test").entries
+        for way in ("exact", "document"):
+            with self.catalogue(f"hands {way}", train) as shop:
+                if way != "exact":
+                    shop.train_head(way)
+                found = shop.evaluate(test)
+                head = found.head
+                if head is None:
+                    raise ValueError("a catalogue with a head gave none")
+                yield (
+                    f"`{way}`",
+                    f"{head.top1:.4f}",
+                    f"{head.loss:.3f}",
+                    f"{found.centroid.top1:.4f}",
+                    f"{found.cross_check.top1:.4f}",
+                )
+
+    def _solved(self, shop: Catalog, entries: Sequence[Entry], steps: int) -> str:
+        rows, positions, metric = self._gallery(shop)
+        head = solve(metric.whiten(rows), positions, range(len(self.labels)), steps=steps)
+        logits = head.logits(metric.whiten(self._descriptors(entries)))
+        return f"{np.mean(first(logits) == self._truth(entries)):.3f}"
+
+    def _gallery(self, shop: Catalog) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
+        with shop._store.reading() as tx:  # noqa: SLF001
+            labels, rows = shop._learning.rows(tx)  # noqa: SLF001
+            order = [slot for slot, _ in live_labels(tx)]
+            return rows, places_of(labels, order), shop._learning.metric(tx)[0]  # noqa: SLF001
+
+    def _judged(self, shop: Catalog) -> tuple[HeldOut, Witnesses, NDArray[np.int64]]:
+        """What is said of held-out photos of the catalogue, and of the test photos."""
+        with shop._store.reading() as tx:  # noqa: SLF001
+            learning = shop._learning  # noqa: SLF001
+            held_out = learning.pool(tx).cross_fit()
+            order = [slot for slot, _ in live_labels(tx)]
+            descriptors = self._descriptors(self.test)
+            asked = testify(tx, learning, descriptors, order, len(order))
+        if held_out is None:
+            raise ValueError("too few photos to hold some out")
+        return held_out, asked, self._truth(self.test)
+
+    def _descriptors(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+        found = self.embedder.embed_each(entry.picture for entry in entries)
+        return np.stack([row for row in found if isinstance(row, np.ndarray)])
+
+    def _truth(self, entries: Sequence[Entry]) -> NDArray[np.int64]:
+        return np.array([self.labels.index(entry.label) for entry in entries], np.int64)
+
+
+def pages(model: Model) -> Iterator[str]:
+    """The lines of ``benchmarks/PREDICTORS.md`` after its heading."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(model, Path(folder))
+        yield "\n## The head, solved with so many steps (Grocery Store, top-1)\n"
+        yield from table(("steps", "val", "test"), bench.closed_form())
+        yield "\nOne step is the closed form. Twelve are made where there is time for them.\n"
+        yield "\n## 70 classes, then the other 11 one at a time (Grocery Store, test)\n"
+        rows = (
+            (what, *bench.growth(f"growth {at}", way, options))
+            for at, (what, (way, options)) in enumerate(WAYS.items())
+        )
+        yield from table(("head", *Row._fields), rows)
+        yield "\n## Precision promised and reached, and coverage (Grocery Store, test)\n"
+        heading = [
+            f"{part} at {p:.0%}" for p in _PRECISIONS for part in ("expected", "covered", "right")
+        ]
+        yield from table(("", *heading), bench.coverage())
+        yield "\n## 20 of the 81 classes left out (Grocery Store, test)\n"
+        verdicts = [f"{who}: {v}" for who in ("known", "strangers") for v in VERDICTS]
+        yield from table(("draw", "promised", *verdicts), bench.strangers())
+        yield f"\n## Rock, paper, scissors, split {_SPLIT} by seed 0\n"
+        yield from table(("head", "top-1", "loss", "centroid", "cross-check"), bench.hands())
+
+
+def _reached(
+    name: str, held_out: HeldOut, asked: Witnesses, truth: NDArray[np.int64], precision: float
+) -> tuple[str, str, str]:
+    """Coverage expected and reached, and the share that was right."""
+    calibration = learn(held_out)
+    if calibration is None:
+        raise ValueError("too few independent photos to measure anything")
+    if name == "cross-check":
+        judgement = judge(asked, calibration, precision)
+        answered = np.array(judgement.verdicts) == "match"
+        expected, right = judgement.coverage or 0.0, judgement.chosen == truth
+    else:
+        said, sure = _alone(name, held_out.witnesses)
+        order = np.argsort(-sure)
+        alone = replace(
+            calibration,
+            confidence=sure[order].astype(np.float64),
+            right=(said == held_out.truth)[order],
+            share=held_out.share[order],
+        )
+        threshold, expected = alone.threshold(precision)
+        said, sure = _alone(name, asked)
+        answered, right = sure >= threshold, said == truth
+    reached = f"{right[answered].mean():.3f}" if answered.any() else "-"
+    return f"{expected:.2f}", f"{answered.mean():.3f}", reached
+
+
+def _alone(name: str, witnesses: Witnesses) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """What one witness says, and by how much it leads."""
+    scores = {
+        "head": witnesses.head_or_centroid,
+        "centroid": witnesses.centroid,
+        "nearest item": witnesses.neighbours,
+    }[name]
+    said = first(scores)
+    return said, margins(scores, said)
+
+
+def _verdicts(found: Evaluation) -> Iterator[str]:
+    for counts in (found.cross_check.verdicts, found.strangers):
+        total = sum(count.pictures for count in counts)
+        for count in counts:
+            yield f"{count.pictures / total:.3f}"
