@@ -18,7 +18,7 @@ from catalog.cross_fit import HeldOut
 from catalog.witnesses import Witnesses, first, margins
 from head import softmax
 
-CALIBRATION_RULE = "grouped cross-fitting, five features that cannot count against; 3"
+CALIBRATION_RULE = "grouped cross-fitting, five features that cannot count against; 4"
 """How it is measured, in short; what was measured by another rule is measured again."""
 
 LEAST_GROUPS = 20
@@ -82,20 +82,34 @@ class Calibration:
     def threshold(self, precision: float) -> tuple[float, float]:
         """From which probability on answers are right so often, and on which share of pictures.
 
-        One more mistake is counted than was seen, so that few pictures promise little.
+        Of the held-out answers from there on, the mean probability is the precision. (How many of
+        them were right would rest on the few that were wrong.) One mistake more is counted, so that
+        few pictures promise little.
 
         Returns:
             The lowest probability whose answers reach the precision, and the expected coverage;
             (inf, 0) if none do.
         """
         answered = np.cumsum(self.share)
-        reached = np.cumsum(self.share * self.right) / (answered + 1)
+        reached = np.cumsum(self.share * self.confidence) / (answered + 1)
         last = np.append(np.diff(self.confidence) < 0, True)  # equal ones go together
         enough = np.flatnonzero(last & (reached >= precision))
         if not len(enough):
             return float("inf"), 0.0
         at = int(enough[-1])
         return float(self.confidence[at]), float(answered[at] / answered[-1])
+
+    def strangers(self, precision: float) -> tuple[float, float]:
+        """The shares of strangers that will be called a ``match``, and ``unknown``.
+
+        They were measured on held-out pictures whose own class was hidden from the witnesses: what
+        looks like a class of the catalogue, and is none.
+        """
+        enough, _ = self.threshold(precision)
+        unknown = self.stranger_familiarity < self.familiar
+        matched = ~unknown & (self.stranger_confidence >= enough)
+        total = self.share.sum()
+        return float(self.share[matched].sum() / total), float(self.share[unknown].sum() / total)
 
 
 def learn(held_out: HeldOut | None) -> Calibration | None:

@@ -46,6 +46,9 @@ class CrossCheck:
         precision: what a ``match`` was asked to be worth; None where nothing could be measured on
             the catalogue's own pictures.
         expected_coverage: the share of pictures expected to be a ``match``; None likewise.
+        strangers_matched: the share of strangers expected to be called a ``match``, measured on
+            the catalogue's own pictures, had their classes not been there; None likewise.
+        strangers_unknown: the share of them expected to be called ``unknown``; None likewise.
         reliability: of the probabilities; None likewise.
         curves: precision by coverage, by the confidence of both together (``cross_check``), and of
             ``head``, ``centroid`` and ``neighbours`` alone, each by its margin.
@@ -56,6 +59,8 @@ class CrossCheck:
     verdicts: tuple[VerdictCount, ...]
     precision: float | None
     expected_coverage: float | None
+    strangers_matched: float | None
+    strangers_unknown: float | None
     reliability: Reliability | None
     curves: dict[str, tuple[CoveragePoint, ...]]
 

@@ -3,9 +3,9 @@
 Photos that were answered "unknown" and kept are brought together, the two most alike clusters
 first, as long as their means are alike enough. Means, not pairs of photos: a mean is less noisy
 than what it is the mean of, so clusters of one thing find each other, and no chain of photos joins
-two things. Of 680 photos of 20 groceries that a catalogue does not have, among 200 of anything,
-that puts 65 in 100 of a class into one cluster, against 53 by the mean over pairs and 38 to 62 by
-single linkage, with purity .84 and a tenth of the 200 taken in, against four tenths by pairs.
+two things. Of 700 photos of 20 groceries that a catalogue does not have, among 200 of anything,
+that puts 65 in 100 of a class into one cluster, with purity .84 and a tenth of the 200 taken in;
+the mean over pairs puts 53 there, with .88 and four tenths; single linkage 57, with .81.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def evaluate(
     return Evaluation(
         pictures=len(queries),
         classes=len(np.unique(truth)),
-        cross_check=_cross_check(asked.witnesses, judgement, truth),
+        cross_check=_cross_check(asked.witnesses, judgement, truth, gallery.calibration),
         head=_head_result(asked.witnesses, judgement, truth),
         centroid=_accuracy(_rank_of(asked.witnesses.centroid, truth)),
         neighbours=_accuracy(_rank_of(asked.witnesses.neighbours, truth)),
@@ -185,9 +185,15 @@ def _rank_of(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[
 
 
 def _cross_check(
-    witnesses: Witnesses, judgement: Judgement, truth: NDArray[np.int64]
+    witnesses: Witnesses,
+    judgement: Judgement,
+    truth: NDArray[np.int64],
+    calibration: Calibration | None,
 ) -> CrossCheck:
     accuracy = _accuracy(_rank_of(witnesses.fused, truth))
+    matched, unknown = None, None
+    if calibration is not None and judgement.precision is not None:
+        matched, unknown = calibration.strangers(judgement.precision)
     probability = judgement.probability
     right = judgement.chosen == truth
     return CrossCheck(
@@ -196,6 +202,8 @@ def _cross_check(
         verdicts=_counted(judgement.verdicts, right),
         precision=judgement.precision,
         expected_coverage=judgement.coverage,
+        strangers_matched=matched,
+        strangers_unknown=unknown,
         reliability=None if probability is None else reliability(probability, right),
         curves=_curves(witnesses, judgement, truth),
     )

@@ -161,6 +161,10 @@ def _print_verdicts(result: CrossCheck) -> None:
     )
     typer.echo(f"expected share of matches {result.expected_coverage:.3f}")
     typer.echo(f"calibration error {result.reliability.error:.3f}")
+    typer.echo(
+        f"of things that look like these and are not here, some {result.strangers_matched:.1%} "
+        f"would be a match, and {result.strangers_unknown:.1%} unknown"
+    )
 
 
 def _share(count: VerdictCount) -> float | str:

@@ -1,0 +1,702 @@
+"""The head of a catalogue: four ways to train it, widened with each class, undone to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import photos
+import pytest
+from doubles import FakeEmbedder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog import Catalog, Entry, Picture, Prediction, generators, heads
+from catalog.store import cache_folder
+from descriptors import CatalogError, Damaged, InvalidInput
+from head import GanOptions
+
+NAMES = ("cup", "jug", "pan", "tea", "urn")
+ASKED = tuple(photos.photo(thing, 40) for thing in (*range(5), 11))
+
+InProcess = Callable[..., tuple[int, str, str]]
+
+
+def opened(path: Path) -> Catalog:
+    """The catalogue, as another process would open it."""
+    return Catalog.open(path, embedder=FakeEmbedder())
+
+
+def filled(path: Path, *, head: str | None = None, classes: int = 3, shots: int = 3) -> Catalog:
+    """A new catalogue of some things, each class drawn several times."""
+    made = Catalog.init(path, embedder=FakeEmbedder())
+    for thing in range(classes):
+        made.add_class(NAMES[thing], photos.shots(thing, shots), head=head)
+    return made
+
+
+def answers(catalog: Catalog) -> list[Any]:
+    """What head and centroids say of some pictures, to the last bit, and which items are near.
+
+    The scores of items are left out: they are rounded anew where the index is of another epoch.
+    """
+    said: list[Any] = []
+    for one in catalog.predict_many(ASKED, 9):
+        assert isinstance(one, Prediction)
+        said.append((one.label, one.verdict, one.probability, one.head, one.centroid))
+    for near in catalog.nearest_many(ASKED, 50):
+        assert isinstance(near, list)
+        said.append([(neighbour.item, neighbour.label) for neighbour in near])
+    return said
+
+
+def stored(catalog: Catalog) -> list[tuple[Any, ...]]:
+    """The columns of stored heads as they are in the file, oldest first."""
+    return catalog._store._connection.execute(
+        "SELECT head, position, label, event, weights, bias FROM head_column "
+        "ORDER BY head, position"
+    ).fetchall()
+
+
+def logits(catalog: Catalog) -> tuple[list[int], bytes]:
+    """The classes of the head, and its logits of some pictures: a column's bytes after another."""
+    raw = np.stack([catalog.embedder.embed(asked) for asked in ASKED])
+    with catalog._store.reading() as tx:
+        learnt = catalog._learning.head(tx)
+    assert learnt is not None
+    found = learnt.head.logits(learnt.metric.whiten(raw))
+    return learnt.head.classes.tolist(), np.ascontiguousarray(found.T).tobytes()
+
+
+def journal(catalog: Catalog) -> list[tuple[str, int, dict[str, Any]]]:
+    """Kind, command and detail of every event, oldest first."""
+    rows = catalog._store._connection.execute("SELECT kind, command, detail FROM event ORDER BY id")
+    return [(kind, command, json.loads(detail)) for kind, command, detail in rows]
+
+
+def state(catalog: Catalog) -> tuple[Any, ...]:
+    """What must not have changed where nothing was done."""
+    info = catalog.info()
+    return info.generation, info.learning_state, info.head, catalog.labels(), stored(catalog)
+
+
+def assert_alike(one: Prediction, other: Prediction) -> None:
+    """The same answer, but for rounding."""
+    assert (one.label, one.verdict, one.agree) == (other.label, other.verdict, other.agree)
+    for witness in ("head", "centroid", "neighbours"):
+        ours, theirs = getattr(one, witness), getattr(other, witness)
+        assert [c.label for c in ours] == [c.label for c in theirs]
+        np.testing.assert_allclose([c.score for c in ours], [c.score for c in theirs], atol=1e-6)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the catalogue lies."""
+    return tmp_path / "shop.catalog"
+
+
+class TestFrozen:
+    """Old columns stay identical to the last bit, whatever comes and goes."""
+
+    def test_old_columns_and_logits(self, path: Path) -> None:
+        """A new class changes no bit of the stored columns or logits, and the journal shows it."""
+        with filled(path, head="frozen") as catalog:
+            columns, (classes, before) = stored(catalog), logits(catalog)
+            catalog.add_class("tea", photos.shots(3, 3))
+            assert stored(catalog)[: len(columns)] == columns
+            widened, after = logits(catalog)
+            assert widened[: len(classes)] == classes
+            assert len(widened) == len(classes) + 1
+            assert after[: len(before)] == before
+            kind, _, detail = journal(catalog)[-1]
+            assert (kind, detail["label"]) == ("add", "tea")
+            assert detail["head"]["training"] == "frozen"
+            assert detail["head"]["columns"] == 3
+            assert detail["head"]["before"] == detail["head"]["after"]
+            assert len(detail["head"]["before"]) == 64
+
+    def test_it_tells_the_classes_apart(self, path: Path) -> None:
+        """Each class, the first as the last, is named by the head for a new photo of it."""
+        with filled(path, head="frozen", classes=5) as catalog:
+            found = catalog.predict_many(ASKED[:5])
+        named = [one.head[0].label for one in found if isinstance(one, Prediction)]
+        assert named == list(NAMES)
+
+    @pytest.mark.parametrize("cache", ["kept", "deleted"])
+    def test_reopening(self, path: Path, cache: str) -> None:
+        """No bit of any answer changes by reopening, with the cache folder or without it."""
+        with filled(path, head="frozen") as catalog:
+            said = answers(catalog)
+        if cache == "deleted":
+            shutil.rmtree(cache_folder(path))
+        with opened(path) as catalog:
+            assert answers(catalog) == said
+
+    def test_a_class_keeps_its_column(self, path: Path) -> None:
+        """A class that was removed and brought back has the column that it had."""
+        with filled(path, head="frozen") as catalog:
+            columns = stored(catalog)
+            catalog.remove_class("jug")
+            assert {c.label for c in catalog.predict(ASKED[1], 9).head} == {"cup", "pan"}
+            catalog.add_class("jug", photos.shots(1, 2, first=20))
+            assert stored(catalog) == columns
+            head = journal(catalog)[-1][2]["head"]
+            assert head == {"training": "frozen", "columns": 3}
+            assert catalog.predict(ASKED[1]).head[0].label == "jug"
+
+    def test_more_pictures_change_no_column(self, path: Path) -> None:
+        """Pictures for an old class move its centroid, but not the head."""
+        with filled(path, head="frozen") as catalog:
+            columns, (_, before) = stored(catalog), logits(catalog)
+            catalog.add("cup", photos.shots(0, 3, first=20))
+            assert (stored(catalog), logits(catalog)[1]) == (columns, before)
+
+    @settings(max_examples=12, deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "undo"]), st.integers(0, 4))))
+    def test_any_history(
+        self, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+    ) -> None:
+        """No step but undo ever changes a stored column, and undo brings all back to the bit."""
+        catalog = Catalog.init(
+            tmp_path_factory.mktemp("any") / "shop.catalog", embedder=FakeEmbedder(16)
+        )
+        with catalog:
+            catalog.train_head("frozen")
+            past = []
+            for step, thing in steps[:8]:
+                live = {row.label for row in catalog.labels()}
+                now = (stored(catalog), answers(catalog), catalog.labels())
+                if step == "undo" and past:
+                    catalog.undo()
+                    assert (stored(catalog), answers(catalog), catalog.labels()) == past.pop()
+                    continue
+                if step == "add" and NAMES[thing] not in live:
+                    catalog.add_class(NAMES[thing], photos.shots(thing, 2))
+                elif step == "remove" and NAMES[thing] in live:
+                    catalog.remove_class(NAMES[thing])
+                else:
+                    continue
+                past.append(now)
+                assert stored(catalog)[: len(now[0])] == now[0]
+            assert catalog.verify().sound
+
+    @pytest.mark.parametrize("begun", ["exact", "none"])
+    def test_switching_to_it(self, path: Path, begun: str) -> None:
+        """It begins as the exact head, with a column for every class, and answers alike."""
+        with filled(path) as catalog:
+            exact = catalog.predict(ASKED[0])
+            if begun == "none":
+                catalog.train_head("none")
+            trained = catalog.train_head("frozen")
+            assert (trained.training, trained.columns, trained.curves) == ("frozen", 3, None)
+            assert_alike(exact, catalog.predict(ASKED[0]))
+
+
+class TestWhole:
+    """A class and its column land together or not at all, and go together."""
+
+    @pytest.mark.parametrize("call", ["add_class", "import", "feedback"])
+    def test_cut_short(self, path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+        """Cut short between class and column, there is neither; the call can be made again."""
+
+        def act(catalog: Catalog) -> object:
+            if call == "add_class":
+                return catalog.add_class("tea", photos.shots(3, 2))
+            if call == "feedback":
+                return catalog.feedback(photos.photo(3), "tea")
+            return catalog.import_([Entry("tea", Picture(photos.photo(3)))])
+
+        with filled(path, head="frozen") as catalog:
+            before, said = state(catalog), answers(catalog)
+            with monkeypatch.context() as patch:
+                patch.setattr("catalog.heads.append", lambda *_: (_ for _ in ()).throw(MemoryError))
+                with pytest.raises(MemoryError):
+                    act(catalog)
+            assert (state(catalog), answers(catalog)) == (before, said)
+            with opened(path) as other:
+                assert state(other) == before
+                assert other.verify().sound
+            act(catalog)
+            assert [row.label for row in catalog.labels()] == list(NAMES[:4])
+            assert len(stored(catalog)) == 4
+
+    @pytest.mark.parametrize("head", ["exact", "frozen"])
+    def test_undo_to_the_bit(self, path: Path, head: str) -> None:
+        """Undo of a class brings back head and answers to the bit, here and after reopening."""
+        with filled(path, head=head) as catalog:
+            said, columns = answers(catalog), stored(catalog)
+            catalog.add_class("tea", photos.shots(3, 3))
+            assert answers(catalog) != said
+            catalog.undo()
+            assert (answers(catalog), stored(catalog)) == (said, columns)
+        with opened(path) as catalog:
+            assert answers(catalog) == said
+
+    def test_switch_and_class_are_one_command(self, path: Path) -> None:
+        """Another way to train the head, asked for with a class, is undone with it."""
+        with filled(path) as catalog:
+            before = state(catalog)[1:]
+            catalog.add_class("tea", photos.shots(3, 2), head="frozen")
+            assert (catalog.info().head, len(stored(catalog))) == ("frozen", 4)
+            assert {event.kind for event in catalog.undo()} == {"train-head", "add"}
+            assert state(catalog)[1:] == before
+
+    def test_a_refused_class_switches_nothing(self, path: Path) -> None:
+        """Where every picture was refused, the head is trained as before."""
+        with filled(path) as catalog:
+            before = state(catalog)
+            assert catalog.add_class("tea", [b"no picture"], head="frozen").event is None
+            assert state(catalog) == before
+
+    def test_an_existing_class_switches_nothing(self, path: Path) -> None:
+        """Where the class exists, the head is trained as before."""
+        with filled(path) as catalog:
+            before = state(catalog)
+            with pytest.raises(CatalogError):
+                catalog.add_class("cup", photos.shots(7, 1), head="none")
+            assert state(catalog) == before
+
+    def test_import_with_a_way(self, path: Path) -> None:
+        """An import can choose the way, and is undone with that in one step."""
+        entries = [
+            Entry(NAMES[at], Picture(photos.photo(at, s))) for at in range(3) for s in (0, 1)
+        ]
+        with Catalog.init(path, embedder=FakeEmbedder()) as catalog:
+            catalog.import_(entries, head="frozen")
+            assert (catalog.info().head, len(stored(catalog))) == ("frozen", 3)
+            catalog.undo()
+            assert (catalog.info().head, stored(catalog), catalog.labels()) == ("exact", [], [])
+
+
+class TestExact:
+    """The head that is a function of what the catalogue holds."""
+
+    def test_any_order(self, tmp_path: Path) -> None:
+        """However a catalogue came to be, its answers are the same."""
+        said = []
+        for at, order in enumerate(permutations(range(3))):
+            with Catalog.init(tmp_path / f"{at}.catalog", embedder=FakeEmbedder()) as catalog:
+                for thing in order:
+                    catalog.add_class(NAMES[thing], photos.shots(thing, 3))
+                    catalog.predict(ASKED[0])
+                said.append([catalog.predict(asked, 9) for asked in ASKED])
+        for others in said[1:]:
+            for one, other in zip(said[0], others, strict=True):
+                assert_alike(one, other)
+
+    def test_detours(self, path: Path, tmp_path: Path) -> None:
+        """Adding, removing and undoing leave no trace in the answers."""
+        with filled(tmp_path / "plain.catalog") as plain, filled(path) as catalog:
+            catalog.predict(ASKED[0])
+            catalog.add_class("tea", photos.shots(3, 3))
+            catalog.predict(ASKED[0])
+            catalog.undo()
+            catalog.add_class("urn", photos.shots(4, 3))
+            catalog.predict(ASKED[0])
+            catalog.remove_class("urn")
+            for asked in ASKED:
+                assert_alike(plain.predict(asked, 9), catalog.predict(asked, 9))
+
+    def test_the_cache_folder_is_no_loss(self, path: Path) -> None:
+        """Deleting everything derived changes no answer."""
+        with filled(path) as catalog:
+            said = [catalog.predict(asked, 9) for asked in ASKED]
+        shutil.rmtree(cache_folder(path))
+        with opened(path) as catalog:
+            for one, asked in zip(said, ASKED, strict=True):
+                assert_alike(one, catalog.predict(asked, 9))
+
+    def test_the_journal_has_checksums(self, path: Path) -> None:
+        """A class that came after an answer was given is a widening with equal checksums."""
+        with filled(path) as catalog:
+            assert journal(catalog)[-1][2]["head"] == {"training": "exact", "columns": 0}
+            catalog.predict(ASKED[0])
+            catalog.add_class("tea", photos.shots(3, 2))
+            head = journal(catalog)[-1][2]["head"]
+            assert (head["training"], head["columns"]) == ("exact", 3)
+            assert head["before"] == head["after"]
+
+
+class TestNone:
+    """A catalogue can do without a head, and come back to it."""
+
+    def test_no_head_in_answers(self, path: Path) -> None:
+        """Answers are by centroids and items alone."""
+        with filled(path) as catalog:
+            catalog.train_head("none")
+            found = catalog.predict(ASKED[1])
+            assert (found.label, found.head, catalog.info().head) == ("jug", (), "none")
+            assert catalog.evaluate([Entry("jug", Picture(ASKED[1]))]).head is None
+            catalog.add_class("tea", photos.shots(3, 2))
+            assert journal(catalog)[-1][2]["head"] == {"training": "none"}
+            assert catalog.predict(ASKED[3]).head == ()
+
+    @pytest.mark.parametrize("back", ["undo", "exact"])
+    def test_back_to_exact(self, path: Path, back: str) -> None:
+        """Undo and training bring back the very answers that were."""
+        with filled(path) as catalog:
+            said = answers(catalog)
+            catalog.train_head("none")
+            assert answers(catalog) != said
+            if back == "undo":
+                catalog.undo()
+            else:
+                catalog.train_head("exact")
+            assert answers(catalog) == said
+
+
+class TestMisuse:
+    """What makes no sense is a typed error, and changes nothing."""
+
+    @pytest.mark.parametrize(
+        ("head", "options"),
+        [
+            ("exact", {"epochs": 3}),
+            ("frozen", {"replay": "stored"}),
+            ("none", {"seed": 0}),
+            ("best", {}),
+            ("", {}),
+            ("document", {"epochs": 0}),
+            ("document", {"dropout": 1.0}),
+            ("document", {"replay": "some"}),
+            ("document", {"start": "ones"}),
+            ("document", {"learning_rate": -1.0}),
+        ],
+    )
+    def test_options(self, path: Path, head: str, options: dict[str, Any]) -> None:
+        """An unknown way, an option out of range or of another way is refused."""
+        with filled(path) as catalog:
+            before = state(catalog)
+            with pytest.raises(InvalidInput):
+                catalog.train_head(head, **options)
+            assert state(catalog) == before
+
+    def test_unknown_way_for_a_class(self, path: Path) -> None:
+        """So it is where a class or an import asks for it, before anything is embedded."""
+        embedder = FakeEmbedder()
+        with Catalog.init(path, embedder=embedder) as catalog:
+            embedder.embedded = 0
+            with pytest.raises(InvalidInput):
+                catalog.add_class("cup", photos.shots(0, 1), head="best")
+            with pytest.raises(InvalidInput):
+                catalog.import_([Entry("cup", Picture(photos.photo(0)))], head="best")
+            assert (embedder.embedded, catalog.labels()) == (0, [])
+
+    def test_an_empty_catalogue(self, path: Path) -> None:
+        """The head of an empty catalogue can be switched; classes get their columns later."""
+        with Catalog.init(path, embedder=FakeEmbedder()) as catalog:
+            assert catalog.train_head("frozen").columns == 0
+            catalog.add_class("cup", photos.shots(0, 2))
+            assert catalog.predict(ASKED[0]).label == "cup"
+            catalog.add_class("jug", photos.shots(1, 2))
+            assert len(stored(catalog)) == 2
+            assert catalog.predict(ASKED[1]).head[0].label == "jug"
+
+
+class TestDamage:
+    """A stored head that lost something is called damaged, and can be made anew."""
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            "UPDATE head SET metric = NULL",
+            "UPDATE head SET metric = x''",
+            "UPDATE head SET metric = x'0102'",
+            "UPDATE head SET metric = x'0102030405060708'",
+            "UPDATE head SET options = 'x'",
+            "UPDATE head SET training = 'x'",
+            "UPDATE head_column SET weights = x''",
+            "UPDATE head_column SET weights = x'0102' WHERE position = 0",
+            "UPDATE head_column SET label = 1",
+            "UPDATE head_column SET bias = 'x'",
+            "UPDATE head_column SET bias = 1e999",
+        ],
+    )
+    def test_lost_parts(self, path: Path, harm: str) -> None:
+        """Answers end in a typed error, and training the head again makes it whole."""
+        with filled(path, head="frozen") as catalog:
+            catalog.predict(ASKED[0])
+        connection = sqlite3.connect(path)
+        connection.execute(harm)
+        connection.commit()
+        connection.close()
+        with opened(path) as catalog:
+            before = catalog.labels()
+            with pytest.raises(CatalogError):
+                catalog.predict(ASKED[0])
+            with pytest.raises(CatalogError):
+                catalog.add_class("tea", photos.shots(3, 2))
+            assert catalog.labels() == before
+            assert catalog.nearest(ASKED[0])[0].label == "cup"
+            catalog.train_head("exact")
+            assert catalog.predict(ASKED[0]).head[0].label == "cup"
+
+    def test_verify_finds_it(self, path: Path) -> None:
+        """The check of the file says that the head has lost a part."""
+        with filled(path, head="frozen") as catalog:
+            assert catalog.verify().sound
+            catalog._store._connection.execute("UPDATE head SET metric = x'0102'")
+            catalog._learning.forget()
+            assert not catalog.verify().sound
+
+    def test_another_embedder(self, path: Path) -> None:
+        """A head of longer descriptors is damage, not an answer."""
+        with filled(path, head="frozen") as catalog:
+            column = b"\0" * 4 * 128
+            catalog._store._connection.execute("UPDATE head_column SET weights = ?", (column,))
+        with opened(path) as catalog, pytest.raises(Damaged):
+            catalog.predict(ASKED[0])
+
+
+class TestFormat:
+    """A file of the first format is brought up when it is opened."""
+
+    def test_format_1(self, path: Path) -> None:
+        """It answers as before, and can do what the new format is for."""
+        with filled(path) as catalog:
+            said, before = answers(catalog), catalog.info()
+        shutil.rmtree(cache_folder(path))
+        connection = sqlite3.connect(path)
+        tables = ("generator", "head_column", "head", "kept")
+        for table in (*tables, "compacted_item", "compacted_gram", "compacted"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+        connection.close()
+        with opened(path) as catalog:
+            assert answers(catalog) == said
+            after = catalog.info()
+            assert (after.format, after.learning_state) == (2, before.learning_state)
+            assert catalog.verify().sound
+            catalog.undo()
+            assert catalog.train_head("frozen").columns == 2
+            catalog.compact(["cup"])
+        with opened(path) as catalog:
+            assert catalog.predict(ASKED[0]).label == "cup"
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+import photos
+from doubles import FakeEmbedder
+from catalog import Catalog, Entry, Picture
+with Catalog.init(Path(sys.argv[1]), embedder=FakeEmbedder()) as shop:
+    for way in ("exact", "frozen", "none"):
+        shop.add_class(way, photos.shots(len(way), 3), head=way)
+        shop.predict(photos.photo(0), keep_unknown=True)
+        shop.feedback(photos.photo(len(way), 7), way)
+        shop.preview_class("new", photos.shots(20, 1))
+        shop.evaluate([Entry(way, Picture(photos.photo(len(way), 8)))])
+        shop.train_head(way)
+        shop.audit()
+    shop.compact(["exact"])
+    shop.train_head("frozen")
+    shop.predict(photos.photo(0))
+    shop.undo()
+print(sorted({"tensorflow", "keras"} & set(sys.modules)), len(shop._learning.__dict__) > 0)
+"""
+
+
+def test_no_tensorflow(tmp_path: Path) -> None:
+    """Without a document head TensorFlow is never imported."""
+    folder = Path(__file__).parent
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(tmp_path / "shop.catalog")],
+        env={**kept, "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parent)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "[] True\n"), done.stderr
+
+
+def test_the_command(in_process: InProcess, shop: Path, tmp_path: Path) -> None:
+    """The command switches the head, keeps it for the next class, and says which it is."""
+    call = ("--catalog", shop, "--json")
+    code, out, _ = in_process("train-head", "frozen", *call)
+    assert (code, json.loads(out)["columns"]) == (0, 3)
+    lids = photos.draw(tmp_path / "lids", 6, 2)
+    code, out, _ = in_process("add-class", "lid", *lids, *call)
+    assert (code, json.loads(out)["created"]) == (0, True)
+    assert json.loads(in_process("info", *call)[1])["head"] == "frozen"
+    assert in_process("add-class", "pot", *lids, "--head", "best", *call)[0] == 2
+    code, out, _ = in_process("predict", lids[0], *call)
+    assert len(json.loads(out)[0]["prediction"]["head"]) == 4
+    assert in_process("train-head", "exact", "--epochs", "2", "--catalog", shop)[0] == 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A catalogue of two classes whose head was trained as the documents do, and how that went."""
+    path = tmp_path_factory.mktemp("document") / "shop.catalog"
+    told: list[tuple[int, int]] = []
+    with filled(path, classes=2, shots=4) as catalog:
+        done = catalog.train_head(
+            "document",
+            epochs=2,
+            batch=2,
+            start="random",
+            seed=3,
+            training=lambda at, of: told.append((at, of)),
+        )
+    return path, {"done": done, "told": told}
+
+
+@pytest.fixture
+def document(trained: tuple[Path, dict[str, Any]], path: Path) -> Iterator[Catalog]:
+    """That catalogue, to change."""
+    shutil.copy(trained[0], path)
+    with opened(path) as catalog:
+        yield catalog
+
+
+class TestDocument:
+    """The documents' training, from a class that is added to a head that knows it."""
+
+    def test_curves(self, trained: tuple[Path, dict[str, Any]], document: Catalog) -> None:
+        """Curves of every batch and epoch are handed back and kept; each batch is told of."""
+        done, told = trained[1]["done"], trained[1]["told"]
+        assert (done.training, done.columns) == ("document", 2)
+        assert len(done.curves.validation_loss) == 2
+        assert len(done.curves.loss) == len(told)
+        assert told == [(at + 1, len(told)) for at in range(len(told))]
+        with document._store.reading() as tx:
+            kept = heads.curves(tx, heads.current(tx))
+        assert kept is not None
+        for name, values in kept.items():
+            np.testing.assert_array_equal(values, getattr(done.curves, name))
+        kind, _, detail = journal(document)[-1]
+        assert (kind, detail["training"], detail["columns"]) == ("train-head", "document", 2)
+
+    def test_the_next_class(self, document: Catalog) -> None:
+        """A new class is trained with the same options, and undone with its training to the bit."""
+        before, said = state(document)[1:], answers(document)
+        told: list[int] = []
+        document.add_class("pan", photos.shots(2, 4), training=lambda at, _: told.append(at))
+        with document._store.reading() as tx:
+            record = heads.current(tx)
+            kept = heads.curves(tx, record)
+        assert told
+        assert kept is not None
+        assert len(kept["validation_loss"]) == 2
+        wanted = {"epochs": 2, "batch": 2, "start": "random", "seed": 3}
+        assert wanted.items() <= record.options.items()
+        assert [kind for kind, *_ in journal(document)[-2:]] == ["add", "train-head"]
+        widening = journal(document)[-2][2]["head"]
+        assert (widening["columns"], widening["before"]) == (2, widening["after"])
+        assert len(document.predict(ASKED[0]).head) == 3
+        document.undo()
+        assert (state(document)[1:], answers(document)) == (before, said)
+
+    def test_training_again(self, document: Catalog) -> None:
+        """Training goes on from the head that is there, with the options it had; and is undone."""
+        before, said = state(document)[1:], answers(document)
+        document.train_head("document", epochs=1)
+        with document._store.reading() as tx:
+            options = heads.current(tx).options
+        assert (options["epochs"], options["batch"], options["seed"]) == (1, 2, 3)
+        assert answers(document) != said
+        document.undo()
+        assert (state(document)[1:], answers(document)) == (before, said)
+
+    def test_reopening(self, document: Catalog) -> None:
+        """No bit of any answer changes by reopening."""
+        with opened(document.path) as other:
+            assert answers(other) == answers(document)
+
+    def test_gaussian_replay(self, document: Catalog) -> None:
+        """Old classes whose descriptors are gone are drawn from their sums, and not forgotten."""
+        document.compact(["cup", "jug"])
+        document.train_head("document", epochs=8, batch=32, replay="gaussian", learning_rate=0.05)
+        document.add_class("pan", photos.shots(2, 4))
+        named = [document.predict(asked).head[0].label for asked in ASKED[:3]]
+        assert named == list(NAMES[:3])
+
+    def test_forgetting_takes_force(self, document: Catalog) -> None:
+        """Training on new classes alone is refused unless it is forced, and remembered then."""
+        document.train_head("none")
+        document.add_class("pan", photos.shots(2, 3))
+        document.undo()
+        document.undo()
+        before = state(document)
+        with pytest.raises(InvalidInput, match="force"):
+            document.train_head("document", replay="none")
+        assert state(document) == before
+        document.train_head("document", replay="none", force=True)
+        document.add_class("pan", photos.shots(2, 3))
+        assert len(stored(document)) > 0
+        assert document.predict(ASKED[2]).head[0].label == "pan"
+
+    def test_switching_keeps_the_columns(self, document: Catalog) -> None:
+        """A frozen head begins as the one that was trained, and answers as it did."""
+        classes, before = logits(document)
+        document.train_head("frozen")
+        assert logits(document) == (classes, before)
+        document.add_class("pan", photos.shots(2, 3))
+        assert logits(document)[1][: len(before)] == before
+
+    @pytest.mark.parametrize("classes", [0, 1])
+    @pytest.mark.parametrize("shots", [1, 3])
+    def test_too_little_to_train(self, path: Path, classes: int, shots: int) -> None:
+        """With one class, or none, nothing can be trained, and nothing is lost."""
+        with filled(path, classes=classes, shots=shots) as catalog:
+            before = state(catalog)
+            with pytest.raises(InvalidInput):
+                catalog.train_head("document", epochs=1)
+            assert state(catalog) == before
+
+    def test_from_the_first_class(self, path: Path) -> None:
+        """Asked for with the first class, the training begins with the second."""
+        with Catalog.init(path, embedder=FakeEmbedder()) as catalog:
+            catalog.add_class("cup", photos.shots(0, 1), head="document")
+            assert (catalog.info().head, catalog.predict(ASKED[0]).label) == ("document", "cup")
+            catalog.add_class("jug", photos.shots(1, 1))
+            assert {c.label for c in catalog.predict(ASKED[0]).head} == {"cup", "jug"}
+            catalog.undo()
+            assert (catalog.info().head, len(catalog.labels())) == ("document", 1)
+            catalog.undo()
+            assert (catalog.info().head, catalog.labels()) == ("exact", [])
+
+    def test_import_that_brings_nothing(self, path: Path) -> None:
+        """An import that finds everything known still trains the head in the way asked for."""
+        with filled(path, classes=2) as catalog:
+            catalog.import_([Entry("cup", Picture(photos.photo(0)))], head="document")
+            assert catalog.info().head == "document"
+
+    def test_generative_replay(self, document: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The network that draws old classes is kept with the head, widened, and goes by undo."""
+        monkeypatch.setattr(
+            generators, "GanOptions", lambda steps=0, seed=0: GanOptions(steps=2, seed=seed)
+        )
+
+        def drawn() -> list[int] | None:
+            with document._store.reading() as tx:
+                kept = generators.load(tx)
+            return None if kept is None else kept.classes.tolist()
+
+        document.train_head("document", epochs=1, replay="gan")
+        first = drawn()
+        document.add_class("pan", photos.shots(2, 3))
+        widened = drawn()
+        assert widened is not None
+        assert len(widened) >= 2
+        document.undo()
+        assert drawn() == first
+        document.compact(["cup"])
+        kept = drawn()
+        assert kept is not None
+        assert len(kept) == 2
+        document.add_class("pan", photos.shots(2, 3))
+        assert {c.label for c in document.predict(ASKED[0]).head} == {"cup", "jug", "pan"}
+        assert document.verify().sound
