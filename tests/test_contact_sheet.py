@@ -54,6 +54,8 @@ EVALUATION = Evaluation(
         ),
         precision=0.975,
         expected_coverage=0.4,
+        strangers_matched=0.03,
+        strangers_unknown=0.12,
         reliability=Reliability(
             (
                 ReliabilityBin(0.0, 0.5, 2, 0.5, 0.5),
@@ -345,6 +347,8 @@ class TestEvaluation:
             EVALUATION.cross_check,
             precision=None,
             expected_coverage=None,
+            strangers_matched=None,
+            strangers_unknown=None,
             reliability=None,
             curves={"cross_check": (point,), "centroid": (point,)},
         )

@@ -36,10 +36,10 @@ def measured(
 ) -> Calibration:
     """Sure by the centroid's margin m alone: probability 1 / (1 + exp(-10 lean m)).
 
-    It was measured on 200 pictures with probabilities from 1 down to 0.5, of which the least sure
-    ones were wrong.
+    It was measured on 200 pictures, the right ones with probabilities from 1 down to 0.9, the wrong
+    ones with 0.5.
     """
-    confidence = np.linspace(1, 0.5, 200)
+    confidence = np.concatenate([np.linspace(1, 0.9, 200 - wrong), np.full(wrong, 0.5)])
     return Calibration(
         temperature=temperature,
         head_temperature=2 * temperature,

@@ -71,8 +71,8 @@ def headed(
 
 
 def measured(*, familiar: float, lean: float) -> Calibration:
-    """Sure by the lead of the centroid alone; nothing below a probability of 0.9 is a match."""
-    confidence = np.concatenate([np.full(100, 0.9), np.full(100, 0.5)])
+    """Sure by the lead of the centroid alone; nothing below a probability of 0.96 is a match."""
+    confidence = np.concatenate([np.full(100, 0.96), np.full(100, 0.5)])
     return Calibration(
         temperature=10,
         head_temperature=10,
