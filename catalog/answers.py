@@ -21,7 +21,9 @@ from descriptors import Damaged, InvalidInput
 _ROUNDING = 1e-6
 # Items of equal score may stand on either side of the k-th place; a few more are looked at.
 _SPARE = 16
+_AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
 _VOTERS = 50
+_SEEN = 5  # classes that the voters are of at least, so that what they say does not hang on `top`
 # How many times k items are looked at to rank by item and class together, and at least ten times
 # so many: enough that the ranking is the one of all items in all but a few cases.
 _CANDIDATES = 20
@@ -176,13 +178,15 @@ def testify(
     metric, centroids = learning.metric(tx)
     scores = centroids.scores(metric.whiten(descriptors))
     columns = places_of(np.array(order, np.int64), centroids.keys.tolist())
-    voters = _with_enough_classes(tx, learning, descriptors, min(top, len(order)))
+    voters = _with_enough_classes(tx, learning, descriptors, min(max(top, _SEEN), len(order)))
     centroid, learnt = scores[:, columns], learning.head(tx)
     head = None
     if learnt is not None:
         head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
     scale = learnt.logit_scale if learnt else None
-    return Witnesses(centroid, head, _vote(voters, order), scale)
+    # Without any item, since all descriptors were dropped, the centroid stands in for them.
+    neighbours = _vote(voters, order) if len(learning.items(tx)) else centroid
+    return Witnesses(centroid, head, neighbours, scale)
 
 
 def _vote(voters: Sequence[Sequence[_Found]], order: Sequence[int]) -> NDArray[np.float32]:
@@ -232,7 +236,7 @@ def _items(
         descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
     )
     live = {slot for slot, _ in live_labels(tx)}
-    known = {item: _label_and_content(tx, item, live) for item in np.unique(ids).tolist()}
+    known = _labels_and_contents(tx, np.unique(ids).tolist(), live)
     return [
         [
             _Found(score, item, known[item][0])
@@ -267,8 +271,17 @@ def _ranked(
     return [(score, key) for _, _, score, key in sorted(ranked)]
 
 
-def _label_and_content(tx: sqlite3.Connection, item: int, live: set[int]) -> tuple[int, bytes]:
-    row = tx.execute("SELECT label, content FROM item WHERE id = ?", (item,)).fetchone()
-    if row is None or row[0] not in live:
-        raise Damaged(f"item {item} has lost its class; `catalog verify` says what is wrong")
-    return row[0], row[1]
+def _labels_and_contents(
+    tx: sqlite3.Connection, items: Sequence[int], live: set[int]
+) -> dict[int, tuple[int, bytes]]:
+    """Label slot and content hash of items."""
+    found: dict[int, tuple[int, bytes]] = {}
+    for start in range(0, len(items), _AT_ONCE):
+        block = items[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(block))
+        query = f"SELECT id, label, content FROM item WHERE id IN ({marks})"  # noqa: S608
+        found |= {item: (slot, content) for item, slot, content in tx.execute(query, block)}
+    lost = [item for item in items if item not in found or found[item][0] not in live]
+    if lost:
+        raise Damaged(f"item {lost[0]} has lost its class; `catalog verify` says what is wrong")
+    return found

@@ -25,8 +25,9 @@ from catalog.results import AuditReport, Info, Item, LabelCount, ProposedClass
 from catalog.scoring import Gallery, evaluate
 from catalog.staging import Progress, Staged, counted
 from catalog.verification import Verification
-from descriptors import CatalogError, InvalidInput, PictureError
+from descriptors import CatalogError, Conflict, InvalidInput, PictureError
 from embedder import Picture, Source, models, preset_name
+from head import Curves
 
 _Answer = TypeVar("_Answer")
 _Embedded: TypeAlias = NDArray[np.float32] | PictureError
@@ -133,6 +134,7 @@ class Asking(Opened):
         Raises:
             NotFound, InvalidInput: as :func:`read_manifest` does, or none of the pictures can be
                 read and is of a class of this catalogue, or the precision is not between 0 and 1.
+            Conflict: a class was removed meanwhile.
         """
         require_precision(precision)
         with self._store.reading() as tx:
@@ -143,6 +145,9 @@ class Asking(Opened):
         found = gather(self.embedder, listing, names, self._holds, progress)
         with self._store.reading() as tx:
             gallery = self._gallery(tx)
+        there = {gallery.names[slot] for slot in gallery.centroids.keys.tolist()}
+        if not {query.label for query in found.queries} <= there:
+            raise Conflict("classes were changed while pictures were embedded; evaluate again")
         return replace(
             evaluate(found.queries, gallery, strangers=found.strangers, precision=precision),
             in_catalogue=found.in_catalogue,
@@ -177,6 +182,12 @@ class Asking(Opened):
             ),
             proposals.alone,
         )
+
+    def training_curves(self) -> Curves | None:
+        """Loss and accuracy of the last ``document`` training; None if there was none."""
+        with self._store.reading() as tx:
+            kept = heads.curves(tx, heads.current(tx))
+        return None if kept is None else Curves(**kept)
 
     def labels(self) -> list[LabelCount]:
         """The classes, in the order of their names."""

@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.cross_fit import HeldOut
-from catalog.witnesses import Witnesses, first, margins
+from catalog.cross_fit import FOLDING_RULE, HeldOut
+from catalog.witnesses import HEAD_SHARE, Witnesses, first, margins
 from head import softmax
-
-CALIBRATION_RULE = "grouped cross-fitting, five features that cannot count against; 4"
-"""How it is measured, in short; what was measured by another rule is measured again."""
 
 LEAST_GROUPS = 20
 """With fewer independent pictures than this there is no probability."""
 
 KNOWN_SHARE = 0.95
 """The share of pictures of known classes that must stay clear of ``unknown``."""
+
+CALIBRATION_RULE = (
+    f"{FOLDING_RULE}; head {HEAD_SHARE:g}, known {KNOWN_SHARE:g}, groups {LEAST_GROUPS}; 5"
+)
+"""How it is measured, in short; what was measured by another rule is measured again."""
 
 _TEMPERATURES = np.geomspace(1, 200, 60)
 _PENALTY = 0.01

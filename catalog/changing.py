@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
@@ -29,7 +30,7 @@ from catalog.training import (
     switch_head,
     train_document,
 )
-from descriptors import Conflict, InvalidInput, NotFound, PictureError
+from descriptors import Conflict, InvalidInput, Locked, NotFound, PictureError
 from embedder import Picture, Source
 from head import TrainingOptions
 
@@ -73,9 +74,10 @@ class Changing(Opened):
         with self._store.reading() as tx:
             landing.refuse_existing(tx, label)  # before the head is switched to another way
         outcomes = self._staged(label, pictures, landing.refuse_existing, progress)
-        command = self._switched(way)
+        some = any(isinstance(outcome, Staged) for outcome in outcomes)
+        command = self._switched(way) if some else None
         added = self._landed(label, outcomes, landing.refuse_existing, command, move=move)
-        self._trained(way, command or added.event, training)
+        self._trained(way if some else None, command or added.event, training)
         return added
 
     def preview_class(
@@ -91,19 +93,15 @@ class Changing(Opened):
         errors are those of :meth:`add_class`.
         """
         outcomes = self._staged(label, pictures, landing.refuse_existing, progress)
-        staged = {one.content for one in outcomes if isinstance(one, Staged)}
         with self._store.reading() as tx:
-            items = [
-                tx.execute("SELECT id FROM item WHERE content = ?", (content,)).fetchone()[0]
-                for content in sorted(staged)
-            ]
+            items, refused = landing.free_items(tx, outcomes)
             descriptors = self._learning.descriptors(tx, np.array(items, np.int64))
             return Preview(
                 label=clean_label(label),
                 pictures=len(items),
                 now=preview.taken_for(tx, self._learning, descriptors),
                 takes=preview.takes(tx, self._learning, descriptors),
-                refused=tuple(one for one in outcomes if isinstance(one, Refusal)),
+                refused=refused,
             )
 
     def add(
@@ -220,7 +218,8 @@ class Changing(Opened):
                 label, [outcome], landing.refuse_variant, kind="feedback", note=note
             )
             if added.refused:
-                raise Conflict(added.refused[0].detail)
+                where, _, _ = added.refused[0].detail.partition(";")
+                raise Conflict(f"{where}; `catalog add` takes it from there with --move")
         else:
             with self._store.writing() as tx:
                 added.event = journal.record(tx, "feedback", {"label": added.label, **note}, ())
@@ -265,8 +264,9 @@ class Changing(Opened):
             validation_split: of ``document``: share of descriptors held out for the curves; .2 by
                 default.
             start: of ``document``: the column of a new class begins with ``zeros`` or ``random``.
-            replay: of ``document``: old classes are trained on with ``stored`` descriptors, or
-                with some drawn from their sums (``gaussian``), or not at all (``none``).
+            replay: of ``document``: old classes are trained on with ``stored`` descriptors, with
+                some drawn from their sums (``gaussian``) or by a generative network (``gan``), or
+                not at all (``none``).
             seed: of ``document``; 0 by default.
             force: train on new classes alone although the old ones are forgotten.
             training: told of each batch.
@@ -355,10 +355,13 @@ class Changing(Opened):
         Raises:
             NotFound: there is no such class.
             LabelConflict: there is one that is spelt almost alike.
+            InvalidInput: the list of classes is none, or empty.
         """
+        wanted = None if labels is None else [] if isinstance(labels, str) else list(labels)
+        if wanted == []:
+            raise InvalidInput("classes to compact come as a list with at least one name")
         with self._store.reading() as tx:
             record = heads.current(tx)
-            wanted = list(labels) if labels is not None else None
             for label in wanted or ():
                 landing.require_label(tx, label)
         if record.training == "document" and record.options.get("replay") == "gan":
@@ -373,7 +376,8 @@ class Changing(Opened):
                 compaction.sums_of_dropped(tx, self._learning.width),
             )
         self._learning.forget()  # whitened descriptors, too, are to be gone
-        self._store.vacuum()
+        with contextlib.suppress(Locked):  # the file keeps its size while others read it
+            self._store.vacuum()
         return done
 
     def undo(self) -> list[Event]:
@@ -445,7 +449,7 @@ class Changing(Opened):
         """Train a ``document`` head after a command that changed something."""
         with self._store.reading() as tx:
             record, classes = heads.current(tx), len(inventory.label_counts(tx))
-        if command is None or (way or record.training) != "document":
+        if (way or record.training) != "document" or (command is None and way is None):
             return
         options = TrainingOptions.from_dict(record.options)
         if classes >= 2:

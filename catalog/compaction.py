@@ -22,11 +22,14 @@ from descriptors import Conflict, Sums
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What came of dropping descriptors: the classes, how many items, and the journal's entry."""
+    """What came of dropping descriptors: the classes, how many items, and the journal's entry.
+
+    ``event`` is None if there was nothing left to drop.
+    """
 
     labels: tuple[str, ...]
     items: int
-    event: int
+    event: int | None
 
 
 def compacted_classes(tx: sqlite3.Connection) -> set[int]:
@@ -77,9 +80,12 @@ def compact(
         ]
         dropped.add(np.full(len(own), slot, np.int64), stored.of(tx, own))
         items += own
+    labels = tuple(slots.values())
+    if not items:
+        return Compacted(labels, 0, None)
     tx.executemany("INSERT INTO compacted_item VALUES (?)", [(item,) for item in items])
     tx.executemany("DELETE FROM descriptor WHERE item = ?", [(item,) for item in items])
-    for slot in slots:
+    for slot in slots.keys() & dropped.counts.keys():
         values = (slot, dropped.counts[slot], _bytes(dropped.totals[slot]))
         tx.execute(
             "INSERT INTO compacted (label, items, total) VALUES (?, ?, ?) ON CONFLICT (label) "
@@ -88,10 +94,7 @@ def compact(
         )
     tx.execute("INSERT OR REPLACE INTO compacted_gram VALUES (1, ?)", (_bytes(dropped.gram),))
     # What was kept to undo earlier trainings cannot be gone back to any more.
-    last = "(SELECT coalesce(max(id), 0) FROM head)"
-    for table in ("head_column", "generator"):
-        tx.execute(f"DELETE FROM {table} WHERE head < {last}")  # noqa: S608
-    labels = tuple(slots.values())
+    tx.execute("DELETE FROM head_column WHERE head < (SELECT max(id) FROM head)")
     event = journal.record(tx, "compact", {"labels": labels, "items": len(items)}, ())
     return Compacted(labels, len(items), event)
 

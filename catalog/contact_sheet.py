@@ -100,7 +100,8 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
         confusions=confusions,
         charted=charted,
         mistakes=[
-            _mistake(mistake, *places.get(mistake.nearest_item, ("?", None))) for mistake in shown
+            _mistake(mistake, *places.get(mistake.nearest_item or 0, ("?", None)))
+            for mistake in shown
         ],
     )
 

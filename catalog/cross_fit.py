@@ -18,17 +18,23 @@ from numpy.typing import NDArray
 
 from catalog.compaction import gone_classes
 from catalog.witnesses import Witnesses, best_of_class
-from descriptors import Prior, Sums, class_means, fit, to_floats
-from head import solve
+from descriptors import Metric, Prior, Sums, class_means, fit, to_floats
+from head import Head, draw_gaussian, solve, spreads
 from index import near_duplicate_groups, typical_stranger_cosine
 
 STRANGER_QUANTILE = 0.6
 """Items of a class are one group if they are more alike than this share of items are to the item
 of another class that is most like them."""
 
+DRAWN = 32
+"""How many descriptors are drawn of a class whose own are not at hand."""
+
 _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
+
+FOLDING_RULE = f"{_FOLDS} folds, strangers {STRANGER_QUANTILE:g}, {DRAWN} drawn"
+"""How pictures are held out, in short."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Pool:
         sums: of all descriptors, these and those that are not stored any more.
         order: the class ids, in the order of names.
         prior: that the metric starts from.
+        dropped: the classes some of whose descriptors are not stored any more.
         with_head: whether there is a head.
     """
 
@@ -66,6 +73,7 @@ class Pool:
     sums: Sums
     order: Sequence[int]
     prior: Prior
+    dropped: Sequence[int] = ()
     with_head: bool = True
 
     @cached_property
@@ -113,10 +121,26 @@ class Pool:
         neighbours = best_of_class(queries @ gallery.T, self.positions[~test], len(self.order))
         head = None
         if self.with_head:
-            trained = solve(gallery, self.positions[~test], self.order)
+            trained = self._solved(gallery, self.positions[~test], rest, metric)
             head = trained.logits(queries) / np.float32(trained.scale)
         witnesses = Witnesses(queries @ means.T, head, neighbours)
         return witnesses, np.isin(self.positions[test], present)
+
+    def _solved(
+        self,
+        rows: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        sums: Sums,
+        metric: Metric,
+    ) -> Head:
+        """The head of some whitened rows, with draws of classes that were dropped."""
+        if self.dropped:
+            means = metric.project(class_means(sums, self.dropped))
+            draws = draw_gaussian(means, spreads(sums, self.dropped, metric), DRAWN)
+            places = [self.order.index(label) for label in self.dropped]
+            rows = np.concatenate([rows, draws])
+            positions = np.concatenate([positions, np.repeat(places, DRAWN)])
+        return solve(rows, positions, self.order)
 
 
 def _dealt(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

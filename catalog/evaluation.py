@@ -110,12 +110,12 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A picture that was taken for another class, and the item that is nearest to it."""
+    """A picture that was taken for another class, and the item that is nearest to it, if any."""
 
     place: str | None
     truth: str
     predicted: str
-    nearest_item: int
+    nearest_item: int | None
     verdict: Verdict
     probability: float | None
 

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog import heads
 from catalog.learnt_files import LearntHead
+from descriptors import Metric
 from head import GanOptions, Generator, train_gan, widen_generator
 
 _FURTHER = 500
@@ -22,9 +24,13 @@ _FURTHER = 500
 _PER_CLASS = 32
 
 
-def load(tx: sqlite3.Connection) -> Generator | None:
-    """The newest generator there is."""
-    row = tx.execute("SELECT arrays FROM generator ORDER BY head DESC LIMIT 1").fetchone()
+def load(tx: sqlite3.Connection, metric: Metric) -> Generator | None:
+    """The newest generator of descriptors that are whitened with a metric."""
+    row = tx.execute(
+        "SELECT arrays FROM generator JOIN head ON head.id = generator.head WHERE metric = ? "
+        "ORDER BY generator.head DESC LIMIT 1",
+        (heads.packed(metric),),
+    ).fetchone()
     if row is None:
         return None
     with np.load(io.BytesIO(row[0]), allow_pickle=False) as arrays:
@@ -62,7 +68,7 @@ def trained(
         None if there is nothing that one could be trained on.
     """
     rows, labels = every
-    kept = load(tx)
+    kept = load(tx, begun.metric)
     learnable = [slot for slot in wanted if slot in labels]
     missing = [slot for slot in learnable if kept is None or slot not in kept.classes]
     if not missing:

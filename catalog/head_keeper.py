@@ -9,7 +9,7 @@ import numpy as np
 
 from catalog import heads
 from catalog.learning import Learning
-from descriptors import Damaged
+from descriptors import Damaged, Metric
 from head import Head, TrainingOptions, widen, widen_frozen
 
 
@@ -23,12 +23,14 @@ class HeadKeeper:
     def __init__(self, learning: Learning) -> None:
         self._learning = learning
         self._known: Head | None = None
+        self._looked = False
 
     def look(self, tx: sqlite3.Connection) -> None:
         """Look at the head as it is before a class lands, without solving it anew."""
         self._known = None
-        if heads.current(tx).training == "exact":
+        if heads.current(tx).training == "exact" and not self._looked:
             self._known = self._learning.known_head(tx)
+        self._looked = True  # once a class has landed there is no solved head any more
 
     def widen(self, tx: sqlite3.Connection, slot: int, event: int) -> dict[str, Any]:
         """Add the column of a class whose items have just landed.
@@ -48,11 +50,10 @@ class HeadKeeper:
             if self._known is None or slot in self._known.classes:
                 return {"training": record.training, "columns": 0}
             return heads.widening(self._known, widen(self._known, slot), record.training)
-        old, _ = heads.load(tx, record, self._learning.width)
-        if slot in old.classes:  # the class was removed, and is back
-            return {"training": record.training, "columns": len(old)}
+        old, metric = heads.load(tx, record, self._learning.width)
+        old = old.without(slot)  # of a class that was removed, and is made anew
         if record.training == "frozen":
-            new = self._frozen(tx, old, slot)
+            new = self._frozen(tx, old, metric, slot)
         else:
             options = TrainingOptions.from_dict(record.options)
             new = widen(old, slot, start=options.start, seed=options.seed)
@@ -63,12 +64,13 @@ class HeadKeeper:
             raise Damaged("the widened head was not stored as it is; nothing was written")
         return entry
 
-    def _frozen(self, tx: sqlite3.Connection, old: Head, slot: int) -> Head:
-        """The head with a column for a class, trained on every stored descriptor."""
-        record = heads.current(tx)
-        _, metric = heads.load(tx, record, self._learning.width)
-        labels, rows = self._learning.rows(tx)
+    def _frozen(self, tx: sqlite3.Connection, old: Head, metric: Metric, slot: int) -> Head:
+        """The head with a column for a class, trained on every descriptor, and draws of others."""
+        labels, descriptors = self._learning.rows(tx)
+        dropped, draws = self._learning.dropped(tx, metric)
+        labels = np.concatenate([labels, dropped])
+        rows = np.concatenate([metric.whiten(descriptors), draws])
         column = {label: at for at, label in enumerate([*old.classes.tolist(), slot])}
         has = np.array([label in column for label in labels.tolist()])
         positions = np.array([column[label] for label in labels[has].tolist()], np.int64)
-        return widen_frozen(old, slot, metric.whiten(rows[has]), positions)
+        return widen_frozen(old, slot, rows[has], positions)

@@ -74,20 +74,26 @@ def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, 
     Raises:
         Damaged: its rows cannot be read.
     """
+    # Of a class that was removed and made anew the last column counts.
     rows = tx.execute(
-        "SELECT label, weights, bias FROM head_column WHERE head = ? ORDER BY position",
+        "SELECT label, weights, bias FROM head_column AS own WHERE head = ? AND position = "
+        "(SELECT max(position) FROM head_column WHERE head = own.head AND label = own.label) "
+        "ORDER BY position",
         (record.id,),
     ).fetchall()
-    (packed,) = tx.execute("SELECT metric FROM head WHERE id = ?", (record.id,)).fetchone()
+    (stored,) = tx.execute("SELECT metric FROM head WHERE id = ?", (record.id,)).fetchone()
     weights = b"".join(row[1] for row in rows)
-    if packed is None or len(weights) != 4 * width * len(rows):
-        raise Damaged("the head of this catalogue has lost a part; `catalog train-head` makes it")
+    if stored is None or len(weights) != 4 * width * len(rows):
+        raise Damaged(
+            "the head of this catalogue has lost a part; `catalog train-head --head exact` makes"
+            " it anew"
+        )
     head = Head(
         np.array([row[0] for row in rows], np.int64),
         np.frombuffer(weights, "<f4").astype(np.float32).reshape(len(rows), width),
         np.array([row[2] for row in rows], np.float32),
     )
-    return head, _unpack(packed)
+    return head, _unpack(stored)
 
 
 def untrained(tx: sqlite3.Connection, record: HeadRecord) -> list[int]:
@@ -128,16 +134,19 @@ def store(
     row = switch(tx, event, training, options)
     tx.execute(
         "UPDATE head SET metric = ?, curves = ? WHERE id = ?",
-        (_pack(metric), None if curves is None else _save(curves), row),
+        (packed(metric), None if curves is None else _save(curves), row),
     )
     for position in range(len(head)):
-        _insert(tx, row, event, head, position)
+        _insert(tx, row, event, head, position, at=position)
     return row
 
 
 def append(tx: sqlite3.Connection, record: HeadRecord, event: int, head: Head) -> None:
     """Store the last column of a head; the others are stored already, and stay as they are."""
-    _insert(tx, int(record.id or 0), event, head, len(head) - 1)
+    (last,) = tx.execute(
+        "SELECT coalesce(max(position), -1) FROM head_column WHERE head = ?", (record.id,)
+    ).fetchone()
+    _insert(tx, int(record.id or 0), event, head, len(head) - 1, at=last + 1)
 
 
 def curves(tx: sqlite3.Connection, record: HeadRecord) -> dict[str, NDArray[np.float32]] | None:
@@ -161,16 +170,19 @@ def widening(before: Head, after: Head, training: HeadTraining) -> dict[str, Any
     return {"training": training, "columns": len(before), **kept}
 
 
-def _insert(tx: sqlite3.Connection, row: int, event: int, head: Head, position: int) -> None:
+def _insert(
+    tx: sqlite3.Connection, row: int, event: int, head: Head, position: int, *, at: int
+) -> None:
+    """Store one column of a head at a place among the stored ones."""
     weights = np.ascontiguousarray(head.columns[position], "<f4").tobytes()
     tx.execute(
         "INSERT INTO head_column VALUES (?, ?, ?, ?, ?, ?)",
-        (row, position, int(head.classes[position]), event, weights, float(head.bias[position])),
+        (row, at, int(head.classes[position]), event, weights, float(head.bias[position])),
     )
 
 
-def _pack(metric: Metric) -> bytes:
-    """The mean, then the lower triangle row by row, float32 little-endian."""
+def packed(metric: Metric) -> bytes:
+    """A metric as stored: the mean, then the lower triangle by rows, float32 little-endian."""
     lower = metric.transform[np.tril_indices(len(metric.mean))]
     return bytes(np.concatenate([metric.mean, lower]).astype("<f4").tobytes())
 
@@ -179,7 +191,10 @@ def _unpack(packed: bytes) -> Metric:
     numbers = np.frombuffer(packed, "<f4").astype(np.float32)
     width = int((np.sqrt(9 + 8 * len(numbers)) - 3) / 2)  # D + D (D + 1) / 2 numbers
     if width + width * (width + 1) // 2 != len(numbers):
-        raise Damaged("the metric of the head has lost a part; `catalog train-head` makes it anew")
+        raise Damaged(
+            "the metric of the head has lost a part; `catalog train-head --head exact` makes it "
+            "anew"
+        )
     transform = np.zeros((width, width), np.float32)
     transform[np.tril_indices(width)] = numbers[width:]
     return Metric(numbers[:width], transform)

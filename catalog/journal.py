@@ -118,6 +118,12 @@ def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None
     tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
 
 
+def dropped_since(tx: sqlite3.Connection, generation: int) -> bool:
+    """Whether descriptors of items were dropped after a generation."""
+    row = tx.execute("SELECT 1 FROM event WHERE kind = 'compact' AND id > ?", (generation,))
+    return row.fetchone() is not None
+
+
 def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) -> list[Change]:
     """What the events after a generation come to, item by item.
 

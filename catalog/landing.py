@@ -176,7 +176,6 @@ def land(
             event = result.event
             if keeper is not None and result.created:
                 journal.amend(tx, event, {**detail, "head": keeper.widen(tx, label.slot, event)})
-            tx.executemany("DELETE FROM kept WHERE item = ?", [(c.item,) for c in changes])
             tx.executemany(
                 "INSERT INTO source VALUES (?, ?, ?)",
                 [(item, place, event) for item, place in places],
@@ -230,6 +229,27 @@ def _sort_out(
             continue
         places[item, one.place] = None
     return list(changes.values()), list(places)
+
+
+def free_items(
+    tx: sqlite3.Connection, outcomes: Sequence[Staged | Refusal]
+) -> tuple[list[int], tuple[Refusal, ...]]:
+    """The staged items that are in no class, each once; what else there was is refused."""
+    items: dict[int, None] = {}
+    refused = [one for one in outcomes if isinstance(one, Refusal)]
+    for one in outcomes:
+        if isinstance(one, Staged):
+            item, name = tx.execute(
+                "SELECT item.id, label.name FROM item LEFT JOIN label ON label.slot = item.label "
+                "WHERE item.content = ?",
+                (one.content,),
+            ).fetchone()
+            if name is None:
+                items[item] = None
+            else:
+                detail = f"the picture is in class {name!r} already"
+                refused.append(Refusal(one.place, "conflict", detail))
+    return list(items), tuple(refused)
 
 
 def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from catalog import calibration, heads, journal
 from catalog.calibration import CALIBRATION_RULE, Calibration
 from catalog.compaction import compacted_classes, gone_classes, sums_of_dropped
-from catalog.cross_fit import Pool
+from catalog.cross_fit import DRAWN, Pool
 from catalog.heads import HeadRecord
 from catalog.journal import Version
 from catalog.learnt_files import (
@@ -48,10 +48,7 @@ from index import FlatIndex, ItemIndex, centroids
 # Rewriting 13 MB of sums is worth it once catching up means reading this many descriptors.
 _CHECKPOINT_CHANGES = 512
 
-DRAWN = 32
-"""How many descriptors are drawn of a class whose own are not at hand."""
-
-MEASURED_ANEW = 1000
+MEASURED_ANEW = 200
 """Up to how many items the calibration is measured anew at every change."""
 
 MEASURED_SHARE = 0.05
@@ -77,7 +74,8 @@ class Learning:
         self._store = store
         self._prior = prior
         self._basis = f"{fingerprint} {prior.digest} {WHITENING_RULE}"
-        self._files = LearntFiles(cache, f"{self._basis}; {EXACT_RULE}; {CALIBRATION_RULE}")
+        rules = f"{EXACT_RULE}; {DRAWN} drawn; {CALIBRATION_RULE}"
+        self._files = LearntFiles(cache, f"{self._basis}; {rules}")
         self._stored = StoredDescriptors(embedder_id, prior.width)
         self._sums: LearntSums | None = None
         self._metric: LearntMetric | None = None
@@ -156,7 +154,7 @@ class Learning:
             return None
         learnt = self._head
         if learnt is None or learnt.version != current:
-            learnt = self._stored_head(tx, current, record) if record.stored else self._exact(tx)
+            learnt = self._stored_head(tx, current, record) if record.stored else self.exact(tx)
         self._head = learnt
         return learnt
 
@@ -188,7 +186,9 @@ class Learning:
         _, labels, rows = self._stored.everything(tx)
         order = [slot for slot, _ in live_labels(tx)]
         sums = self.sums(tx)
-        return Pool(rows, places_of(labels, order), sums, order, self._prior, with_head)
+        dropped = [slot for slot in order if slot in compacted_classes(tx)]
+        places = places_of(labels, order)
+        return Pool(rows, places, sums, order, self._prior, dropped, with_head=with_head)
 
     @property
     def stored(self) -> StoredDescriptors:
@@ -213,6 +213,13 @@ class Learning:
         means = metric.project(class_means(sums, slots))
         return draw_gaussian(means, spreads(sums, slots, metric), DRAWN, seed=seed)
 
+    def dropped(
+        self, tx: sqlite3.Connection, metric: Metric
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """What stands in for the descriptors of compacted classes: label slots and draws."""
+        slots = [slot for slot, _ in live_labels(tx) if slot in compacted_classes(tx)]
+        return np.repeat(np.array(slots, np.int64), DRAWN), self.draws(tx, metric, slots)
+
     def descriptors(self, tx: sqlite3.Connection, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Stored descriptors of items int64 (M,): float32 (M, D)."""
         return to_floats(self._stored.of(tx, items.tolist()))
@@ -230,7 +237,10 @@ class Learning:
             if self._metric and self._metric.version != saved("metric"):
                 self._files.save_metric(self._metric)
             if self._items and self._items.version != saved("items"):
-                self._files.save_items(self._items)
+                with self._store.reading() as tx:
+                    stale = journal.dropped_since(tx, self._items.version.generation)
+                if not stale:
+                    self._files.save_items(self._items)
             exact = self._head if self._head and self._head.training == "exact" else None
             if exact and exact.version != saved("head"):
                 self._files.save_head(exact)
@@ -264,7 +274,11 @@ class Learning:
         self, tx: sqlite3.Connection, current: Version, learnt: LearntItems | None
     ) -> LearntItems:
         """The items of the present state: of the same epoch if that will do, else of a new one."""
-        if learnt is not None and journal.is_ancestor(tx, learnt.version):
+        if (
+            learnt is not None
+            and journal.is_ancestor(tx, learnt.version)
+            and not journal.dropped_since(tx, learnt.version.generation)
+        ):
             changes = journal.net_changes(tx, learnt.version.generation)
             if not learnt.items.renewal_due(len(changes)):
                 gone = [c.item for c in changes if c.after is None]
@@ -281,8 +295,8 @@ class Learning:
         flat = FlatIndex(ids, metric.whiten(to_floats(rows)))
         return LearntItems(current, current, ItemIndex(metric, flat))
 
-    def _exact(self, tx: sqlite3.Connection) -> LearntHead:
-        """The head solved from every descriptor, from the file if it is of this state."""
+    def exact(self, tx: sqlite3.Connection) -> LearntHead:
+        """The head solved from every descriptor, whichever way the catalogue's own is trained."""
         learnt = self._files.load_head()
         if learnt is not None and learnt.version == journal.version(tx):
             return learnt
@@ -292,10 +306,9 @@ class Learning:
         order = [slot for slot, _ in live_labels(tx)]
         of_rows = np.array([labels[item] for item in flat.keys.tolist()], np.int64)
         rows, places = flat.rows, places_of(of_rows, order)
-        dropped = sorted(compacted_classes(tx), key=order.index)
-        if dropped:
-            rows = np.concatenate([rows, self.draws(tx, metric, dropped)])
-            drawn = np.repeat(np.array(dropped, np.int64), DRAWN)
+        drawn, draws = self.dropped(tx, metric)
+        if len(drawn):
+            rows = np.concatenate([rows, draws])
             places = np.concatenate([places, places_of(drawn, order)])
         head = solve(rows, places, order)
         return LearntHead(journal.version(tx), head, metric, "exact")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from catalog import generators
 from catalog.compaction import compacted_classes
-from catalog.learning import DRAWN, Learning, live_labels
+from catalog.cross_fit import DRAWN
+from catalog.learning import Learning, live_labels
 from catalog.learnt_files import LearntHead
 from head import Generator, TrainingOptions
 

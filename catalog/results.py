@@ -48,7 +48,8 @@ class Info:
         views: name of the view preset.
         prior: whether a measured prior is known for this backbone and preset.
         head: how the softmax head is trained: ``exact``, ``frozen``, ``document`` or ``none``.
-        learning_state: hash of everything learning depends on; equal states give equal answers.
+        learning_state: hash of the sums that everything is learnt from; catalogues with equal ones,
+            an ``exact`` head and no dropped descriptors give equal answers.
     """
 
     path: str

@@ -106,7 +106,9 @@ def evaluate(
     judgement = judge(asked.witnesses, gallery.calibration, precision)
     right = judgement.chosen == truth
     wrong = np.flatnonzero(~right).tolist()
-    by_item = gallery.labels[asked.nearest] == gallery.centroids.keys[truth]
+    by_item = np.zeros(len(truth), np.bool_)
+    if len(gallery.items):
+        by_item = gallery.labels[asked.nearest] == gallery.centroids.keys[truth]
     return Evaluation(
         pictures=len(queries),
         classes=len(np.unique(truth)),
@@ -168,9 +170,11 @@ def _ask_block(
         head = head_scores(learnt.head, learnt.metric, descriptors, slots.tolist(), centroid)
     classes = places_of(gallery.labels, slots.tolist())
     ranking = np.argsort(-(to_items + centroid[:, classes]), axis=1, kind="stable")
+    # Without any item, since all descriptors were dropped, the centroid stands in for them.
+    items = best_of_class(to_items, classes, len(slots)) if len(classes) else centroid
     return _Asked(
-        Witnesses(centroid, head, best_of_class(to_items, classes, len(slots)), scale),
-        nearest=ranking[:, 0],
+        Witnesses(centroid, head, items, scale),
+        nearest=ranking[:, 0] if len(classes) else np.full(len(truth), -1, np.int64),
         precision=average_precision(classes[ranking] == truth[:, None]),
     )
 
@@ -274,7 +278,7 @@ def _mistake(
         query.place,
         query.label,
         gallery.names[int(gallery.centroids.keys[judgement.chosen[at]])],
-        int(gallery.items[asked.nearest[at]]),
+        int(gallery.items[asked.nearest[at]]) if len(gallery.items) else None,
         judgement.verdicts[at],
         None if probability is None else float(probability[at]),
     )

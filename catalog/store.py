@@ -149,6 +149,16 @@ CREATE TABLE generator (
 """
 
 
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one after another."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def now() -> str:
     """The time as the journal writes it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -225,7 +235,7 @@ class Store:
                 self._unsign()
 
     def vacuum(self) -> None:
-        """Write the file anew without the pages that are free, so that nothing is left in them.
+        """Write the file anew without the pages that are free.
 
         Raises:
             Locked: another process is using the file.
@@ -263,7 +273,7 @@ class Store:
         try:
             # Another process may have done it since the version was read.
             if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
-                for statement in _SCHEMA_2.split(";"):
+                for statement in _statements(_SCHEMA_2):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
             self._connection.commit()
@@ -410,6 +420,7 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is overwritten
     # Spilling pages to the file in the middle of a transaction would shut readers out until its
     # end, and wait for them once a page.
     connection.execute("PRAGMA cache_spill = OFF")

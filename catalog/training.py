@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from catalog import generators, heads, journal
 from catalog.heads import HeadTraining
+from catalog.journal import Version
 from catalog.learning import Learning, live_labels
 from catalog.learnt_files import LearntHead
 from catalog.replaying import replay
@@ -58,9 +59,12 @@ def switch_head(
         command: the first event of the same command, if this is a later step of one.
     """
     kept = dict(options.to_dict()) if options else {}
+    with store.reading() as tx:  # solving it may take a while
+        begun = _no_head(tx, learning)
+        if training == "frozen":
+            begun = learning.head(tx) or learning.exact(tx)
     with store.writing() as tx:
-        begun = learning.head(tx) if training == "frozen" else None
-        begun = begun or _no_head(tx, learning)
+        _require_unchanged(tx, begun.version)
         detail = {"training": training, "columns": len(begun.head)}
         event = journal.record(tx, "train-head", detail, (), command)
         if training in {"frozen", "document"}:
@@ -98,6 +102,11 @@ def train_document(
     """
     with store.reading() as tx:
         begun, new = _begin(tx, learning, options)
+        if len(begun.head) < 2:
+            raise InvalidInput(
+                "training needs at least two classes to tell apart, and there are "
+                f"{len(begun.head)}: add a class first"
+            )
         _require_memory(options, new, begun.head, force=force)
         rows, positions, generator = replay(tx, learning, begun, new, options)
     total = count_batches(positions, options)
@@ -111,8 +120,7 @@ def train_document(
 
     trained, curves = train(begun.head, rows, positions, options, progress=advance)
     with store.writing() as tx:
-        if journal.version(tx) != begun.version:
-            raise Conflict("the catalogue was changed while the head was trained; train it again")
+        _require_unchanged(tx, begun.version)
         detail = {
             "training": "document",
             "columns": len(trained),
@@ -149,8 +157,7 @@ def keep_generator(store: Store, learning: Learning) -> None:
         if generator is None:
             return
     with store.writing() as tx:
-        if journal.version(tx) != begun.version:
-            raise Conflict("the catalogue was changed while a network was trained; try again")
+        _require_unchanged(tx, begun.version)
         tx.execute("DELETE FROM generator WHERE head = ?", (record.id,))
         event = journal.record(
             tx, "train-head", {"training": "document", "generator": len(live)}, ()
@@ -173,6 +180,16 @@ def _begin(
     return begun._replace(head=head), new
 
 
+def _require_unchanged(tx: sqlite3.Connection, seen: Version) -> None:
+    """Make sure that what was learnt is of the present state.
+
+    Raises:
+        Conflict: the catalogue was changed meanwhile.
+    """
+    if journal.version(tx) != seen:
+        raise Conflict("the catalogue was changed while its head was trained; try again")
+
+
 def _no_head(tx: sqlite3.Connection, learning: Learning) -> LearntHead:
     """A head of no class, under the current metric."""
     metric = learning.metric(tx)[0]
@@ -180,7 +197,7 @@ def _no_head(tx: sqlite3.Connection, learning: Learning) -> LearntHead:
 
 
 def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, force: bool) -> None:
-    if options.replay == "none" and len(new) < len(head) and not force:
+    if options.replay == "none" and new and len(new) < len(head) and not force:
         raise InvalidInput(
             f"training on {len(new)} new classes alone would forget the other "
             f"{len(head) - len(new)}; choose another --replay, or --force it"

@@ -32,6 +32,14 @@ _QUESTIONS = (
         "(SELECT after FROM change WHERE change.item = item.id ORDER BY event DESC LIMIT 1)",
     ),
     (
+        "columns of the head of a wrong length",
+        "SELECT count(*) FROM head_column WHERE length(weights) != 2 * :bytes",
+    ),
+    (
+        "sums of dropped descriptors of a wrong length",
+        "SELECT count(*) FROM compacted WHERE length(total) != 4 * :bytes",
+    ),
+    (
         "sources without an item",
         "SELECT count(*) FROM source WHERE NOT EXISTS "
         "(SELECT 1 FROM item WHERE item.id = source.item)",

@@ -107,6 +107,11 @@ class Head:
                 out[top : top + _BLOCK_ROWS, left : left + _BLOCK_COLUMNS] = block @ columns.T
         return out[: len(rows), : len(self)] + self.bias
 
+    def without(self, label: int) -> Head:
+        """The same head without the column of a class, if it has one."""
+        kept = self.classes != label
+        return Head(self.classes[kept], self.columns[kept], self.bias[kept])
+
     def checksum(self, count: int | None = None) -> str:
         """SHA-256 over the first ``count`` columns (all by default) with keys and biases."""
         digest = hashlib.sha256(f"{self.width}\n".encode())

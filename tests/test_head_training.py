@@ -144,17 +144,25 @@ class TestFrozen:
         with opened(path) as catalog:
             assert answers(catalog) == said
 
-    def test_a_class_keeps_its_column(self, path: Path) -> None:
-        """A class that was removed and brought back has the column that it had."""
-        with filled(path, head="frozen") as catalog:
-            columns = stored(catalog)
+    def test_a_class_that_comes_back(self, path: Path) -> None:
+        """Undo of a removal brings the column back; a class made anew gets a column of its own."""
+        with filled(path) as catalog:
+            catalog.train_head("frozen")
+            columns, said = stored(catalog), answers(catalog)
             catalog.remove_class("jug")
             assert {c.label for c in catalog.predict(ASKED[1], 9).head} == {"cup", "pan"}
-            catalog.add_class("jug", photos.shots(1, 2, first=20))
-            assert stored(catalog) == columns
+            catalog.undo()
+            assert (stored(catalog), answers(catalog)) == (columns, said)
+            catalog.remove_class("jug")
+            catalog.add_class("jug", photos.shots(4, 3))
+            assert stored(catalog)[: len(columns)] == columns
             head = journal(catalog)[-1][2]["head"]
-            assert head == {"training": "frozen", "columns": 3}
-            assert catalog.predict(ASKED[1]).head[0].label == "jug"
+            assert (head["columns"], head["before"]) == (2, head["after"])
+            assert catalog.predict(ASKED[4], 9).head[0].label == "jug"
+            assert len(catalog.predict(ASKED[4], 9).head) == 3
+            for _ in range(2):
+                catalog.undo()
+            assert (stored(catalog), answers(catalog)) == (columns, said)
 
     def test_more_pictures_change_no_column(self, path: Path) -> None:
         """Pictures for an old class move its centroid, but not the head."""
@@ -527,8 +535,7 @@ def test_no_tensorflow(tmp_path: Path) -> None:
 def test_the_command(in_process: InProcess, shop: Path, tmp_path: Path) -> None:
     """The command switches the head, keeps it for the next class, and says which it is."""
     call = ("--catalog", shop, "--json")
-    code, out, err = in_process("train-head", "frozen", *call)
-    assert err == ""
+    code, out, _ = in_process("train-head", "--head", "frozen", *call)
     assert (code, json.loads(out)["columns"]) == (0, 3)
     lids = photos.draw(tmp_path / "lids", 6, 2)
     code, out, _ = in_process("add-class", "lid", *lids, *call)
@@ -537,7 +544,7 @@ def test_the_command(in_process: InProcess, shop: Path, tmp_path: Path) -> None:
     assert in_process("add-class", "pot", *lids, "--head", "best", *call)[0] == 2
     code, out, _ = in_process("predict", lids[0], *call)
     assert len(json.loads(out)[0]["prediction"]["head"]) == 4
-    assert in_process("train-head", "exact", "--epochs", "2", "--catalog", shop)[0] == 2
+    assert in_process("train-head", "--head", "exact", "--epochs", "2", "--catalog", shop)[0] == 2
 
 
 @pytest.fixture(scope="module")
@@ -628,19 +635,30 @@ class TestDocument:
         assert named == list(NAMES[:3])
 
     def test_forgetting_takes_force(self, document: Catalog) -> None:
-        """Training on new classes alone is refused unless it is forced, and remembered then."""
-        document.train_head("none")
+        """Training on new classes alone is refused unless forced; what was forced is remembered."""
+        document.train_head("frozen")
         document.add_class("pan", photos.shots(2, 3))
-        document.undo()
-        document.undo()
+        document.train_head("document", epochs=1)
+        document.train_head("document", epochs=1, replay="none")  # forgets nothing: none is new
+        document.add_class("tea", photos.shots(3, 3))
+        assert document.predict(ASKED[3]).label == "tea"
+        with document._store.reading() as tx:
+            assert heads.current(tx).options["replay"] == "none"
+
+    def test_refused_without_force(
+        self, document: Catalog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A class whose training was cut short is not trained alone without force."""
+        with monkeypatch.context() as patch:
+            patch.setattr("catalog.training.train", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                document.add_class("pan", photos.shots(2, 3))
+        assert len(stored(document)) == 3
         before = state(document)
         with pytest.raises(InvalidInput, match="force"):
             document.train_head("document", replay="none")
         assert state(document) == before
-        document.train_head("document", replay="none", force=True)
-        document.add_class("pan", photos.shots(2, 3))
-        assert len(stored(document)) > 0
-        assert document.predict(ASKED[2]).head[0].label == "pan"
+        assert document.train_head("document", replay="none", epochs=1, force=True).columns == 3
 
     def test_switching_keeps_the_columns(self, document: Catalog) -> None:
         """A frozen head begins as the one that was trained, and answers as it did."""
@@ -686,7 +704,9 @@ class TestDocument:
 
         def drawn() -> list[int] | None:
             with document._store.reading() as tx:
-                kept = generators.load(tx)
+                learnt = document._learning.head(tx)
+                assert learnt is not None
+                kept = generators.load(tx, learnt.metric)
             return None if kept is None else kept.classes.tolist()
 
         document.train_head("document", epochs=1, replay="gan")

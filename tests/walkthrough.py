@@ -28,9 +28,9 @@ _MASK_OR_FIGURE = re.compile(r"\.\.\.|(?<![\w.])-?\d+\.\d+(?![\w.]*\w)%?")
 class Step(NamedTuple):
     """Something to run, for bash or for Python, and the lines that are expected of it."""
 
-    python: bool
     code: str
     expected: list[str]
+    python: bool = False
 
 
 def steps(text: str) -> Iterator[Step]:
@@ -43,7 +43,8 @@ def steps(text: str) -> Iterator[Step]:
         elif kind == "python":
             after = blocks[at + 1] if at + 1 < len(blocks) else None
             follows = after is not None and after[1] == "text" and after.start() == block.end()
-            yield Step(True, content, after[2].splitlines() if after and follows else [])
+            expected = after[2].splitlines() if after and follows else []
+            yield Step(content, expected, python=True)
 
 
 def _commands(content: str) -> Iterator[Step]:
@@ -56,7 +57,7 @@ def _commands(content: str) -> Iterator[Step]:
             code = line.removeprefix("$ ")
             while code.endswith("\\"):
                 code += "\n" + next(lines)
-            step = Step(False, code, [])
+            step = Step(code, [])
         elif step is not None:
             step.expected.append(line)
     if step is not None:
