@@ -64,8 +64,8 @@ class Pool:
         sums: of all descriptors, these and those that are not stored any more.
         order: the class ids, in the order of names.
         prior: that the metric starts from.
-        dropped: the classes some of whose descriptors are not stored any more.
         with_head: whether there is a head.
+        dropped: the classes some of whose descriptors are not stored any more.
     """
 
     rows: NDArray[np.int16]
@@ -73,8 +73,8 @@ class Pool:
     sums: Sums
     order: Sequence[int]
     prior: Prior
-    dropped: Sequence[int] = ()
     with_head: bool = True
+    dropped: Sequence[int] = ()
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:

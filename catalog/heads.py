@@ -24,6 +24,8 @@ from head import Head
 HeadTraining = Literal["exact", "frozen", "document", "none"]
 """How the head learns: solved from everything, new columns alone, as the documents do, or not."""
 
+_ADVICE = "`catalog train-head --head exact` makes it anew"
+
 TRAININGS: tuple[HeadTraining, ...] = get_args(HeadTraining)
 """Every way to train the head, the default first."""
 
@@ -61,11 +63,18 @@ def training_named(name: str) -> HeadTraining:
 
 
 def current(tx: sqlite3.Connection) -> HeadRecord:
-    """How the head is trained in the state that a transaction sees."""
+    """How the head is trained in the state that a transaction sees.
+
+    Raises:
+        Damaged: its row cannot be read.
+    """
     row = tx.execute("SELECT id, training, options FROM head ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
         return HeadRecord()
-    return HeadRecord(training_named(row[1]), row[0], json.loads(row[2]))
+    try:
+        return HeadRecord(training_named(row[1]), row[0], dict(json.loads(row[2])))
+    except (InvalidInput, TypeError, ValueError) as error:
+        raise Damaged(f"how the head is trained cannot be read: {error}; {_ADVICE}") from error
 
 
 def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
@@ -74,6 +83,13 @@ def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, 
     Raises:
         Damaged: its rows cannot be read.
     """
+    try:
+        return _load(tx, record, width)
+    except (InvalidInput, TypeError, ValueError) as error:
+        raise Damaged(f"the head has lost a part: {error}; {_ADVICE}") from error
+
+
+def _load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
     # Of a class that was removed and made anew the last column counts.
     rows = tx.execute(
         "SELECT label, weights, bias FROM head_column AS own WHERE head = ? AND position = "
@@ -83,17 +99,12 @@ def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, 
     ).fetchall()
     (stored,) = tx.execute("SELECT metric FROM head WHERE id = ?", (record.id,)).fetchone()
     weights = b"".join(row[1] for row in rows)
-    if stored is None or len(weights) != 4 * width * len(rows):
-        raise Damaged(
-            "the head of this catalogue has lost a part; `catalog train-head --head exact` makes"
-            " it anew"
-        )
     head = Head(
         np.array([row[0] for row in rows], np.int64),
         np.frombuffer(weights, "<f4").astype(np.float32).reshape(len(rows), width),
         np.array([row[2] for row in rows], np.float32),
     )
-    return head, _unpack(stored)
+    return head, _unpack(stored, width)
 
 
 def untrained(tx: sqlite3.Connection, record: HeadRecord) -> list[int]:
@@ -187,14 +198,10 @@ def packed(metric: Metric) -> bytes:
     return bytes(np.concatenate([metric.mean, lower]).astype("<f4").tobytes())
 
 
-def _unpack(packed: bytes) -> Metric:
-    numbers = np.frombuffer(packed, "<f4").astype(np.float32)
-    width = int((np.sqrt(9 + 8 * len(numbers)) - 3) / 2)  # D + D (D + 1) / 2 numbers
-    if width + width * (width + 1) // 2 != len(numbers):
-        raise Damaged(
-            "the metric of the head has lost a part; `catalog train-head --head exact` makes it "
-            "anew"
-        )
+def _unpack(stored: bytes, width: int) -> Metric:
+    numbers = np.frombuffer(stored, "<f4").astype(np.float32)
+    if len(numbers) != width + width * (width + 1) // 2 or not np.isfinite(numbers).all():
+        raise InvalidInput("its metric is not whole")
     transform = np.zeros((width, width), np.float32)
     transform[np.tril_indices(width)] = numbers[width:]
     return Metric(numbers[:width], transform)

@@ -66,10 +66,10 @@ def keep(tx: sqlite3.Connection, content: bytes, place: str | None) -> None:
 
 
 def kept(tx: sqlite3.Connection) -> list[tuple[int, str | None]]:
-    """The staged pictures that are wanted: id and place, in the order of content hashes."""
+    """The staged pictures that are wanted: id and place, the latest last."""
     return tx.execute(
         "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item "
-        "WHERE label IS NULL ORDER BY content"
+        "WHERE label IS NULL ORDER BY at, content"
     ).fetchall()
 
 

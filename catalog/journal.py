@@ -118,9 +118,9 @@ def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None
     tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
 
 
-def dropped_since(tx: sqlite3.Connection, generation: int) -> bool:
-    """Whether descriptors of items were dropped after a generation."""
-    row = tx.execute("SELECT 1 FROM event WHERE kind = 'compact' AND id > ?", (generation,))
+def happened_since(tx: sqlite3.Connection, generation: int, kind: str) -> bool:
+    """Whether there was an event of a kind after a generation."""
+    row = tx.execute("SELECT 1 FROM event WHERE kind = ? AND id > ?", (kind, generation))
     return row.fetchone() is not None
 
 

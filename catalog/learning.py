@@ -188,7 +188,7 @@ class Learning:
         sums = self.sums(tx)
         dropped = [slot for slot in order if slot in compacted_classes(tx)]
         places = places_of(labels, order)
-        return Pool(rows, places, sums, order, self._prior, dropped, with_head=with_head)
+        return Pool(rows, places, sums, order, self._prior, with_head, dropped)
 
     @property
     def stored(self) -> StoredDescriptors:
@@ -209,6 +209,8 @@ class Learning:
         self, tx: sqlite3.Connection, metric: Metric, slots: Sequence[int], seed: int = 0
     ) -> NDArray[np.float32]:
         """Whitened descriptors drawn of classes from their sums, those of a class together."""
+        if not slots:
+            return np.zeros((0, self.width), np.float32)
         sums = self.sums(tx)
         means = metric.project(class_means(sums, slots))
         return draw_gaussian(means, spreads(sums, slots, metric), DRAWN, seed=seed)
@@ -238,7 +240,8 @@ class Learning:
                 self._files.save_metric(self._metric)
             if self._items and self._items.version != saved("items"):
                 with self._store.reading() as tx:
-                    stale = journal.dropped_since(tx, self._items.version.generation)
+                    generation = self._items.version.generation
+                    stale = journal.happened_since(tx, generation, "compact")
                 if not stale:
                     self._files.save_items(self._items)
             exact = self._head if self._head and self._head.training == "exact" else None
@@ -253,9 +256,12 @@ class Learning:
 
     def _caught_up(self, tx: sqlite3.Connection, learnt: LearntSums) -> bool:
         """Bring sums to the present state; False if they are of another history."""
-        if not journal.is_ancestor(tx, learnt.version):
+        since = learnt.version.generation
+        if not journal.is_ancestor(tx, learnt.version) or journal.happened_since(
+            tx, since, "remove-compacted"
+        ):
             return False
-        changes = journal.net_changes(tx, learnt.version.generation)
+        changes = journal.net_changes(tx, since)
         with contextlib.suppress(InvalidInput, Damaged):
             gone = self._rows_in(tx, [(c.item, c.before) for c in changes])
             come = self._rows_in(tx, [(c.item, c.after) for c in changes])
@@ -277,7 +283,7 @@ class Learning:
         if (
             learnt is not None
             and journal.is_ancestor(tx, learnt.version)
-            and not journal.dropped_since(tx, learnt.version.generation)
+            and not journal.happened_since(tx, learnt.version.generation, "compact")
         ):
             changes = journal.net_changes(tx, learnt.version.generation)
             if not learnt.items.renewal_due(len(changes)):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,10 +119,13 @@ def take_part(listing: Listing, split: str, part: str, seed: int = 0) -> Listing
     Raises:
         InvalidInput: the split or the part makes no sense, or there would be nothing in it.
     """
-    sizes = [int(size) if size.isdigit() else 0 for size in split.split("/")]
+    sound = re.fullmatch(r"[1-9][0-9]{0,8}(/[1-9][0-9]{0,8}){1,2}", split, re.ASCII)
+    sizes = [int(size) for size in split.split("/")] if sound else []
     names = {2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(sizes), ())
-    if not names or min(sizes) < 1 or seed < 0:
+    if not names:
         raise InvalidInput(f"a split is two or three sizes, such as 80/20, not {split!r}")
+    if seed < 0:
+        raise InvalidInput(f"a seed is not negative, as {seed} is")
     if part not in names:
         raise InvalidInput(f"{split} has the parts {', '.join(names)}, not {part!r}")
     count = len(listing.entries)

@@ -427,7 +427,6 @@ class TestDamage:
             "UPDATE head SET training = 'x'",
             "UPDATE head_column SET weights = x''",
             "UPDATE head_column SET weights = x'0102' WHERE position = 0",
-            "UPDATE head_column SET label = 1",
             "UPDATE head_column SET bias = 'x'",
             "UPDATE head_column SET bias = 1e999",
         ],

@@ -4,8 +4,8 @@ In a ``console`` block a line that starts with ``$`` is a command for bash (cont
 backslash), and the lines below it are all that it prints. A ``python`` block is run by the
 interpreter of the tests, and a ``text`` block that follows holds its output. In what is expected,
 a line of three dots stands for any lines, and three dots within a line for any text. Blanks count
-as one. A decimal figure may be off by ``TOLERANCE`` or that share of it, a percentage by 100 times
-as much; everything else, whole numbers too, must be as it is written.
+as one. A decimal figure may be off by a tolerance, or by that share of itself, a percentage by 100
+times as much; everything else, whole numbers too, must be as it is written.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import NamedTuple
 from tiny_network import environment
 
 TOLERANCE = 0.02
+"""How far a decimal figure may be off where nothing else is said."""
+
 SKIP = "..."
 _BLOCK = re.compile(r"^```(console|python|text)\n(.*?)^```$\n*", re.M | re.S)
 _MASK_OR_FIGURE = re.compile(r"\.\.\.|(?<![\w.])-?\d+\.\d+(?![\w.]*\w)%?")
@@ -102,44 +104,48 @@ class Walk:
         return [*done.stdout.splitlines(), *ended]
 
 
-def differences(text: str, walk: Walk) -> list[str]:
+def differences(text: str, walk: Walk, tolerance: float = TOLERANCE) -> list[str]:
     """Run a document to its end; each step that printed something else, with what it printed."""
     found = []
     for step in steps(text):
         printed = walk.run(step)
-        if not fits(step.expected, printed):
+        if not fits(step.expected, printed, tolerance):
             lines = [f"$ {step.code}", "expected:", *step.expected, "printed:", *printed]
             found.append("\n".join(lines))
     return found
 
 
-def fits(expected: Sequence[str], printed: Sequence[str]) -> bool:
+def fits(expected: Sequence[str], printed: Sequence[str], tolerance: float = TOLERANCE) -> bool:
     """Whether lines are as expected; a line of three dots stands for any number of lines."""
     if not expected:
         return not printed
-    if expected[0] == SKIP:
-        return any(fits(expected[1:], printed[at:]) for at in range(len(printed) + 1))
-    return bool(printed) and line_fits(expected[0], printed[0]) and fits(expected[1:], printed[1:])
+    first, *rest = expected
+    if first == SKIP:
+        return any(fits(rest, printed[at:], tolerance) for at in range(len(printed) + 1))
+    if not printed or not line_fits(first, printed[0], tolerance):
+        return False
+    return fits(rest, printed[1:], tolerance)
 
 
-def line_fits(expected: str, printed: str) -> bool:
+def line_fits(expected: str, printed: str, tolerance: float = TOLERANCE) -> bool:
     """Whether one line is as expected, but for what is masked and figures that are near."""
     wanted, got = " ".join(expected.split()), " ".join(printed.split())
     figures: list[str] = []
     pattern, end = "", 0
     for part in _MASK_OR_FIGURE.finditer(wanted):
         pattern += re.escape(wanted[end : part.start()])
+        end = part.end()
         if part[0] == SKIP:
             pattern += ".*"
-        else:
-            percent = part[0].endswith("%")
-            pattern += r"(-?\d+\.\d+)%" if percent else r"(-?\d+\.\d+)"
-            figures.append(part[0])
-        end = part.end()
+            continue
+        pattern += r"(-?\d+\.\d+)%" if part[0].endswith("%") else r"(-?\d+\.\d+)"
+        figures.append(part[0])
     found = re.fullmatch(pattern + re.escape(wanted[end:]), got)
-    return bool(found) and all(map(_near, figures, found.groups() if found else ()))
+    return found is not None and all(
+        _near(*pair, tolerance) for pair in zip(figures, found.groups(), strict=True)
+    )
 
 
-def _near(expected: str, printed: str) -> bool:
-    wanted, off = float(expected.rstrip("%")), TOLERANCE * (100 if expected.endswith("%") else 1)
-    return abs(float(printed) - wanted) <= max(off, TOLERANCE * abs(wanted)) + 1e-9
+def _near(expected: str, printed: str, tolerance: float) -> bool:
+    wanted, off = float(expected.rstrip("%")), tolerance * (100 if expected.endswith("%") else 1)
+    return abs(float(printed) - wanted) <= max(off, tolerance * abs(wanted)) + 1e-9
