@@ -15,7 +15,7 @@ ANYWHERE = ("eleventh-class", "incremental-learning")
 WITH_PHOTOS = "rock-paper-scissors"
 
 DRAWN_TOLERANCE = 0.15
-"""Of figures about some 44 drawn photos: OpenCV 4 draws the letters on them in other fonts than 5."""
+"""Of figures about 44 drawn photos: OpenCV 4 draws letters on them in other fonts than 5."""
 
 
 def check(name: str, folder: Path, cache: Path, tolerance: float) -> None:
