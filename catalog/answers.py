@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import landing
+from catalog import compaction, landing
 from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
 from catalog.learning import Learning, label_names, live_labels, places_of
 from catalog.witnesses import Witnesses, head_scores
@@ -160,7 +160,10 @@ def predict(
     witnesses = testify(tx, learning, descriptors, order, top)
     judgement = judge(witnesses, learning.calibration(tx), precision)
     labels = label_names(tx, order)
-    return [_prediction(witnesses, judgement, at, labels, top) for at in range(len(descriptors))]
+    bare = compaction.classes_without_items(tx)
+    silent = {label for slot, label in zip(order, labels, strict=True) if slot in bare}
+    found = [_prediction(witnesses, judgement, at, labels, top) for at in range(len(descriptors))]
+    return [_without(one, silent) for one in found] if silent else found
 
 
 def testify(
@@ -178,14 +181,18 @@ def testify(
     metric, centroids = learning.metric(tx)
     scores = centroids.scores(metric.whiten(descriptors))
     columns = places_of(np.array(order, np.int64), centroids.keys.tolist())
-    voters = _with_enough_classes(tx, learning, descriptors, min(max(top, _SEEN), len(order)))
+    most = len(order) - len(compaction.classes_without_items(tx))
+    voters = _with_enough_classes(tx, learning, descriptors, min(max(top, _SEEN), most))
     centroid, learnt = scores[:, columns], learning.head(tx)
     head = None
     if learnt is not None:
         head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
     scale = learnt.logit_scale if learnt else None
-    # Without any item, since all descriptors were dropped, the centroid stands in for them.
-    neighbours = _vote(voters, order) if len(learning.items(tx)) else centroid
+    neighbours = _vote(voters, order)
+    # Where all descriptors of a class were dropped, its centroid stands in for its items.
+    bare = compaction.classes_without_items(tx)
+    silent = [at for at, slot in enumerate(order) if slot in bare]
+    neighbours[:, silent] = centroid[:, silent]
     return Witnesses(centroid, head, neighbours, scale)
 
 
@@ -219,6 +226,12 @@ def _prediction(
         neighbours=_best(witnesses.neighbours[at], labels, top),
         agree=len({int(named[at]) for named in witnesses.named}) == 1,
     )
+
+
+def _without(prediction: Prediction, silent: set[str]) -> Prediction:
+    """A prediction in which classes without items have no nearest item."""
+    heard = tuple(one for one in prediction.neighbours if one.label not in silent)
+    return replace(prediction, neighbours=heard)
 
 
 def _best(scores: NDArray[np.floating], labels: Sequence[str], top: int) -> tuple[Candidate, ...]:

@@ -448,9 +448,11 @@ class Changing(Opened):
     ) -> None:
         """Train a ``document`` head after a command that changed something."""
         with self._store.reading() as tx:
-            record, classes = heads.current(tx), len(inventory.label_counts(tx))
+            record = heads.current(tx)
         if (way or record.training) != "document" or (command is None and way is None):
             return
+        with self._store.reading() as tx:
+            classes = len(inventory.label_counts(tx))
         options = TrainingOptions.from_dict(record.options)
         if classes >= 2:
             train_document(

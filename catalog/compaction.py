@@ -37,6 +37,15 @@ def compacted_classes(tx: sqlite3.Connection) -> set[int]:
     return {slot for (slot,) in tx.execute("SELECT label FROM compacted WHERE label IS NOT NULL")}
 
 
+def classes_without_items(tx: sqlite3.Connection) -> set[int]:
+    """The classes all of whose descriptors were dropped, so that none of theirs is a neighbour."""
+    rows = tx.execute(
+        "SELECT label FROM compacted WHERE label IS NOT NULL AND NOT EXISTS (SELECT 1 FROM item "
+        "WHERE item.label = compacted.label AND id NOT IN (SELECT item FROM compacted_item))"
+    )
+    return {slot for (slot,) in rows}
+
+
 def is_compacted(tx: sqlite3.Connection, item: int) -> bool:
     """Whether an item's descriptor was dropped."""
     found = tx.execute("SELECT 1 FROM compacted_item WHERE item = ?", (item,)).fetchone()

@@ -41,14 +41,16 @@ def replay(
         learning: of the catalogue.
         begun: a head with a column for every class, and its metric.
         new: the classes that the head has not been trained on yet. If there are none, pictures came
-            to old ones, and it is trained on all stored descriptors.
+            to old ones, and it is trained on all stored descriptors. One picture alone cannot be
+            trained on; then the other classes are drawn from their sums.
         options: say where descriptors of the other classes come from.
     """
     live = [slot for slot, _ in live_labels(tx)]
-    wanted = set(live) if options.replay == "stored" or not new else new
-    drawn = [] if options.replay == "none" else [s for s in live if s not in wanted]
-    drawn += sorted(wanted & compacted_classes(tx))
     labels, rows = learning.rows(tx)
+    alone = options.replay == "none" and np.isin(labels, list(new)).sum() > 1
+    wanted = set(live) if options.replay == "stored" or not new else new
+    drawn = [] if alone else [slot for slot in live if slot not in wanted]
+    drawn += sorted(wanted & compacted_classes(tx))
     every = (begun.metric.whiten(rows), labels)
     generator = None
     if options.replay == "gan":

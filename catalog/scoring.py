@@ -170,8 +170,11 @@ def _ask_block(
         head = head_scores(learnt.head, learnt.metric, descriptors, slots.tolist(), centroid)
     classes = places_of(gallery.labels, slots.tolist())
     ranking = np.argsort(-(to_items + centroid[:, classes]), axis=1, kind="stable")
-    # Without any item, since all descriptors were dropped, the centroid stands in for them.
-    items = best_of_class(to_items, classes, len(slots)) if len(classes) else centroid
+    # Where all descriptors of a class were dropped, its centroid stands in for its items.
+    items = centroid.copy()
+    if len(classes):
+        present = np.unique(classes)
+        items[:, present] = best_of_class(to_items, classes, len(slots))[:, present]
     return _Asked(
         Witnesses(centroid, head, items, scale),
         nearest=ranking[:, 0] if len(classes) else np.full(len(truth), -1, np.int64),
@@ -241,7 +244,9 @@ def _head_result(
         return None
     accuracy = _accuracy(_rank_of(witnesses.head, truth))
     own = judgement.head_shares[np.arange(len(truth)), truth]
-    return HeadResult(accuracy.top1, accuracy.top5, float(-np.log(np.maximum(own, 1e-12)).mean()))
+    return HeadResult(
+        accuracy.top1, accuracy.top5, float(abs(np.log(np.maximum(own, 1e-12)).mean()))
+    )
 
 
 def _agreement(witnesses: Witnesses, truth: NDArray[np.int64]) -> Agreement:

@@ -44,7 +44,7 @@ def print_prediction(answer: Prediction) -> None:
 
 def print_evaluation(result: Evaluation) -> None:
     """Print the figures of an evaluation."""
-    typer.echo(f"{result.pictures} pictures of {result.classes} classes")
+    typer.echo(f"{counted(result.pictures, 'picture')} of {counted(result.classes, 'class')}")
     head = [("head", result.head.top1, result.head.top5)] if result.head else []
     print_table(
         [
@@ -142,7 +142,8 @@ def _surety(answer: Prediction) -> str:
     agree = "all agree" if answer.agree else "not all agree"
     if answer.probability is None:
         return f" ({agree}; too few photos to say how sure that is)"
-    return f" ({answer.verdict}: {answer.probability:.1%} sure, {agree})"
+    few = "; too few independent photos for a match" if answer.coverage == 0 else ""
+    return f" ({answer.verdict}: {answer.probability:.1%} sure, {agree}{few})"
 
 
 def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:

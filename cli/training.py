@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.options import BoxText, CatalogPath, Json
-from cli.output import print_json, say, training_bar
+from cli.output import counted, print_json, say, training_bar
 
 
 def feedback(
@@ -118,7 +118,10 @@ def train_head(
     if json:
         print_json(trained)
         return
-    typer.echo(f"head: {trained.training}, {trained.columns} columns")
+    if trained.training == "exact":
+        typer.echo("head: exact, solved when it is next needed")
+    else:
+        typer.echo(f"head: {trained.training}, {counted(trained.columns, 'column')}")
     if curves is not None and len(curves.validation_accuracy):
         typer.echo(
             f"held out: loss {curves.validation_loss[-1]:.3f}, "

@@ -16,7 +16,7 @@ from typer.main import get_command
 from catalog import Catalog
 from cli.main import app
 
-DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 
 
 def commands() -> dict[str, set[str]]:
