@@ -215,8 +215,8 @@ def test_ctrl_c(tiny_cache: Path, tmp_path: Path) -> None:
     """Ctrl-C ends the command in one line with a sound catalogue, and the next run finishes it."""
     shop = tmp_path / "shop.catalog"
     big = black_png(1000)  # slow to decode, and the bytes behind its end make another file of it
-    for number in range(200):
-        file = tmp_path / "tree" / f"class {number // 20:02}" / f"{number}.png"
+    for number in range(400):
+        file = tmp_path / "tree" / f"class {number // 40:02}" / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(big + number.to_bytes(2))
     run("init", shop, "--backbone", NAME, cache=tiny_cache)
@@ -232,13 +232,13 @@ def test_ctrl_c(tiny_cache: Path, tmp_path: Path) -> None:
     assert said.splitlines() == [said.strip()]
     assert said.startswith("stopped; what was done is kept")
     held = stored(shop)
-    assert 0 < len(held) < 200
+    assert 0 < len(held) < 400
     info, whole = (run(name, "--catalog", shop, cache=tiny_cache) for name in ("verify", "labels"))
     assert (info.returncode, info.stderr) == (0, "")
-    assert all(line.split()[0] == "20" for line in whole.stdout.splitlines())
+    assert all(line.split()[0] == "40" for line in whole.stdout.splitlines())
     again = run(*arguments, "--json", cache=tiny_cache)
     assert (again.returncode, again.stderr) == (0, "")
-    assert len(stored(shop)) == 200
+    assert len(stored(shop)) == 400
 
 
 def stored_now(path: Path) -> set[str]:
