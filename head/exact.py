@@ -29,7 +29,7 @@ RIDGE = 1.0
 STEPS = 12
 """How many steps are made at most; on 2,640 photos of 81 products more change nothing."""
 
-OPERATIONS = 40e9
+OPERATIONS = 25e9
 """Of floating point, that the steps after the first may take: a few tenths of a second."""
 
 EXACT_RULE = f"softmax, ridge {RIDGE:g}, at most {STEPS} steps and {OPERATIONS:g} operations; 2"
