@@ -50,6 +50,8 @@ class CrossCheck:
             the catalogue's own pictures, had their classes not been there; None likewise.
         strangers_unknown: the share of them expected to be called ``unknown``; None likewise.
         reliability: of the probabilities; None likewise.
+        risk: the share that is wrong, as a mean over all coverages: the area under the
+            risk-coverage curve of the cross-check, the smaller the better.
         curves: precision by coverage, by the confidence of both together (``cross_check``), and of
             ``head``, ``centroid`` and ``neighbours`` alone, each by its margin.
     """
@@ -62,6 +64,7 @@ class CrossCheck:
     strangers_matched: float | None
     strangers_unknown: float | None
     reliability: Reliability | None
+    risk: float
     curves: dict[str, tuple[CoveragePoint, ...]]
 
 

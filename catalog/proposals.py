@@ -42,11 +42,6 @@ class Proposal:
     members: tuple[int, ...]
     cosine: float
 
-    @property
-    def central(self) -> int:
-        """The photo that shows best what they have in common."""
-        return self.members[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Proposals:

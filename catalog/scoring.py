@@ -27,7 +27,13 @@ from catalog.evaluation import (
 )
 from catalog.learning import places_of
 from catalog.learnt_files import LearntHead
-from catalog.reliability import CoveragePoint, confusion_matrix, reliability, risk_coverage
+from catalog.reliability import (
+    CoveragePoint,
+    confusion_matrix,
+    reliability,
+    risk_coverage,
+    risk_coverage_area,
+)
 from catalog.witnesses import Witnesses, best_of_class, head_scores, margins
 from descriptors import Metric
 from index import FlatIndex
@@ -212,18 +218,23 @@ def _cross_check(
         strangers_matched=matched,
         strangers_unknown=unknown,
         reliability=None if probability is None else reliability(probability, right),
+        risk=risk_coverage_area(_sureness(judgement), right) or 0.0,
         curves=_curves(witnesses, judgement, truth),
     )
+
+
+def _sureness(judgement: Judgement) -> NDArray[np.float64]:
+    """The probability of each answer, or its share of the softmax where there is none."""
+    sure = judgement.probability
+    if sure is None:
+        sure = judgement.shares.max(axis=1)
+    return np.round(sure, _DIGITS - 1)  # a softmax enlarges what is rounding in the scores
 
 
 def _curves(
     witnesses: Witnesses, judgement: Judgement, truth: NDArray[np.int64]
 ) -> dict[str, tuple[CoveragePoint, ...]]:
-    sure = judgement.probability
-    if sure is None:
-        sure = judgement.shares.max(axis=1)
-    sure = np.round(sure, _DIGITS - 1)  # a softmax enlarges what is rounding in the scores
-    curves = {"cross_check": risk_coverage(sure, judgement.chosen == truth)}
+    curves = {"cross_check": risk_coverage(_sureness(judgement), judgement.chosen == truth)}
     alone = {
         "head": witnesses.head,
         "centroid": witnesses.centroid,

@@ -530,7 +530,7 @@ class TestProposals:
         rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
         (found,) = propose_classes(rows, 0.5).proposals
         assert found.members == (2, 1, 0, 3)
-        assert found.central == 2
+        assert found.members[0] == 2
         pairs = np.cos([abs(a - b) for at, a in enumerate(angles) for b in angles[:at]])
         assert found.cosine == pytest.approx(pairs.mean(), abs=1e-5)
 

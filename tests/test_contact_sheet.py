@@ -56,6 +56,7 @@ EVALUATION = Evaluation(
         expected_coverage=0.4,
         strangers_matched=0.03,
         strangers_unknown=0.12,
+        risk=0.05,
         reliability=Reliability(
             (
                 ReliabilityBin(0.0, 0.5, 2, 0.5, 0.5),
