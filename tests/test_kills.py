@@ -221,11 +221,14 @@ def test_ctrl_c(tiny_cache: Path, tmp_path: Path) -> None:
         file.write_bytes(big + number.to_bytes(2))
     run("init", shop, "--backbone", NAME, cache=tiny_cache)
     arguments = ("import", tmp_path / "tree", "--catalog", shop)
+    # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command(*arguments), stderr=subprocess.PIPE, text=True, env=environment(tiny_cache)
     ) as process:
         while process.poll() is None and not stored_now(shop):
             time.sleep(0.01)
+        signal.signal(signal.SIGINT, before)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
     assert process.returncode == 128 + signal.SIGINT
