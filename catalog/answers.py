@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,42 +158,43 @@ def predict(
         return [Prediction(None)] * len(descriptors)
     if not len(descriptors):
         return []
-    witnesses = testify(tx, learning, descriptors, order, top)
+    bare = compaction.classes_without_items(tx)
+    has_items = np.array([slot not in bare for slot in order])
+    witnesses = _testify(tx, learning, descriptors, order, has_items, top=top)
     judgement = judge(witnesses, learning.calibration(tx), precision)
     labels = label_names(tx, order)
-    bare = compaction.classes_without_items(tx)
-    silent = {label for slot, label in zip(order, labels, strict=True) if slot in bare}
-    found = [_prediction(witnesses, judgement, at, labels, top) for at in range(len(descriptors))]
-    return [_without(one, silent) for one in found] if silent else found
+    return [
+        _prediction(witnesses, judgement, at, labels, has_items, top=top)
+        for at in range(len(descriptors))
+    ]
 
 
-def testify(
+def _testify(
     tx: sqlite3.Connection,
     learning: Learning,
     descriptors: NDArray[np.float32],
     order: Sequence[int],
+    has_items: NDArray[np.bool_],
+    *,
     top: int,
 ) -> Witnesses:
     """What each witness says of descriptors float32 (Q, D) about the classes in ``order``.
 
     The nearest items are looked for until each query has seen ``top`` classes; the others get the
-    score of the last item.
+    score of the last item. Where all descriptors of a class were dropped, its centroid stands in
+    for its items.
     """
     metric, centroids = learning.metric(tx)
     scores = centroids.scores(metric.whiten(descriptors))
     columns = places_of(np.array(order, np.int64), centroids.keys.tolist())
-    most = len(order) - len(compaction.classes_without_items(tx))
-    voters = _with_enough_classes(tx, learning, descriptors, min(max(top, _SEEN), most))
+    wanted = min(max(top, _SEEN), int(has_items.sum()))
+    voters = _with_enough_classes(tx, learning, descriptors, wanted)
     centroid, learnt = scores[:, columns], learning.head(tx)
     head = None
     if learnt is not None:
         head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
     scale = learnt.logit_scale if learnt else None
-    neighbours = _vote(voters, order)
-    # Where all descriptors of a class were dropped, its centroid stands in for its items.
-    bare = compaction.classes_without_items(tx)
-    silent = [at for at, slot in enumerate(order) if slot in bare]
-    neighbours[:, silent] = centroid[:, silent]
+    neighbours = np.where(has_items, _vote(voters, order), centroid)
     return Witnesses(centroid, head, neighbours, scale)
 
 
@@ -209,7 +211,13 @@ def _vote(voters: Sequence[Sequence[_Found]], order: Sequence[int]) -> NDArray[n
 
 
 def _prediction(
-    witnesses: Witnesses, judgement: Judgement, at: int, labels: Sequence[str], top: int
+    witnesses: Witnesses,
+    judgement: Judgement,
+    at: int,
+    labels: Sequence[str],
+    has_items: NDArray[np.bool_],
+    *,
+    top: int,
 ) -> Prediction:
     shares, probability = judgement.shares[at], judgement.probability
     wanted = judgement.precision or PRECISION
@@ -223,15 +231,11 @@ def _prediction(
         candidates=_best(shares, labels, min(top, candidate_count(shares, wanted))),
         head=() if head is None else _best(head, labels, top),
         centroid=_best(witnesses.centroid[at], labels, top),
-        neighbours=_best(witnesses.neighbours[at], labels, top),
+        neighbours=_best(
+            witnesses.neighbours[at, has_items], list(compress(labels, has_items)), top
+        ),
         agree=len({int(named[at]) for named in witnesses.named}) == 1,
     )
-
-
-def _without(prediction: Prediction, silent: set[str]) -> Prediction:
-    """A prediction in which classes without items have no nearest item."""
-    heard = tuple(one for one in prediction.neighbours if one.label not in silent)
-    return replace(prediction, neighbours=heard)
 
 
 def _best(scores: NDArray[np.floating], labels: Sequence[str], top: int) -> tuple[Candidate, ...]:

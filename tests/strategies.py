@@ -70,6 +70,17 @@ def any_arrays() -> st.SearchStrategy[NDArray[np.generic]]:
     return st.tuples(array_dtypes(), shapes).flatmap(lambda both: arrays.arrays(*both))
 
 
+def head_problem(
+    seed: int, counts: list[int], noise: float = 0.3, *, width: int = 12
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Unit rows about a centre of each class, mixed up, and the class of each."""
+    random = np.random.default_rng(seed)
+    positions = random.permutation(np.repeat(np.arange(len(counts)), counts))
+    rows = random.normal(size=(len(counts), width))[positions]
+    rows += noise * random.normal(size=(len(positions), width))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), positions
+
+
 def _to_unit(rows: NDArray[np.int16]) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
     wide[~wide.any(axis=1), 0] = 1.0

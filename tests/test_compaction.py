@@ -90,6 +90,13 @@ class TestAnswers:
             assert_alike(centroids(other), said)
             assert other.info().learning_state == before.learning_state
 
+    def test_as_many_neighbours_as_asked_for(self, catalog: Catalog) -> None:
+        """A class without items leaves its place among the nearest ones to the next."""
+        catalog.compact(["cup"])
+        said = catalog.predict(ASKED[0], 2)
+        assert said.centroid[0].label == "cup"
+        assert {one.label for one in said.neighbours} == {"jug", "pan"}
+
     def test_the_exact_head(self, catalog: Catalog) -> None:
         """The head, solved anew, still names every class."""
         catalog.compact(["cup", "pan"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from strategies import seeds
+from strategies import head_problem, seeds
 
 from descriptors import InvalidInput
 from head import Head, solve
@@ -18,17 +18,6 @@ RIDGE = 1.0
 thorough = settings(deadline=None, max_examples=20)
 counts = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 """How many rows each class has."""
-
-
-def problem(
-    seed: int, counts: list[int], noise: float = 0.3
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Unit rows about a centre of each class, mixed up, and the class of each."""
-    random = np.random.default_rng(seed)
-    positions = random.permutation(np.repeat(np.arange(len(counts)), counts))
-    rows = random.normal(size=(len(counts), WIDTH))[positions]
-    rows += noise * random.normal(size=(len(positions), WIDTH))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), positions
 
 
 def weights_of(positions: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -72,7 +61,7 @@ class TestOptimum:
     @given(seeds, st.lists(st.integers(1, 12), min_size=2, max_size=5))
     def test_is_reached(self, seed: int, counts: list[int]) -> None:
         """Many steps come to where plain gradient descent comes to: same loss, same weights."""
-        rows, positions = problem(seed, counts)
+        rows, positions = head_problem(seed, counts)
         expected = plain_optimum(rows, positions, len(counts))
         found = solve(rows, positions, range(len(counts)), steps=200).kernel
         best = losses(expected, rows, positions)
@@ -83,7 +72,7 @@ class TestOptimum:
     def test_is_reached_where_classes_overlap(self, classes: int) -> None:
         """Labels given at random, which no weights can tell apart, are no trouble either."""
         random = np.random.default_rng(classes)
-        rows, _ = problem(7, [60])
+        rows, _ = head_problem(7, [60])
         positions = np.concatenate([np.arange(classes), random.integers(0, classes, 60 - classes)])
         best = losses(plain_optimum(rows, positions, classes), rows, positions)
         found = solve(rows, positions, range(classes), steps=400).kernel.astype(np.float64)
@@ -93,14 +82,14 @@ class TestOptimum:
     @given(seeds, st.lists(st.integers(2, 12), min_size=2, max_size=5))
     def test_the_allowed_steps_are_nearly_there(self, seed: int, counts: list[int]) -> None:
         """The steps a small problem gets leave the loss within one in a hundred of the least."""
-        rows, positions = problem(seed, counts, noise=0.2)
+        rows, positions = head_problem(seed, counts, noise=0.2)
         found = solve(rows, positions, range(len(counts))).kernel.astype(np.float64)
         best = losses(plain_optimum(rows, positions, len(counts)), rows, positions)
         assert best * (1 - 1e-6) <= losses(found, rows, positions) <= best * 1.01
 
     def test_the_first_step_is_the_closed_form(self) -> None:
         """One step is least squares on the classes under the bound on the curvature."""
-        rows, positions = problem(1, [4, 7, 5])
+        rows, positions = head_problem(1, [4, 7, 5])
         wide, weights = rows.astype(np.float64), weights_of(positions)
         curvature = (wide * weights[:, None]).T @ wide / 4 + RIDGE * np.eye(WIDTH)
         slope = wide.T @ (weights[:, None] * (np.eye(3)[positions] - 1 / 3))
@@ -109,13 +98,13 @@ class TestOptimum:
 
     def test_tells_classes_apart(self) -> None:
         """Rows that can be told apart are told apart."""
-        rows, positions = problem(2, [8, 8, 8], noise=0.1)
+        rows, positions = head_problem(2, [8, 8, 8], noise=0.1)
         named = solve(rows, positions, range(3)).logits(rows).argmax(axis=1)
         np.testing.assert_array_equal(named, positions)
 
     def test_more_penalty_means_less_weight(self) -> None:
         """The penalty shrinks the weights."""
-        rows, positions = problem(3, [8, 8, 8])
+        rows, positions = head_problem(3, [8, 8, 8])
         lengths = [
             np.linalg.norm(solve(rows, positions, range(3), ridge=ridge).columns)
             for ridge in (0.1, 1.0, 10.0, 100.0)
@@ -132,7 +121,7 @@ class TestOrder:
         self, seed: int, counts: list[int], shuffler: st.randoms
     ) -> None:
         """Classes in another order get the same columns, up to rounding, under their keys."""
-        rows, positions = problem(seed, counts)
+        rows, positions = head_problem(seed, counts)
         order = list(range(len(counts)))
         shuffler.shuffle(order)
         place = np.argsort(order)
@@ -146,7 +135,7 @@ class TestOrder:
     @given(seeds, counts)
     def test_of_rows_is_rounding(self, seed: int, counts: list[int]) -> None:
         """Rows in another order change the weights by rounding alone."""
-        rows, positions = problem(seed, counts)
+        rows, positions = head_problem(seed, counts)
         shuffled = np.random.default_rng([seed, 1]).permutation(len(rows))
         one = solve(rows, positions, range(len(counts)))
         other = solve(rows[shuffled], positions[shuffled], range(len(counts)))
@@ -156,7 +145,7 @@ class TestOrder:
     @given(seeds, counts)
     def test_the_same_twice(self, seed: int, counts: list[int]) -> None:
         """The same descriptors give the same head, to the last bit; keys are names alone."""
-        rows, positions = problem(seed, counts)
+        rows, positions = head_problem(seed, counts)
         one = solve(rows, positions, range(len(counts)))
         again = solve(rows.copy(), positions.copy(), range(len(counts)))
         named = solve(rows, positions, [1000 - at for at in range(len(counts))])
@@ -171,7 +160,7 @@ class TestBalance:
     @given(seeds, st.lists(st.integers(1, 8), min_size=2, max_size=4))
     def test_all_pictures_twice(self, seed: int, counts: list[int]) -> None:
         """All rows ten times with ten times the penalty is the same problem."""
-        rows, positions = problem(seed, counts)
+        rows, positions = head_problem(seed, counts)
         one = solve(rows, positions, range(len(counts)), steps=60)
         ten = solve(
             np.tile(rows, (10, 1)), np.tile(positions, 10), range(len(counts)), ridge=10, steps=60
@@ -180,14 +169,14 @@ class TestBalance:
 
     def test_a_class_of_many_copies(self) -> None:
         """One class ten times over, for the same total weight, changes next to nothing."""
-        rows, positions = problem(4, [6, 6, 6], noise=0.2)
+        rows, positions = head_problem(4, [6, 6, 6], noise=0.2)
         own = positions == 1
         more = np.concatenate([rows, *[rows[own]] * 9])
         places = np.concatenate([positions, *[positions[own]] * 9])
         one = solve(rows, positions, range(3), steps=100)
         ten = solve(more, places, range(3), ridge=len(more) / len(rows), steps=100)
         np.testing.assert_allclose(ten.columns, one.columns, atol=2e-3)
-        queries, truth = problem(4, [30, 30, 30], noise=0.3)
+        queries, truth = head_problem(4, [30, 30, 30], noise=0.3)
         drift = np.mean(one.logits(queries).argmax(axis=1) == truth) - np.mean(
             solve(more, places, range(3)).logits(queries).argmax(axis=1) == truth
         )
@@ -211,21 +200,21 @@ class TestEdges:
 
     def test_a_class_without_rows(self) -> None:
         """It gets a column in its place that no row prefers."""
-        rows, positions = problem(5, [4, 4])
+        rows, positions = head_problem(5, [4, 4])
         head = solve(rows, 2 * positions, [5, 6, 7])
         assert head.classes.tolist() == [5, 6, 7]
         assert set(head.logits(rows).argmax(axis=1).tolist()) == {0, 2}
 
     def test_one_class(self) -> None:
         """A class that is alone needs no weights."""
-        rows, positions = problem(5, [4])
+        rows, positions = head_problem(5, [4])
         head = solve(rows, positions, [9])
         assert head.classes.tolist() == [9]
         assert head.columns.tolist() == [[0] * WIDTH]
 
     def test_one_row_each(self) -> None:
         """A picture of each class is enough to tell them apart."""
-        rows, positions = problem(6, [1, 1])
+        rows, positions = head_problem(6, [1, 1])
         head = solve(rows, positions, [1, 2])
         np.testing.assert_allclose(head.columns[0], -head.columns[1], atol=1e-6)
         np.testing.assert_array_equal(head.logits(rows).argmax(axis=1), positions)
@@ -244,7 +233,7 @@ class TestEdges:
 
     def test_bias_is_zero(self) -> None:
         """An exact head has no bias, and its weights lie in one piece."""
-        head = solve(*problem(8, [3, 4, 5]), range(3))
+        head = solve(*head_problem(8, [3, 4, 5]), range(3))
         assert isinstance(head, Head)
         assert head.columns.flags.c_contiguous
         assert not head.bias.any()

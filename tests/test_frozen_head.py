@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from strategies import seeds
+from strategies import head_problem, seeds
 
 from descriptors import InvalidInput
 from head import Head, solve, widen_frozen
@@ -17,17 +17,6 @@ RIDGE = 1.0
 thorough = settings(deadline=None, max_examples=20)
 counts = st.lists(st.integers(1, 12), min_size=2, max_size=5)
 """How many rows each class has; the last one is new."""
-
-
-def problem(
-    seed: int, counts: list[int], noise: float = 0.3
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Unit rows about a centre of each class, mixed up, and the class of each."""
-    random = np.random.default_rng(seed)
-    positions = random.permutation(np.repeat(np.arange(len(counts)), counts))
-    rows = random.normal(size=(len(counts), WIDTH))[positions]
-    rows += noise * random.normal(size=(len(positions), WIDTH))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), positions
 
 
 def learnt(rows: NDArray[np.float32], positions: NDArray[np.int64], classes: int) -> Head:
@@ -59,7 +48,7 @@ def plain_column(
 @given(seeds, counts)
 def test_old_classes_stay(seed: int, counts: list[int]) -> None:
     """Keys, columns, biases and logits of the old classes are the same to the last bit."""
-    rows, positions = problem(seed, counts)
+    rows, positions = head_problem(seed, counts)
     head = learnt(rows, positions, len(counts))
     biased = Head(head.classes, head.columns, np.arange(len(head), dtype=np.float32))
     wider = widen_frozen(biased, 77, rows, positions)
@@ -73,7 +62,7 @@ def test_old_classes_stay(seed: int, counts: list[int]) -> None:
 @given(seeds, counts)
 def test_is_logistic_regression_with_an_offset(seed: int, counts: list[int]) -> None:
     """The new column is the one that plain gradient descent comes to with the old ones fixed."""
-    rows, positions = problem(seed, counts)
+    rows, positions = head_problem(seed, counts)
     head = learnt(rows, positions, len(counts))
     found = widen_frozen(head, 77, rows, positions).columns[-1]
     np.testing.assert_allclose(found, plain_column(head, rows, positions), atol=2e-3)
@@ -81,7 +70,7 @@ def test_is_logistic_regression_with_an_offset(seed: int, counts: list[int]) -> 
 
 def test_biases_count() -> None:
     """The biases of old classes are part of what the new one is set against."""
-    rows, positions = problem(1, [6, 6, 6])
+    rows, positions = head_problem(1, [6, 6, 6])
     head = learnt(rows, positions, 3)
     biased = Head(head.classes, head.columns, np.array([2, -1], np.float32))
     found = widen_frozen(biased, 77, rows, positions).columns[-1]
@@ -91,14 +80,14 @@ def test_biases_count() -> None:
 
 def test_the_new_class_wins_its_own_rows() -> None:
     """Where classes can be told apart, the new one wins its rows and the old ones keep theirs."""
-    rows, positions = problem(2, [10, 10, 10, 10], noise=0.15)
+    rows, positions = head_problem(2, [10, 10, 10, 10], noise=0.15)
     wider = widen_frozen(learnt(rows, positions, 4), 77, rows, positions)
     np.testing.assert_array_equal(wider.logits(rows).argmax(axis=1), positions)
 
 
 def test_one_after_another() -> None:
     """Several classes, added one at a time, tell their pictures apart."""
-    rows, positions = problem(3, [8] * 6, noise=0.15)
+    rows, positions = head_problem(3, [8] * 6, noise=0.15)
     head = learnt(rows[positions < 2], positions[positions < 2], 2)
     for label in range(1, 6):
         seen = positions <= label
@@ -108,7 +97,7 @@ def test_one_after_another() -> None:
 
 def test_without_rows_of_old_classes() -> None:
     """Rows of the new class alone are enough, and old columns stay then, too."""
-    rows, positions = problem(4, [6, 6, 6])
+    rows, positions = head_problem(4, [6, 6, 6])
     head = learnt(rows, positions, 3)
     own = positions == 2
     wider = widen_frozen(head, 77, rows[own], positions[own])
@@ -119,14 +108,14 @@ def test_without_rows_of_old_classes() -> None:
 
 def test_the_first_class() -> None:
     """A class that is alone needs no weights."""
-    rows, positions = problem(5, [4])
+    rows, positions = head_problem(5, [4])
     head = widen_frozen(Head.empty(WIDTH), 3, rows, positions)
     assert (head.classes.tolist(), bool(head.columns.any())) == ([3], False)
 
 
 def test_more_penalty_means_less_weight() -> None:
     """The penalty shrinks the new column."""
-    rows, positions = problem(6, [6, 6, 6])
+    rows, positions = head_problem(6, [6, 6, 6])
     head = learnt(rows, positions, 3)
     lengths = [
         np.linalg.norm(widen_frozen(head, 77, rows, positions, ridge=ridge).columns[-1])
@@ -137,7 +126,7 @@ def test_more_penalty_means_less_weight() -> None:
 
 def test_the_same_twice() -> None:
     """The same head and rows give the same bits."""
-    rows, positions = problem(7, [6, 6, 6])
+    rows, positions = head_problem(7, [6, 6, 6])
     head = learnt(rows, positions, 3)
     one = widen_frozen(head, 77, rows, positions)
     assert one.checksum() == widen_frozen(head, 77, rows.copy(), positions.copy()).checksum()
