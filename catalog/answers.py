@@ -228,8 +228,10 @@ def _prediction(
         probability=None if probability is None else float(probability[at]),
         precision=judgement.precision,
         coverage=judgement.coverage,
-        candidates=_best(shares, labels, min(top, candidate_count(shares, wanted))),
-        head=() if head is None else _best(head, labels, top),
+        candidates=_best(
+            witnesses.fused[at], labels, min(top, candidate_count(shares, wanted)), shown=shares
+        ),
+        head=() if head is None else _best(witnesses.head_or_centroid[at], labels, top, shown=head),
         centroid=_best(witnesses.centroid[at], labels, top),
         neighbours=_best(
             witnesses.neighbours[at, has_items], list(compress(labels, has_items)), top
@@ -238,10 +240,20 @@ def _prediction(
     )
 
 
-def _best(scores: NDArray[np.floating], labels: Sequence[str], top: int) -> tuple[Candidate, ...]:
-    """The best classes; of equal scores, give or take rounding, the one that comes first."""
+def _best(
+    scores: NDArray[np.floating],
+    labels: Sequence[str],
+    top: int,
+    *,
+    shown: NDArray[np.float64] | None = None,
+) -> tuple[Candidate, ...]:
+    """The best classes; of equal scores, give or take rounding, the one that comes first.
+
+    What is ``shown`` of them may be a softmax, which enlarges rounding, so it does not rank them.
+    """
     order = np.argsort(-np.round(scores, 6), kind="stable")[:top]
-    return tuple(Candidate(labels[at], float(scores[at])) for at in order.tolist())
+    values = scores if shown is None else shown
+    return tuple(Candidate(labels[at], float(values[at])) for at in order.tolist())
 
 
 def _items(

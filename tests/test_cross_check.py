@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
+from catalog.answers import _best
 from catalog.calibration import Calibration
 from catalog.cross_check import (
     PRECISION,
@@ -280,3 +281,9 @@ class TestCandidateCount:
             3,
             4,
         ]
+
+
+def test_what_is_shown_does_not_rank() -> None:
+    """Scores that differ by rounding are a tie, however far a softmax of them is apart."""
+    scores, shares = np.array([0.5, 0.5 + 1e-8]), np.array([0.4, 0.6])
+    assert [one.label for one in _best(scores, ["a", "b"], 2, shown=shares)] == ["a", "b"]
