@@ -12,6 +12,13 @@ import numpy as np
 
 from catalog import answers, compaction, heads, inventory, journal, landing, preview
 from catalog.answers import Prediction
+from catalog.classes import (
+    emptied,
+    find_label,
+    refuse_existing,
+    refuse_variant,
+    require_label,
+)
 from catalog.compaction import Compacted
 from catalog.head_keeper import HeadKeeper
 from catalog.heads import HeadTraining, training_named
@@ -72,11 +79,11 @@ class Changing(Opened):
         """
         way = training_named(head) if head else None
         with self._store.reading() as tx:
-            landing.refuse_existing(tx, label)  # before the head is switched to another way
-        outcomes = self._staged(label, pictures, landing.refuse_existing, progress)
+            refuse_existing(tx, label)  # before the head is switched to another way
+        outcomes = self._staged(label, pictures, refuse_existing, progress)
         some = any(isinstance(outcome, Staged) for outcome in outcomes)
         command = self._switched(way) if some else None
-        added = self._landed(label, outcomes, landing.refuse_existing, command, move=move)
+        added = self._landed(label, outcomes, refuse_existing, command, move=move)
         self._trained(way if some else None, command or added.event, training)
         return added
 
@@ -92,7 +99,7 @@ class Changing(Opened):
         The pictures are embedded, so that adding them afterwards takes no time. Arguments and
         errors are those of :meth:`add_class`.
         """
-        outcomes = self._staged(label, pictures, landing.refuse_existing, progress)
+        outcomes = self._staged(label, pictures, refuse_existing, progress)
         with self._store.reading() as tx:
             items, refused = landing.free_items(tx, outcomes)
             descriptors = self._learning.descriptors(tx, np.array(items, np.int64))
@@ -122,8 +129,8 @@ class Changing(Opened):
             LabelConflict: there is one that is spelt almost alike.
             InvalidInput: there are no pictures.
         """
-        outcomes = self._staged(label, pictures, landing.require_label, progress)
-        added = self._landed(label, outcomes, landing.require_label, move=move)
+        outcomes = self._staged(label, pictures, require_label, progress)
+        added = self._landed(label, outcomes, require_label, move=move)
         self._trained(None, added.event, training)
         return added
 
@@ -199,13 +206,13 @@ class Changing(Opened):
             Conflict: the picture is an item of another class.
             InvalidLabel: that cannot be a name.
         """
-        (outcome,) = self._staged(label, [picture], landing.refuse_variant, None)
+        (outcome,) = self._staged(label, [picture], refuse_variant, None)
         if isinstance(outcome, Refusal):
             reason = cast("RefusalReason", outcome.reason)
             raise PictureError(reason, outcome.detail, outcome.place)
         with self._store.reading() as tx:
             answer = self._answer_before(tx, label, outcome)
-            known = landing.find_label(tx, label)
+            known = find_label(tx, label)
         word: Outcome = "corrected"
         if answer.label == clean_label(label):
             word = "confirmed"
@@ -214,9 +221,7 @@ class Changing(Opened):
         note = {"outcome": word, "predicted": answer.label, "verdict": answer.verdict}
         added = Added(clean_label(label))
         if not note_only:
-            added = self._landed(
-                label, [outcome], landing.refuse_variant, kind="feedback", note=note
-            )
+            added = self._landed(label, [outcome], refuse_variant, kind="feedback", note=note)
             if added.refused:
                 where, _, _ = added.refused[0].detail.partition(";")
                 raise Conflict(f"{where}; `catalog add` takes it from there with --move")
@@ -309,8 +314,8 @@ class Changing(Opened):
             changes = [Change(item, slot, None) for item, slot in before]
             if changes:
                 journal.record(tx, "remove", {"items": len(changes)}, changes)
-            emptied = landing.emptied(tx, {slot for _, slot in before})
-            return Removed(len(changes), emptied)
+            gone = emptied(tx, {slot for _, slot in before})
+            return Removed(len(changes), gone)
 
     def remove_class(self, label: str, *, inexact: bool = False) -> Removed:
         """Take a class out with all its items. Can be undone, unless it is ``inexact``.
@@ -326,7 +331,7 @@ class Changing(Opened):
             Conflict: its descriptors were dropped.
         """
         with self._store.writing() as tx:
-            found = landing.require_label(tx, label)
+            found = require_label(tx, label)
             if found.slot in compaction.compacted_classes(tx):
                 if not inexact:
                     raise Conflict(
@@ -363,12 +368,12 @@ class Changing(Opened):
         with self._store.reading() as tx:
             record = heads.current(tx)
             for label in wanted or ():
-                landing.require_label(tx, label)
+                require_label(tx, label)
         if record.training == "document" and record.options.get("replay") == "gan":
             keep_generator(self._store, self._learning)
         with self._store.writing() as tx:
             names = {row.label: row.slot for row in inventory.label_counts(tx)}
-            chosen = [landing.require_label(tx, w).name for w in wanted] if wanted else list(names)
+            chosen = [require_label(tx, w).name for w in wanted] if wanted else list(names)
             done = compaction.compact(
                 tx,
                 self._learning.stored,

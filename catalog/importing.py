@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from catalog import landing
+from catalog.classes import refuse_variant
 from catalog.head_keeper import HeadKeeper
 from catalog.labels import clean_label, label_key
 from catalog.manifest import Entry, Listing
@@ -49,7 +50,7 @@ def import_listing(
                 store,
                 label,
                 staged,
-                check=landing.refuse_variant,
+                check=refuse_variant,
                 move=move,
                 command=command,
                 keeper=keeper,
@@ -71,7 +72,7 @@ def _importable(
     with store.reading() as tx:
         for given, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
             try:
-                landing.refuse_variant(tx, given)
+                refuse_variant(tx, given)
                 label = clean_label(given)
                 first = spelt.setdefault(label_key(label), label)
             except (InvalidLabel, LabelConflict) as error:

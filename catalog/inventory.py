@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from catalog import landing
+from catalog.classes import require_label
 from catalog.results import Item, LabelCount
 from catalog.store import now
 from descriptors import NotFound
@@ -23,9 +24,9 @@ def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
     """The items of one class, or of all, in the order of ids.
 
     Raises:
-        NotFound, LabelConflict: as :func:`landing.require_label` does.
+        NotFound, LabelConflict: as :func:`catalog.classes.require_label` does.
     """
-    slot = None if label is None else landing.require_label(tx, label).slot
+    slot = None if label is None else require_label(tx, label).slot
     rows = tx.execute(
         "SELECT item.id, label.name, item.content FROM item "
         "JOIN label ON label.slot = item.label "

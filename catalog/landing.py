@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from catalog import journal
+from catalog.classes import Label, emptied, open_label
 from catalog.compaction import is_compacted
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
-from catalog.labels import clean_label, label_key
+from catalog.labels import clean_label
 from catalog.staging import Refusal, Staged
 from catalog.store import Store
-from descriptors import LabelConflict, NotFound
 
 
 @dataclass(slots=True)
@@ -43,81 +42,6 @@ class Added:
     event: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A class as the store knows it: ``items`` is 0 for one that was removed."""
-
-    slot: int
-    name: str
-    key: str
-    items: int
-
-
-def find_label(tx: sqlite3.Connection, name: str) -> Label | None:
-    """The class of that name, give or take case and accents, whether it has items or not.
-
-    Raises:
-        InvalidLabel: that cannot be a name.
-    """
-    row = tx.execute(
-        "SELECT slot, name, key, (SELECT count(*) FROM item WHERE label = slot) "
-        "FROM label WHERE key = ?",
-        (label_key(name),),
-    ).fetchone()
-    return Label(*row) if row else None
-
-
-def require_label(tx: sqlite3.Connection, name: str) -> Label:
-    """The class of exactly that name.
-
-    Raises:
-        NotFound: there is none.
-        LabelConflict: there is one that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
-    """
-    label = find_label(tx, name)
-    if label is None or not label.items:
-        raise NotFound(f"there is no class {clean_label(name)!r}; {_advice(tx, name)}")
-    _refuse_variant(label, name)
-    return label
-
-
-def _advice(tx: sqlite3.Connection, name: str) -> str:
-    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
-    close = get_close_matches(clean_label(name), [row[0] for row in rows], n=3)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return "`catalog labels` lists them"
-
-
-def refuse_existing(tx: sqlite3.Connection, name: str) -> None:
-    """Make sure that a class could be made.
-
-    Raises:
-        LabelConflict: it exists, or one does that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
-    """
-    label = find_label(tx, name)
-    if label is not None and label.items:
-        _refuse_variant(label, name)
-        raise LabelConflict(
-            f"there is a class {label.name!r} with {label.items} items; "
-            "`catalog add` adds pictures to it"
-        )
-
-
-def refuse_variant(tx: sqlite3.Connection, name: str) -> None:
-    """Make sure that pictures could go under that name, to a new class or one that exists.
-
-    Raises:
-        LabelConflict: a class exists that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
-    """
-    label = find_label(tx, name)
-    if label is not None and label.items:
-        _refuse_variant(label, name)
-
-
 def land(
     store: Store,
     name: str,
@@ -136,8 +60,8 @@ def land(
         store: of the catalogue.
         name: of the class; it is made if need be.
         outcomes: of the pictures, as :meth:`Staging.stage` yields them.
-        check: what must hold of the class, and raises if it does not: :func:`require_label`,
-            :func:`refuse_existing` or :func:`refuse_variant`.
+        check: what must hold of the class, and raises if not: :func:`classes.require_label`,
+            :func:`classes.refuse_existing` or :func:`classes.refuse_variant`.
         move: take pictures away from other classes, instead of refusing them.
         command: the first event of the same command, if this is a later step of one.
         keeper: widens the head for a new class, in the same transaction.
@@ -156,7 +80,7 @@ def land(
         return result
     with store.writing() as tx:
         check(tx, name)
-        label = _open_label(tx, name)
+        label = open_label(tx, name)
         changes, places = _sort_out(tx, label, staged, result, move=move)
         result.created = result.added + result.moved > 0 and label.items == 0
         if changes or places or (note and not result.refused):
@@ -184,18 +108,6 @@ def land(
         else:
             tx.rollback()  # so that no empty class is left behind
     return result
-
-
-def _open_label(tx: sqlite3.Connection, name: str) -> Label:
-    label = find_label(tx, name)
-    if label is None:
-        tx.execute(
-            "INSERT INTO label (name, key) VALUES (?, ?)", (clean_label(name), label_key(name))
-        )
-        label = find_label(tx, name)
-    if label is None:
-        raise NotFound(f"the class {name!r} could not be made")
-    return label
 
 
 def _sort_out(
@@ -265,24 +177,3 @@ def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
         {"item": item},
     )
     return tuple(place for (place,) in rows)
-
-
-def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
-    """Which of some classes have no items, by name, sorted."""
-    names = [
-        tx.execute(
-            "SELECT name FROM label WHERE slot = ? "
-            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
-            (slot,),
-        ).fetchone()
-        for slot in slots
-    ]
-    return tuple(sorted(row[0] for row in names if row))
-
-
-def _refuse_variant(label: Label, name: str) -> None:
-    if label.name != clean_label(name):
-        raise LabelConflict(
-            f"there is a class {label.name!r}; {clean_label(name)!r} differs from it only by "
-            "case, accents or spacing. Use its spelling, or another name"
-        )

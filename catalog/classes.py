@@ -1,0 +1,120 @@
+"""Classes as the catalogue file keeps them: found by name, made, renamed and retired."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from catalog.labels import clean_label, label_key
+from descriptors import LabelConflict, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A class as the store knows it: ``items`` is 0 for one that was removed."""
+
+    slot: int
+    name: str
+    key: str
+    items: int
+
+
+def find_label(tx: sqlite3.Connection, name: str) -> Label | None:
+    """The class of that name, give or take case and accents, whether it has items or not.
+
+    Raises:
+        InvalidLabel: that cannot be a name.
+    """
+    row = tx.execute(
+        "SELECT slot, name, key, (SELECT count(*) FROM item WHERE label = slot) "
+        "FROM label WHERE key = ?",
+        (label_key(name),),
+    ).fetchone()
+    return Label(*row) if row else None
+
+
+def require_label(tx: sqlite3.Connection, name: str) -> Label:
+    """The class of exactly that name.
+
+    Raises:
+        NotFound: there is none.
+        LabelConflict: there is one that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is None or not label.items:
+        raise NotFound(f"there is no class {clean_label(name)!r}; {_advice(tx, name)}")
+    _refuse_variant(label, name)
+    return label
+
+
+def _advice(tx: sqlite3.Connection, name: str) -> str:
+    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
+    close = get_close_matches(clean_label(name), [row[0] for row in rows], n=3)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return "`catalog labels` lists them"
+
+
+def refuse_existing(tx: sqlite3.Connection, name: str) -> None:
+    """Make sure that a class could be made.
+
+    Raises:
+        LabelConflict: it exists, or one does that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is not None and label.items:
+        _refuse_variant(label, name)
+        raise LabelConflict(
+            f"there is a class {label.name!r} with {label.items} items; "
+            "`catalog add` adds pictures to it"
+        )
+
+
+def refuse_variant(tx: sqlite3.Connection, name: str) -> None:
+    """Make sure that pictures could go under that name, to a new class or one that exists.
+
+    Raises:
+        LabelConflict: a class exists that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is not None and label.items:
+        _refuse_variant(label, name)
+
+
+def open_label(tx: sqlite3.Connection, name: str) -> Label:
+    """The class of that name, made if need be, whether it has items or not."""
+    label = find_label(tx, name)
+    if label is None:
+        tx.execute(
+            "INSERT INTO label (name, key) VALUES (?, ?)", (clean_label(name), label_key(name))
+        )
+        label = find_label(tx, name)
+    if label is None:
+        raise NotFound(f"the class {name!r} could not be made")
+    return label
+
+
+def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
+    """Which of some classes have no items, by name, sorted."""
+    names = [
+        tx.execute(
+            "SELECT name FROM label WHERE slot = ? "
+            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
+            (slot,),
+        ).fetchone()
+        for slot in slots
+    ]
+    return tuple(sorted(row[0] for row in names if row))
+
+
+def _refuse_variant(label: Label, name: str) -> None:
+    if label.name != clean_label(name):
+        raise LabelConflict(
+            f"there is a class {label.name!r}; {clean_label(name)!r} differs from it only by "
+            "case, accents or spacing. Use its spelling, or another name"
+        )
