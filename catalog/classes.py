@@ -20,6 +20,11 @@ class Label:
     key: str
     items: int
 
+    @property
+    def row(self) -> tuple[int, str, str]:
+        """Slot, name and key: what the journal keeps of a class that is renamed."""
+        return self.slot, self.name, self.key
+
 
 def find_label(tx: sqlite3.Connection, name: str) -> Label | None:
     """The class of that name, give or take case and accents, whether it has items or not.
@@ -97,6 +102,29 @@ def open_label(tx: sqlite3.Connection, name: str) -> Label:
     if label is None:
         raise NotFound(f"the class {name!r} could not be made")
     return label
+
+
+def spell(tx: sqlite3.Connection, slot: int, name: str) -> None:
+    """Give a class a name; a class without items that has it gives it up.
+
+    Raises:
+        InvalidLabel: that cannot be a name.
+    """
+    give_back(tx, slot, clean_label(name), label_key(name))
+
+
+def give_back(tx: sqlite3.Connection, slot: int, name: str, key: str) -> None:
+    """Give a class a name and key; a class without items that has that key gives it up."""
+    rows = tx.execute("SELECT slot FROM label WHERE key = ? AND slot != ?", (key, slot))
+    for (other,) in rows.fetchall():
+        retire(tx, other)
+    tx.execute("UPDATE label SET name = ?, key = ? WHERE slot = ?", (name, key, slot))
+
+
+def retire(tx: sqlite3.Connection, slot: int) -> None:
+    """Take a class's name away; what is left keeps its slot from being used again."""
+    # No name that is given begins with a control character.
+    tx.execute("UPDATE label SET name = '', key = ? WHERE slot = ?", (f"\0{slot}", slot))
 
 
 def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from catalog.classes import give_back
 from catalog.store import now
-from descriptors import Conflict
+from descriptors import Conflict, Damaged, InvalidInput
 
-_FINAL = {"compact", "remove-compacted"}
+_FINAL = {"compact", "remove-compacted", "forget"}
+"""Kinds of events that drop what undoing would need; they are the past's end, too."""
 
 
 class Version(NamedTuple):
@@ -43,9 +45,11 @@ class Event:
         id: rising; the generation it led to.
         command: the id of the first event of the same command.
         at: UTC, ISO 8601.
-        kind: ``add``, ``remove``, ``remove-class``, ``feedback``, ``train-head``, ``compact``,
-            ``remove-compacted`` or ``undo``.
+        kind: ``add``, ``feedback``, ``move``, ``rename-class``, ``merge-classes``, ``merge``,
+            ``remove``, ``remove-class``, ``train-head``, ``compact``, ``remove-compacted``,
+            ``forget`` or ``undo``.
         detail: what the command said of itself.
+        undone_by: the event that took it back, if one did.
     """
 
     id: int
@@ -53,6 +57,7 @@ class Event:
     at: str
     kind: str
     detail: Mapping[str, Any]
+    undone_by: int | None = None
 
 
 def version(tx: sqlite3.Connection) -> Version:
@@ -118,10 +123,37 @@ def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None
     tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
 
 
-def happened_since(tx: sqlite3.Connection, generation: int, kind: str) -> bool:
-    """Whether there was an event of a kind after a generation."""
-    row = tx.execute("SELECT 1 FROM event WHERE kind = ? AND id > ?", (kind, generation))
-    return row.fetchone() is not None
+def dropped_since(tx: sqlite3.Connection, generation: int) -> bool:
+    """Whether descriptors were dropped after a generation, so that it cannot be caught up with."""
+    kinds = ", ".join("?" * len(_FINAL))
+    question = f"SELECT 1 FROM event WHERE id > ? AND kind IN ({kinds}) LIMIT 1"  # noqa: S608
+    return tx.execute(question, (generation, *sorted(_FINAL))).fetchone() is not None
+
+
+def history(tx: sqlite3.Connection, last: int | None = None) -> list[Event]:
+    """The events, or the last few of them, the latest last.
+
+    Raises:
+        InvalidInput: ``last`` is less than 1.
+        Damaged: an entry cannot be read.
+    """
+    if last is not None and last < 1:
+        raise InvalidInput(f"at least 1 event can be shown, not {last}")
+    rows = tx.execute(
+        "SELECT id, command, at, kind, detail, undone_by FROM event ORDER BY id DESC LIMIT ?",
+        (-1 if last is None else min(last, 2**62),),
+    ).fetchall()
+    return [_event(row) for row in reversed(rows)]
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    try:
+        detail = json.loads(row[4])
+    except ValueError as error:
+        raise Damaged(
+            f"event {row[0]} cannot be read; `catalog verify` says what else is wrong"
+        ) from error
+    return Event(row[0], row[1], row[2], row[3], detail, *row[5:])
 
 
 def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) -> list[Change]:
@@ -179,7 +211,7 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         (command,),
     ).fetchone()
     undone = [
-        Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
+        _event(row)
         for row in tx.execute(
             "SELECT id, command, at, kind, detail FROM event "
             "WHERE command = ? AND undone_by IS NULL AND id > ? ORDER BY id",
@@ -192,6 +224,8 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
         for table in ("source", "head_column", "generator", "head"):
             tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
-        if respelt := one.detail.get("respelt"):
+        for slot, name, key in one.detail.get("names", ()):
+            give_back(tx, slot, name, key)
+        if respelt := one.detail.get("respelt"):  # older files say it so
             tx.execute("UPDATE label SET name = :name WHERE slot = :slot", respelt)
     return undone

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog import journal
-from catalog.classes import Label, emptied, open_label
+from catalog.classes import Label, emptied, open_label, spell
 from catalog.compaction import is_compacted
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label
 from catalog.staging import Refusal, Staged
 from catalog.store import Store
+from descriptors import Conflict
 
 
 @dataclass(slots=True)
@@ -84,22 +85,12 @@ def land(
         changes, places = _sort_out(tx, label, staged, result, move=move)
         result.created = result.added + result.moved > 0 and label.items == 0
         if changes or places or (note and not result.refused):
-            detail: dict[str, Any] = {
-                "label": result.label,
-                "added": result.added,
-                "moved": result.moved,
-                **(note or {}),
-            }
-            if label.name != result.label:
-                # A class that was removed comes back as it is spelt now, in its old slot.
-                tx.execute("UPDATE label SET name = ? WHERE slot = ?", (result.label, label.slot))
-                detail["respelt"] = {"slot": label.slot, "name": label.name}
-            if keeper is not None and result.created:
-                keeper.look(tx)
-            result.event = journal.record(tx, kind, detail, changes, command)
-            event = result.event
-            if keeper is not None and result.created:
-                journal.amend(tx, event, {**detail, "head": keeper.widen(tx, label.slot, event)})
+            detail = {"added": result.added, "moved": result.moved, **(note or {})}
+            made = keeper if result.created else None
+            event = record(
+                tx, kind, label, changes, detail, name=name, keeper=made, command=command
+            )
+            result.event = event
             tx.executemany(
                 "INSERT INTO source VALUES (?, ?, ?)",
                 [(item, place, event) for item, place in places],
@@ -110,17 +101,54 @@ def land(
     return result
 
 
+def record(
+    tx: sqlite3.Connection,
+    kind: str,
+    label: Label,
+    changes: Sequence[Change],
+    detail: Mapping[str, Any],
+    *,
+    name: str,
+    keeper: HeadKeeper | None,
+    command: int | None = None,
+) -> int:
+    """Let a class take up items, as one event.
+
+    Args:
+        tx: a writing transaction.
+        kind: of the event.
+        label: the class.
+        changes: of the items.
+        detail: JSON values that the event says beside the class's name.
+        name: of the class as it is spelt now. One that was removed comes back so, in its old slot.
+        keeper: widens the head if the class is new; None if it is not.
+        command: the first event of the same command, if this is a later step of one.
+
+    Returns:
+        The event's id.
+
+    Raises:
+        Conflict: an item was changed by someone else meanwhile.
+    """
+    told: dict[str, Any] = {"label": clean_label(name), **detail}
+    if label.name != told["label"]:
+        told["names"] = [label.row]
+        spell(tx, label.slot, name)
+    if keeper is not None:
+        keeper.look(tx)
+    event = journal.record(tx, kind, told, changes, command)
+    if keeper is not None:
+        journal.amend(tx, event, {**told, "head": keeper.widen(tx, label.slot, event)})
+    return event
+
+
 def _sort_out(
     tx: sqlite3.Connection, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
 ) -> tuple[list[Change], list[tuple[int, str]]]:
     changes: dict[int, Change] = {}
     places: dict[tuple[int, str], None] = {}
     for one in staged:
-        item, slot, name = tx.execute(
-            "SELECT item.id, item.label, label.name FROM item "
-            "LEFT JOIN label ON label.slot = item.label WHERE item.content = ?",
-            (one.content,),
-        ).fetchone()
+        item, slot, name = _of_content(tx, one)
         if item in changes or slot == label.slot:
             result.known += 1
         elif slot is None:
@@ -143,6 +171,18 @@ def _sort_out(
     return list(changes.values()), list(places)
 
 
+def _of_content(tx: sqlite3.Connection, staged: Staged) -> tuple[int, int | None, str | None]:
+    """The item of a staged picture, and slot and name of its class, if it has one."""
+    row: tuple[int, int | None, str | None] | None = tx.execute(
+        "SELECT item.id, item.label, label.name FROM item "
+        "LEFT JOIN label ON label.slot = item.label WHERE item.content = ?",
+        (staged.content,),
+    ).fetchone()
+    if row is None:
+        raise Conflict("a picture was forgotten by another command meanwhile; try again")
+    return row
+
+
 def free_items(
     tx: sqlite3.Connection, outcomes: Sequence[Staged | Refusal]
 ) -> tuple[list[int], tuple[Refusal, ...]]:
@@ -151,11 +191,7 @@ def free_items(
     refused = [one for one in outcomes if isinstance(one, Refusal)]
     for one in outcomes:
         if isinstance(one, Staged):
-            item, name = tx.execute(
-                "SELECT item.id, label.name FROM item LEFT JOIN label ON label.slot = item.label "
-                "WHERE item.content = ?",
-                (one.content,),
-            ).fetchone()
+            item, _, name = _of_content(tx, one)
             if name is None:
                 items[item] = None
             else:

@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ from descriptors import (
 )
 from head import EXACT_RULE, Head, draw_gaussian, solve, spreads
 from index import FlatIndex, ItemIndex, centroids
+
+_Learnt = TypeVar("_Learnt", LearntSums, LearntMetric, LearntItems, LearntHead, LearntCalibration)
 
 # Rewriting 13 MB of sums is worth it once catching up means reading this many descriptors.
 _CHECKPOINT_CHANGES = 512
@@ -232,36 +235,38 @@ class Learning:
         Neither a folder that cannot be written nor a locked catalogue is a reason to fail: it costs
         time at the next start.
         """
-        saved = self._files.versions.get
-        with contextlib.suppress(OSError, CatalogError):
-            if self._sums and self._checkpoint_due(self._sums.version):
+        # Within a transaction, so that what another process drops for good is not written again.
+        with contextlib.suppress(OSError, CatalogError), self._store.reading() as tx:
+            if self._news(self._sums, "sums", tx) and self._checkpoint_due(tx):
                 self._files.save_sums(self._sums)
-            if self._metric and self._metric.version != saved("metric"):
+            if self._news(self._metric, "metric", tx):
                 self._files.save_metric(self._metric)
-            if self._items and self._items.version != saved("items"):
-                with self._store.reading() as tx:
-                    generation = self._items.version.generation
-                    stale = journal.happened_since(tx, generation, "compact")
-                if not stale:
-                    self._files.save_items(self._items)
+            if self._news(self._items, "items", tx):
+                self._files.save_items(self._items)
             exact = self._head if self._head and self._head.training == "exact" else None
-            if exact and exact.version != saved("head"):
+            if self._news(exact, "head", tx):
                 self._files.save_head(exact)
-            measured = self._calibration
-            if measured and measured.version != saved("calibration"):
-                self._files.save_calibration(measured)
+            if self._news(self._calibration, "calibration", tx):
+                self._files.save_calibration(self._calibration)
+
+    def _news(
+        self, learnt: _Learnt | None, kind: str, tx: sqlite3.Connection
+    ) -> TypeGuard[_Learnt]:
+        """Whether there is something that is not in the cache folder, and may go there."""
+        return (
+            learnt is not None
+            and learnt.version != self._files.versions.get(kind)
+            and not journal.dropped_since(tx, learnt.version.generation)
+        )
 
     def _state(self, tx: sqlite3.Connection, sums: Sums) -> str:
         return sums.state(self._basis, dict([*live_labels(tx), *gone_classes(sums)]))
 
     def _caught_up(self, tx: sqlite3.Connection, learnt: LearntSums) -> bool:
         """Bring sums to the present state; False if they are of another history."""
-        since = learnt.version.generation
-        if not journal.is_ancestor(tx, learnt.version) or journal.happened_since(
-            tx, since, "remove-compacted"
-        ):
+        if not _can_be_caught_up(tx, learnt.version):
             return False
-        changes = journal.net_changes(tx, since)
+        changes = journal.net_changes(tx, learnt.version.generation)
         with contextlib.suppress(InvalidInput, Damaged):
             gone = self._rows_in(tx, [(c.item, c.before) for c in changes])
             come = self._rows_in(tx, [(c.item, c.after) for c in changes])
@@ -280,11 +285,7 @@ class Learning:
         self, tx: sqlite3.Connection, current: Version, learnt: LearntItems | None
     ) -> LearntItems:
         """The items of the present state: of the same epoch if that will do, else of a new one."""
-        if (
-            learnt is not None
-            and journal.is_ancestor(tx, learnt.version)
-            and not journal.happened_since(tx, learnt.version.generation, "compact")
-        ):
+        if learnt is not None and _can_be_caught_up(tx, learnt.version):
             changes = journal.net_changes(tx, learnt.version.generation)
             if not learnt.items.renewal_due(len(changes)):
                 gone = [c.item for c in changes if c.after is None]
@@ -337,7 +338,7 @@ class Learning:
             return False
         if learnt.version == journal.version(tx):
             return True
-        if exact or learnt.items <= MEASURED_ANEW or not journal.is_ancestor(tx, learnt.version):
+        if exact or learnt.items <= MEASURED_ANEW or not _can_be_caught_up(tx, learnt.version):
             return False
         changes = journal.net_changes(tx, learnt.version.generation)
         return len(changes) <= MEASURED_SHARE * learnt.items
@@ -350,14 +351,16 @@ class Learning:
         labels = np.array([label for _, label in labelled], dtype=np.int64)
         return labels, self._stored.of(tx, [item for item, _ in labelled])
 
-    def _checkpoint_due(self, version: Version) -> bool:
+    def _checkpoint_due(self, tx: sqlite3.Connection) -> bool:
         saved = self._files.versions.get("sums")
-        if saved is None or saved == version:
-            return saved is None
-        with self._store.reading() as tx:
-            if not journal.is_ancestor(tx, saved):
-                return True
-            return len(journal.net_changes(tx, saved.generation)) >= _CHECKPOINT_CHANGES
+        if saved is None or not journal.is_ancestor(tx, saved):
+            return True
+        return len(journal.net_changes(tx, saved.generation)) >= _CHECKPOINT_CHANGES
+
+
+def _can_be_caught_up(tx: sqlite3.Connection, earlier: Version) -> bool:
+    """Whether the changes since then say all that has become of that state."""
+    return journal.is_ancestor(tx, earlier) and not journal.dropped_since(tx, earlier.generation)
 
 
 def places_of(labels: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int64]:
