@@ -2,14 +2,18 @@
 
 from catalog.answers import Candidate, Neighbour, Prediction
 from catalog.audit import Audit
+from catalog.backup import Backup
 from catalog.catalog import Catalog
 from catalog.compaction import Compacted
 from catalog.cross_check import Verdict
 from catalog.evaluation import CrossCheck, Evaluation, VerdictCount
+from catalog.export import Exported
+from catalog.forgetting import Forgotten
 from catalog.heads import HeadTraining
 from catalog.journal import Event
 from catalog.landing import Added
 from catalog.manifest import Entry, Listing, find_pictures, read_manifest, take_part
+from catalog.relabelling import Moved, Renamed
 from catalog.results import (
     AuditReport,
     Feedback,
@@ -32,6 +36,7 @@ __all__ = [
     "Added",
     "Audit",
     "AuditReport",
+    "Backup",
     "Box",
     "Candidate",
     "Catalog",
@@ -41,13 +46,16 @@ __all__ = [
     "Entry",
     "Evaluation",
     "Event",
+    "Exported",
     "Feedback",
+    "Forgotten",
     "HeadTraining",
     "Imported",
     "Info",
     "Item",
     "LabelCount",
     "Listing",
+    "Moved",
     "Neighbour",
     "NotFound",
     "Picture",
@@ -58,6 +66,7 @@ __all__ = [
     "ProposedClass",
     "Refusal",
     "Removed",
+    "Renamed",
     "Taken",
     "Trained",
     "TrainingProgress",

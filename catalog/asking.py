@@ -16,6 +16,7 @@ from catalog.audit import audit
 from catalog.cross_check import PRECISION, require_precision
 from catalog.evaluation import Evaluation
 from catalog.gathering import gather
+from catalog.journal import Event
 from catalog.labels import label_key
 from catalog.learning import label_names
 from catalog.manifest import Labelled, listed
@@ -225,6 +226,18 @@ class Asking(Opened):
                 head=heads.current(tx).training,
                 learning_state=self._learning.state(tx),
             )
+
+    def history(self, last: int | None = None) -> list[Event]:
+        """What was done to this catalogue, the latest last.
+
+        Args:
+            last: only so many of the latest events.
+
+        Raises:
+            InvalidInput: last < 1.
+        """
+        with self._store.reading() as tx:
+            return journal.history(tx, last)
 
     def verify(self) -> Verification:
         """Check the file, its journal, and everything derived from it.

@@ -8,12 +8,13 @@ from types import TracebackType
 
 from catalog import binding
 from catalog.asking import Asking
-from catalog.changing import Changing
-from catalog.store import Store, create, require_free
+from catalog.files import require_free
+from catalog.store import Store, create
+from catalog.upkeep import Upkeep
 from embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 
 
-class Catalog(Asking, Changing):
+class Catalog(Asking, Upkeep):
     """An open catalogue; for one thread, and one of many processes.
 
     Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``. The

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
@@ -37,7 +36,7 @@ from catalog.training import (
     switch_head,
     train_document,
 )
-from descriptors import Conflict, InvalidInput, Locked, NotFound, PictureError
+from descriptors import Conflict, InvalidInput, NotFound, PictureError
 from embedder import Picture, Source
 from head import TrainingOptions
 
@@ -381,8 +380,7 @@ class Changing(Opened):
                 compaction.sums_of_dropped(tx, self._learning.width),
             )
         self._learning.forget()  # whitened descriptors, too, are to be gone
-        with contextlib.suppress(Locked):  # the file keeps its size while others read it
-            self._store.vacuum()
+        self._store.rewrite()
         return done
 
     def undo(self) -> list[Event]:

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from catalog import journal
 from catalog.journal import Change
 from catalog.stored import StoredDescriptors
-from descriptors import Conflict, Sums
+from descriptors import SCALE, Conflict, Damaged, Sums
+
+_LOST = "the sums of dropped descriptors have lost a part"
+_ADVICE = "restore the file from a backup"
+_MOST = 2**32  # descriptors of a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +127,46 @@ def remove_inexactly(tx: sqlite3.Connection, slot: int, name: str) -> int:
 
 
 def sums_of_dropped(tx: sqlite3.Connection, width: int) -> Sums:
-    """The sums of every dropped descriptor; classes that are gone have negative keys."""
+    """The sums of every dropped descriptor; classes that are gone have negative keys.
+
+    Raises:
+        Damaged: they cannot be sums of descriptors.
+    """
     sums = Sums(width)
-    for row, slot, items, total in tx.execute("SELECT id, label, items, total FROM compacted"):
-        key = -row if slot is None else slot
-        sums.counts[key], sums.totals[key] = items, _numbers(total)
-    gram = tx.execute("SELECT value FROM compacted_gram").fetchone()
-    if gram is not None:
-        sums.gram = _numbers(gram[0]).reshape(width, width)
+    try:
+        for row, slot, items, total in tx.execute("SELECT id, label, items, total FROM compacted"):
+            key = -row if slot is None else slot
+            sums.counts[key], sums.totals[key] = items, _numbers(total).reshape(width)
+        gram = tx.execute("SELECT value FROM compacted_gram").fetchone()
+        if gram is not None:
+            sums.gram = _numbers(gram[0]).reshape(width, width)
+        whole = not sums.counts or _are_sums(sums)
+    except (TypeError, ValueError) as error:
+        raise Damaged(f"{_LOST}: {error}; {_ADVICE}") from error
+    if not whole:
+        raise Damaged(f"{_LOST}: they cannot be sums of descriptors; {_ADVICE}")
     return sums
+
+
+def _are_sums(sums: Sums) -> bool:
+    """Whether these can be sums of stored descriptors, as far as they show it themselves.
+
+    Their matrix is symmetric. A number and its square are odd or even together. What a class adds
+    up to is bounded by its squares (Cauchy and Schwarz), and the squares of a descriptor come to
+    the square of its length.
+    """
+    gram, squares = sums.gram, sums.gram.diagonal()
+    counts = np.array(list(sums.counts.values()), np.int64)
+    totals = np.array(list(sums.totals.values()), np.int64).reshape(len(counts), sums.width)
+    if counts.min() < 1 or counts.max() > _MOST or squares.min() < 0:
+        return False
+    if not (gram == gram.T).all() or ((totals.sum(axis=0) - squares) % 2).any():
+        return False
+    bounds = np.outer(counts, squares).astype(np.float64)
+    lengths = float(squares.astype(np.float64).sum()) / (float(counts.sum()) * SCALE**2)
+    # A descriptor is of unit length within 1e-3, and its components are rounded.
+    slack = 2.5e-3 + 2 * np.sqrt(sums.width) / SCALE
+    return bool((totals.astype(np.float64) ** 2 <= bounds).all() and abs(lengths - 1) < slack)
 
 
 def gone_classes(sums: Sums) -> list[tuple[int, str]]:

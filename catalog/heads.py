@@ -11,15 +11,18 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descriptors import Damaged, InvalidInput, Metric
-from head import Head
+from head import Curves, Head
 
 HeadTraining = Literal["exact", "frozen", "document", "none"]
 """How the head learns: solved from everything, new columns alone, as the documents do, or not."""
@@ -28,6 +31,22 @@ _ADVICE = "`catalog train-head --head exact` makes it anew"
 
 TRAININGS: tuple[HeadTraining, ...] = get_args(HeadTraining)
 """Every way to train the head, the default first."""
+
+
+# What NumPy and zipfile raise for damaged bytes.
+_UNREADABLE = (
+    EOFError, KeyError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+class _Column(NamedTuple):
+    """A stored column: its class, the event that wrote it, and its numbers."""
+
+    label: int
+    event: int
+    weights: bytes
+    bias: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +109,68 @@ def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, 
 
 
 def _load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
-    # Of a class that was removed and made anew the last column counts.
-    rows = tx.execute(
-        "SELECT label, weights, bias FROM head_column AS own WHERE head = ? AND position = "
-        "(SELECT max(position) FROM head_column WHERE head = own.head AND label = own.label) "
-        "ORDER BY position",
-        (record.id,),
-    ).fetchall()
     (stored,) = tx.execute("SELECT metric FROM head WHERE id = ?", (record.id,)).fetchone()
-    weights = b"".join(row[1] for row in rows)
-    head = Head(
-        np.array([row[0] for row in rows], np.int64),
-        np.frombuffer(weights, "<f4").astype(np.float32).reshape(len(rows), width),
-        np.array([row[2] for row in rows], np.float32),
+    return _joined(_columns(tx, record), width), _unpack(stored, width)
+
+
+def _columns(tx: sqlite3.Connection, record: HeadRecord) -> list[_Column]:
+    rows = tx.execute(
+        "SELECT label, event, weights, bias FROM head_column WHERE head = ? ORDER BY position",
+        (record.id,),
     )
-    return head, _unpack(stored, width)
+    return [_Column(*row) for row in rows]
+
+
+def _joined(columns: Iterable[_Column], width: int) -> Head:
+    """The head of some columns; of a class that was removed and made anew the last one counts."""
+    kept: dict[int, _Column] = {}
+    for column in columns:
+        kept.pop(column.label, None)
+        kept[column.label] = column
+    rows = list(kept.values())
+    weights = b"".join(row.weights for row in rows)
+    return Head(
+        np.array([row.label for row in rows], np.int64),
+        np.frombuffer(weights, "<f4").astype(np.float32).reshape(len(rows), width),
+        np.array([row.bias for row in rows], np.float32),
+    )
+
+
+def require_whole(tx: sqlite3.Connection, width: int) -> None:
+    """Make sure that a stored head can be read, and is as the journal says, as far as it does.
+
+    When the head was last widened the journal took a checksum of the columns that were there.
+
+    Raises:
+        Damaged: a part of it is lost, or another one.
+    """
+    record = current(tx)
+    if not record.stored:
+        return
+    load(tx, record, width)
+    curves(tx, record)
+    columns = _columns(tx, record)
+    noted = _noted(tx, record, columns[-1]) if columns else None
+    if noted is not None:
+        earlier = [column for column in columns[:-1] if column.label != columns[-1].label]
+        if _joined(earlier, width).checksum() != noted:
+            raise Damaged(f"the head's columns are not those that the journal has; {_ADVICE}")
+
+
+def _noted(tx: sqlite3.Connection, record: HeadRecord, last: _Column) -> str | None:
+    """The checksum of the columns that were there before the last one, if it was taken."""
+    row = tx.execute(
+        "SELECT detail FROM event JOIN head ON head.id = ? WHERE event.id = ? "
+        "AND head.event != event.id AND NOT EXISTS (SELECT 1 FROM event AS later "
+        "WHERE later.id > event.id AND later.kind = 'forget')",
+        (record.id, last.event),
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        return str(json.loads(row[0])["head"]["before"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"the journal has lost the head's checksum; {_ADVICE}") from error
 
 
 def untrained(tx: sqlite3.Connection, record: HeadRecord) -> list[int]:
@@ -161,12 +227,33 @@ def append(tx: sqlite3.Connection, record: HeadRecord, event: int, head: Head) -
 
 
 def curves(tx: sqlite3.Connection, record: HeadRecord) -> dict[str, NDArray[np.float32]] | None:
-    """Loss and accuracy of the last training, by name; None if there are none."""
+    """Loss and accuracy of the last training, by name; None if there are none.
+
+    Raises:
+        Damaged: they cannot be read.
+    """
     row = tx.execute("SELECT curves FROM head WHERE id = ?", (record.id,)).fetchone()
     if row is None or row[0] is None:
         return None
-    with np.load(io.BytesIO(row[0]), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    found = unpacked(row[0])
+    if found.keys() != {part.name for part in fields(Curves)}:
+        raise Damaged(f"curves of the head's training are lost; {_ADVICE}")
+    return found
+
+
+def unpacked(stored: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` that the file holds, by name.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    try:
+        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except _UNREADABLE as error:
+        raise Damaged(
+            f"what was stored with the head cannot be read: {error}; {_ADVICE}"
+        ) from error
 
 
 def widening(before: Head, after: Head, training: HeadTraining) -> dict[str, Any]:

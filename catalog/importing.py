@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from catalog import landing
 from catalog.classes import refuse_variant
+from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.labels import clean_label, label_key
 from catalog.manifest import Entry, Listing
@@ -60,6 +61,7 @@ def import_listing(
             continue
         result.classes.append(added)
         command = command or added.event
+        reach("next class")
     return result
 
 

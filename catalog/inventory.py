@@ -80,6 +80,17 @@ def staged(tx: sqlite3.Connection) -> int:
     return int(count)
 
 
+def count(tx: sqlite3.Connection) -> int:
+    """How many items there are."""
+    (items,) = tx.execute("SELECT count(*) FROM item WHERE label IS NOT NULL").fetchone()
+    return int(items)
+
+
+def identity(tx: sqlite3.Connection) -> str:
+    """What the catalogue and its backups alone have in common."""
+    return str(tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
+
+
 def created(tx: sqlite3.Connection) -> str:
     """When the catalogue was made: UTC, ISO 8601."""
     return str(tx.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()[0])

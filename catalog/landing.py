@@ -165,9 +165,8 @@ def _sort_out(
             detail = f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
             result.refused.append(Refusal(one.place, "conflict", detail))
             continue
-        if one.place is None or (slot is not None and one.place in sources(tx, item)):
-            continue
-        places[item, one.place] = None
+        known = sources(tx, item) if slot is not None else ()
+        places.update({(item, place): None for place in one.places if place not in known})
     return list(changes.values()), list(places)
 
 

@@ -216,7 +216,7 @@ class LearntFiles:
 
     def _read(self, kind: str) -> derived.Derived | None:
         found = derived.read(self._folder / kind, kind)
-        if found is None or found.key["basis"] != self._basis:
+        if found is None or found.key.get("basis") != self._basis:
             return None
         self.versions[kind] = _version(found.key)
         return found

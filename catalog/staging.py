@@ -17,6 +17,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.failpoints import reach
 from catalog.store import Store
 from descriptors import PictureError, RefusalReason, to_bytes, to_integers
 from embedder import Embedder, Picture, Source, content_hash, read_picture
@@ -40,10 +41,17 @@ class Staged:
     Attributes:
         place: where it was found, or None for bytes and arrays.
         content: its SHA-256, 32 bytes.
+        also: where else it was found.
     """
 
     place: str | None
     content: bytes
+    also: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Everywhere that it was found."""
+        return self.also if self.place is None else (self.place, *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ class Staging:
             with self._store.writing() as tx:
                 for content, descriptor in fresh.items():
                     self._keep(tx, content, descriptor)
+            reach("staged")
         for one in batch:
             if isinstance(one, _Pending) and (error := refused.get(one.content)):
                 yield Refusal(one.place, error.reason, error.detail)

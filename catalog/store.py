@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.files import beside, link
 from descriptors import (
     CatalogError,
     Conflict,
@@ -33,7 +34,8 @@ from descriptors import (
 FORMAT_VERSION = 2
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 _PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
-_BUSY_SECONDS = 15.0
+BUSY_SECONDS = 15.0
+"""How long to wait for another process's transaction."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -178,7 +180,7 @@ class Store:
         Damaged: SQLite cannot read it.
     """
 
-    def __init__(self, path: Path, busy_seconds: float = _BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         if not _is_file(path):
             raise NotFound(f"there is no catalogue at {path}; make one with `catalog init {path}`")
         self.path = path
@@ -234,14 +236,18 @@ class Store:
             finally:
                 self._unsign()
 
-    def vacuum(self) -> None:
-        """Write the file anew without the pages that are free.
+    def rewrite(self) -> bool:
+        """Write the file anew, without what was deleted from it.
 
-        Raises:
-            Locked: another process is using the file.
+        Returns:
+            Whether that could be done; not while other processes are using the file.
         """
-        with self._translated():
-            self._connection.execute("VACUUM")
+        try:
+            with self._translated():
+                self._connection.execute("VACUUM")
+        except Locked:
+            return False
+        return True
 
     def _commit(self) -> None:
         try:
@@ -337,24 +343,6 @@ class Store:
         )
 
 
-def require_free(path: Path) -> None:
-    """Make sure that a catalogue could be made at a path.
-
-    Raises:
-        Conflict: there is something already.
-        NotFound: the folder is not there.
-        CatalogError: that cannot be looked into.
-    """
-    try:
-        taken = path.exists()
-    except OSError as error:
-        raise CatalogError(f"cannot make {path}: {error.strerror}") from error
-    if taken:
-        raise Conflict(_taken(path))
-    if not path.parent.is_dir():
-        raise NotFound(f"there is no folder {path.parent}; make it first")
-
-
 def create(path: Path, embedder: dict[str, Any]) -> None:
     """Write a new, empty catalogue file.
 
@@ -369,39 +357,12 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         Conflict: there is something at that path.
         CatalogError: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        _fill(temporary, embedder)
-        _link(temporary, path)
+        with beside(path) as temporary:
+            _fill(temporary, embedder)
+            link(temporary, path)
     except (OSError, sqlite3.OperationalError) as error:
         raise CatalogError(f"cannot make {path}: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, unless something has it."""
-    try:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links
-            path.open("xb").close()
-            temporary.replace(path)
-    except FileExistsError:
-        raise Conflict(_taken(path)) from None
-    with contextlib.suppress(OSError):  # so that the name, too, survives a power cut
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _taken(path: Path) -> str:
-    return f"{path} exists already; choose another name, or delete it first"
 
 
 def cache_folder(path: Path) -> Path:

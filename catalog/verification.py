@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from catalog import heads, journal
+from catalog import compaction, heads, inventory, journal
+from catalog.labels import clean_label, label_key
 from catalog.learning import Learning
 from catalog.learnt_files import KINDS
-from descriptors import Damaged
+from descriptors import Damaged, InvalidLabel
 from index import derived
+
+_ADDING = {"add", "feedback", "merge", "merge-classes", "move"}
+_REMOVING = {"remove", "remove-class", "remove-compacted"}
+_KINDS = _ADDING | _REMOVING | {"compact", "forget", "rename-class", "train-head", "undo"}
 
 _QUESTIONS = (
     (
@@ -35,6 +43,38 @@ _QUESTIONS = (
     (
         "sums of dropped descriptors of a wrong length",
         "SELECT count(*) FROM compacted WHERE length(total) != 4 * :bytes",
+    ),
+    (
+        "changes of an item that do not follow from the one before",
+        "SELECT count(*) FROM (SELECT before, lag(after) OVER (PARTITION BY item ORDER BY event) "
+        "AS left_at FROM change) WHERE before IS NOT left_at",
+    ),
+    (
+        "pictures whose hash has a wrong length",
+        "SELECT count(*) FROM item WHERE length(content) != 32",
+    ),
+    (
+        "events that are of no command",
+        "SELECT count(*) FROM event WHERE command > id OR length(token) != 16 OR NOT EXISTS "
+        "(SELECT 1 FROM event AS began WHERE began.id = event.command "
+        "AND began.command = began.id)",
+    ),
+    (
+        "events undone by what was no undoing",
+        "SELECT count(*) FROM event WHERE undone_by IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM event AS undoing WHERE undoing.id = event.undone_by "
+        "AND undoing.kind = 'undo' AND undoing.id > event.id)",
+    ),
+    (
+        "classes whose number of dropped descriptors is another one",
+        "SELECT count(*) FROM compacted LEFT JOIN (SELECT label AS slot, count(*) AS held FROM "
+        "compacted_item JOIN item ON item.id = compacted_item.item GROUP BY label) ON slot = label "
+        "WHERE label IS NOT NULL AND items IS NOT held",
+    ),
+    (
+        "heads that begin with no event that trained them",
+        "SELECT count(*) FROM head WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.id = "
+        "head.event AND event.kind IN ('train-head', 'forget'))",
     ),
     (
         "sources without an item",
@@ -78,23 +118,41 @@ def verify(
         width: length of a descriptor.
         learning: whose sums are compared with those of the descriptors.
     """
-    try:
-        problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
-    except sqlite3.DatabaseError as error:
-        return Verification((str(error),), tuple(_unsound(cache)), 0, 0)
-    if not problems:
-        problems += _inconsistencies(tx, {"embedder": embedder_id, "bytes": 2 * width})
+    problems = list(problems_of_file(tx, embedder_id, width))
     faults = list(_unsound(cache))
     if not problems and not learning.check(tx):
         faults.append("sums: not those of the descriptors")
-    (items,) = tx.execute("SELECT count(*) FROM item WHERE label IS NOT NULL").fetchone()
-    generation = journal.version(tx).generation
-    return Verification(tuple(problems), tuple(faults), generation, items)
+    try:
+        state = journal.version(tx).generation, inventory.count(tx)
+    except (sqlite3.DatabaseError, AttributeError, TypeError):  # which the problems name
+        state = 0, 0
+    return Verification(tuple(problems), tuple(faults), *state)
+
+
+def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tuple[str, ...]:
+    """What is wrong with a catalogue file, in words; none if it is sound.
+
+    Args:
+        tx: a reading transaction.
+        embedder_id: whose descriptors the catalogue uses.
+        width: length of a descriptor.
+    """
+    try:
+        problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        if not problems:
+            problems += _inconsistencies(tx, {"embedder": embedder_id, "bytes": 2 * width})
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        return (str(error),)
+    return tuple(problems)
 
 
 def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator[str]:
     for table, row, parent, _ in tx.execute("PRAGMA foreign_key_check"):
         yield f"row {row} of {table} refers to a {parent} that is not there"
+    mistyped = list(_mistyped(tx))
+    yield from mistyped
+    if mistyped:
+        return  # what follows rests on them
     for what, question in _QUESTIONS:
         (count,) = tx.execute(question, values).fetchone()
         if count:
@@ -105,16 +163,114 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
     )
     if flipped:
         yield f"{flipped} descriptors do not match their checksums"
-    try:
-        if (record := heads.current(tx)).stored:
-            heads.load(tx, record, values["bytes"] // 2)
-    except Damaged as error:
-        yield str(error)
-    for row, detail in tx.execute("SELECT id, detail FROM event"):
+    yield from _odd_identity(tx, values["embedder"])
+    yield from _odd_names(tx)
+    yield from _odd_events(tx)
+    yield from _odd_learning(tx, values["bytes"] // 2)
+
+
+def _mistyped(tx: sqlite3.Connection) -> Iterator[str]:
+    """Tables with values of another type than their columns have: SQLite lets that pass."""
+    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+        wrong = " OR ".join(
+            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
+        )
+        if wrong:  # names are those of the file's own tables
+            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
+            if count:
+                yield f"{count} rows of {table} hold values of another type"
+
+
+def _odd_identity(tx: sqlite3.Connection, embedder: int) -> Iterator[str]:
+    """What says which catalogue this is, and of which embedder."""
+    meta = dict(tx.execute("SELECT key, value FROM meta"))
+    if len(meta.get("id", "")) != 32 or set(meta["id"]) - set("0123456789abcdef"):
+        yield "the catalogue has lost its id"
+    if not _is_time(meta.get("created", "")):
+        yield "when the catalogue was made cannot be read"
+    for fingerprint, spec in tx.execute(
+        "SELECT fingerprint, spec FROM embedder WHERE id = ?", (embedder,)
+    ):
+        if hashlib.sha256(spec.encode()).hexdigest() != fingerprint:
+            yield "the embedder does not match its fingerprint"
+
+
+def _odd_names(tx: sqlite3.Connection) -> Iterator[str]:
+    """Classes whose name is not one, or does not fit its key."""
+    for slot, name, key in tx.execute("SELECT slot, name, key FROM label"):
+        if key == f"\0{slot}" and not name:  # forgotten
+            continue
         try:
-            json.loads(detail)
-        except ValueError:
+            fits = label_key(name) == key and clean_label(name) == name
+        except InvalidLabel:
+            fits = False
+        if not fits:
+            yield f"the name of class {slot} is not as it was given: {name!r}"
+
+
+def _odd_events(tx: sqlite3.Connection) -> Iterator[str]:
+    """Entries of the journal that cannot be read, or that say something else than was done."""
+    # What a forgotten picture changed is forgotten, too.
+    (forgotten,) = tx.execute("SELECT max(id) FROM event WHERE kind = 'forget'").fetchone()
+    rows = tx.execute(
+        "SELECT id, at, kind, detail, (SELECT count(*) FROM change WHERE change.event = event.id) "
+        "FROM event"
+    )
+    for row, at, kind, text, changes in rows:
+        detail = _detail(text)
+        if detail is None or not _is_time(at) or kind not in _KINDS:
             yield f"event {row} cannot be read"
+        elif row > (forgotten or 0) and _announced(kind, detail, changes) != changes:
+            yield f"event {row} says of itself what was not done"
+        elif not _fits_its_head(detail.get("head")):
+            yield f"event {row} says that old columns of the head were changed"
+
+
+def _detail(text: str) -> dict[str, Any] | None:
+    """What an event says of itself; None if that cannot be read."""
+    try:
+        detail = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return detail if isinstance(detail, dict) else None
+
+
+def _announced(kind: str, detail: dict[str, Any], changes: int) -> object:
+    """How many changes an event says that it made."""
+    if kind in _ADDING:
+        counts = [detail.get("added", 0), detail.get("moved", 0)]
+        return sum(count if isinstance(count, int) else -1 for count in counts)
+    if kind in _REMOVING:
+        return detail.get("items")
+    return changes if kind == "undo" else 0
+
+
+def _fits_its_head(head: object) -> bool:
+    """Whether a widening kept the columns that were there, as far as the journal tells."""
+    return head is None or (isinstance(head, dict) and head.get("before") == head.get("after"))
+
+
+def _odd_learning(tx: sqlite3.Connection, width: int) -> Iterator[str]:
+    """Stored heads, and sums of dropped descriptors, that are not whole."""
+    for check in (heads.require_whole, compaction.sums_of_dropped):
+        try:
+            check(tx, width)
+        except Damaged as error:
+            yield str(error)
+    for head, arrays in tx.execute("SELECT head, arrays FROM generator"):
+        try:
+            heads.unpacked(arrays)
+        except Damaged:
+            yield f"the generator of head {head} cannot be read"
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _unsound(cache: Path) -> Iterator[str]:

@@ -28,7 +28,6 @@ from cli.output import (
     say,
     write_page,
 )
-from descriptors import PictureError
 
 if TYPE_CHECKING:
     from catalog import Picture
@@ -47,7 +46,7 @@ def nearest(
     json: Json = False,
 ) -> None:
     """Show the items that look most like a picture."""
-    from catalog import Catalog, contact_sheet
+    from catalog import Catalog, PictureError, contact_sheet
 
     asked = _pictures(pictures, box)
     with Catalog.open(catalog) as opened:
@@ -93,7 +92,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """Tell which class a picture is: head and centroids, checked against each other."""
-    from catalog import Catalog
+    from catalog import Catalog, PictureError
 
     asked = _pictures(pictures, box)
     with (
@@ -166,6 +165,8 @@ def _pictures(places: Iterable[str], box: str | None) -> list[Picture]:
 
 
 def _record(name: str, what: str, answer: object) -> dict[str, Any]:
+    from descriptors import PictureError
+
     if isinstance(answer, PictureError):
         return {"picture": name, "refused": answer.reason, "detail": answer.detail}
     return {"picture": name, what: answer}
@@ -177,5 +178,7 @@ def _heading(name: str, of: int) -> None:
 
 
 def _exit_for(answers: Iterable[object]) -> None:
+    from descriptors import PictureError
+
     if any(isinstance(answer, PictureError) for answer in answers):
         raise typer.Exit(5)

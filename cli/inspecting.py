@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.answers import print_audit
+from cli.completion import class_names
 from cli.options import CatalogPath, Json
-from cli.output import print_json, print_table, say
+from cli.output import counted, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from catalog import Event
 
 
 def labels(catalog: CatalogPath, json: Json = False) -> None:
@@ -26,7 +30,10 @@ def labels(catalog: CatalogPath, json: Json = False) -> None:
 
 def items(
     catalog: CatalogPath,
-    label: Annotated[str | None, typer.Option(help="Only the items of this class.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Only the items of this class.", autocompletion=class_names),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the items: id, class, and where the picture was found."""
@@ -67,6 +74,38 @@ def audit(catalog: CatalogPath, json: Json = False) -> None:
         print_json(report)
     else:
         print_audit(report)
+
+
+def history(
+    catalog: CatalogPath,
+    last: Annotated[int | None, typer.Option(help="Only so many of the latest entries.")] = None,
+    json: Json = False,
+) -> None:
+    """List what was done to a catalogue, the latest last."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        events = opened.history(last)
+    if json:
+        print_json(events)
+        return
+    rows = [
+        (event.id, event.at, event.kind, _told(event), "undone" if event.undone_by else "")
+        for event in events
+    ]
+    print_table(rows)
+
+
+def _told(event: Event) -> str:
+    """What an entry of the journal says of itself, in a few words."""
+    label = event.detail.get("label", "")
+    nouns = {"items": "item", "pictures": "picture", "classes": "class"}
+    counts = [f"{event.detail[n]} {n}" for n in ("added", "moved") if event.detail.get(n)]
+    counts += [counted(event.detail[n], nouns[n]) for n in nouns if event.detail.get(n)]
+    before = event.detail.get("before")
+    return ", ".join(
+        [*([f"{before} -> {label}" if before else str(label)] if label else []), *counts]
+    )
 
 
 def verify(catalog: CatalogPath, json: Json = False) -> None:

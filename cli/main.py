@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 import warnings
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from cli import asking, inspecting, model, training, writing
-from descriptors import CatalogError
+from cli import asking, completion, exporting, health, inspecting, model, training, upkeep, writing
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"catalog {version('catalog')}")
         raise typer.Exit
 
@@ -51,20 +51,38 @@ app.command("evaluate")(asking.evaluate)
 app.command("labels")(inspecting.labels)
 app.command("items")(inspecting.items)
 app.command("info")(inspecting.info)
+app.command("history")(inspecting.history)
+app.command("move")(upkeep.move)
+app.command("rename-class")(upkeep.rename_class)
+app.command("merge-classes")(upkeep.merge_classes)
 app.command("remove")(writing.remove)
 app.command("remove-class")(writing.remove_class)
+app.command("forget")(upkeep.forget)
 app.command("compact")(writing.compact)
 app.command("undo")(writing.undo)
+app.command("merge")(upkeep.merge)
+app.command("backup")(upkeep.backup)
+app.command("restore")(upkeep.restore)
+app.command("export")(exporting.export)
 app.command("audit")(inspecting.audit)
 app.command("verify")(inspecting.verify)
+app.command("doctor")(health.doctor)
 
 
 def main() -> None:
     """Run a command; an error becomes one line on stderr and its exit code."""
     warnings.showwarning = _show_warning
     try:
+        completion.answer(app)
         app()
-    except CatalogError as error:
+    except ImportError as error:
+        typer.echo(f"error: {error}; `catalog doctor` says which library is amiss", err=True)
+        sys.exit(1)
+    except Exception as error:
+        from descriptors import CatalogError  # not earlier, since it brings NumPy
+
+        if not isinstance(error, CatalogError):
+            raise
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from cli.completion import among, class_names
 from cli.output import read_stdin
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 CatalogPath: TypeAlias = Annotated[
     Path,
     typer.Option("--catalog", envvar="CATALOG_PATH", help="The catalogue file."),
+]
+ClassName: TypeAlias = Annotated[
+    str, typer.Argument(help="Name of the class.", autocompletion=class_names)
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Move: TypeAlias = Annotated[
@@ -35,6 +39,7 @@ HeadName: TypeAlias = Annotated[
         "--head",
         help="Train the head this way from now on: exact (solved from everything; the default of a "
         "new catalogue), frozen (old columns stay as they are), document (in Keras) or none.",
+        autocompletion=among("exact", "frozen", "document", "none"),
     ),
 ]
 Precision: TypeAlias = Annotated[
@@ -48,7 +53,11 @@ Split: TypeAlias = Annotated[
     ),
 ]
 Part: TypeAlias = Annotated[
-    str | None, typer.Option(help="train, validation or test; of two parts, train or test.")
+    str | None,
+    typer.Option(
+        help="train, validation or test; of two parts, train or test.",
+        autocompletion=among("train", "validation", "test"),
+    ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Which of the many random splits.")]
 

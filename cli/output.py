@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from descriptors import CatalogError, InvalidInput
-
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    from catalog import Refusal
+    from catalog import Imported, Refusal
     from embedder.download import Progress as BytesProgress
 
 
@@ -60,6 +58,8 @@ def read_stdin(*, paths: bool = False) -> str:
     Raises:
         InvalidInput: it is not UTF-8.
     """
+    from descriptors import InvalidInput
+
     try:
         given = sys.stdin.buffer.read()
         return os.fsdecode(given) if paths else given.decode("utf-8-sig")
@@ -73,6 +73,8 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         CatalogError: it cannot be written.
     """
+    from descriptors import CatalogError
+
     try:
         path.write_text(html, encoding="utf-8")
     except OSError as error:
@@ -100,6 +102,45 @@ def confirmed(question: str, *, default: bool = False) -> bool:
     """
     with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
         return typer.confirm(question, default=default, err=True)
+
+
+def require_yes(question: str, otherwise: str) -> None:
+    """Go on only after a yes.
+
+    Args:
+        question: to ask.
+        otherwise: what is said without one: that nothing was done, and which option does not ask.
+
+    Raises:
+        typer.Abort: the answer was no, or there was none.
+    """
+    try:
+        if confirmed(question):
+            return
+    except typer.Abort:
+        pass
+    say(f"{otherwise} does it without asking")
+    raise typer.Abort
+
+
+def print_imported(result: Imported, *, json: bool) -> None:
+    """Print what came of pictures of many classes, and list what was refused."""
+    if json:
+        print_json(result)
+    else:
+        new = sum(added.created for added in result.classes)
+        count = sum(added.added for added in result.classes)
+        moved = sum(added.moved for added in result.classes)
+        known = sum(added.known for added in result.classes)
+        typer.echo(
+            f"{counted(count, 'picture')} added, {counted(new, 'new class')}, "
+            f"{known} known already"
+            f"{f', {moved} moved from other classes' if moved else ''}"
+            f"{f', {len(result.refused)} refused' if result.refused else ''}"
+        )
+    report_refusals(result.refused)
+    for label, reason in result.refused_classes.items():
+        say(f"refused: class {label!r}: {reason}")
 
 
 def report_refusals(refused: Sequence[Refusal]) -> None:

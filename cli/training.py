@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.completion import among, class_names
 from cli.options import BoxText, CatalogPath, Json
 from cli.output import counted, print_json, say, training_bar
 
@@ -14,7 +15,12 @@ from cli.output import counted, print_json, say, training_bar
 def feedback(
     picture: Annotated[str, typer.Argument(help="A picture file.")],
     catalog: CatalogPath,
-    label: Annotated[str, typer.Option(help="The class that it shows; a new one is made.")],
+    label: Annotated[
+        str,
+        typer.Option(
+            help="The class that it shows; a new one is made.", autocompletion=class_names
+        ),
+    ],
     box: BoxText = None,
     note_only: Annotated[
         bool,
@@ -48,7 +54,8 @@ def train_head(
         str,
         typer.Option(
             help="exact (solved from everything), frozen (columns stay as they are, and those of "
-            "new classes are trained alone), document (trained in Keras) or none."
+            "new classes are trained alone), document (trained in Keras) or none.",
+            autocompletion=among("exact", "frozen", "document", "none"),
         ),
     ] = "document",
     epochs: Annotated[
@@ -64,13 +71,17 @@ def train_head(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="document: columns of new classes begin as zeros or random; zeros."),
+        typer.Option(
+            help="document: columns of new classes begin as zeros or random; zeros.",
+            autocompletion=among("zeros", "random"),
+        ),
     ] = None,
     replay: Annotated[
         str | None,
         typer.Option(
             help="document: train old classes on their descriptors (stored), on some drawn from "
-            "their sums (gaussian) or by a generative network (gan), or not (none); stored."
+            "their sums (gaussian) or by a generative network (gan), or not (none); stored.",
+            autocompletion=among("stored", "gaussian", "gan", "none"),
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="document: 0.")] = None,

@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.backbone import STARTER_NOTE, choose_backbone
-from cli.options import CatalogPath, HeadName, Json, Move, Part, Seed, Split, read_listing
+from cli.completion import among, backbone_names, class_names
+from cli.options import (
+    CatalogPath,
+    ClassName,
+    HeadName,
+    Json,
+    Move,
+    Part,
+    Seed,
+    Split,
+    read_listing,
+)
 from cli.output import (
-    confirmed,
     counted,
     pictures_bar,
+    print_imported,
     print_json,
     read_stdin,
     report_refusals,
+    require_yes,
     say,
     training_bar,
 )
@@ -36,20 +48,22 @@ def init(
         str | None,
         typer.Option(
             help="imagenet, starter, another from `catalog model list`, or the path of one to "
-            "import. By default imagenet if it is here or may be downloaded, else starter."
+            "import. By default imagenet if it is here or may be downloaded, else starter.",
+            autocompletion=backbone_names,
         ),
     ] = None,
     views: Annotated[
         str,
         typer.Option(
-            help="How often the network looks at a picture: fast 1, standard 3, thorough 5 times."
+            help="How often the network looks at a picture: fast 1, standard 3, thorough 5 times.",
+            autocompletion=among("fast", "standard", "thorough"),
         ),
     ] = "standard",
     json: Json = False,
 ) -> None:
     """Make a new, empty catalogue."""
     from catalog import Catalog
-    from catalog.store import require_free
+    from catalog.files import require_free
     from embedder import models
     from embedder.views import preset
 
@@ -93,7 +107,7 @@ def add_class(
 
 
 def add(
-    label: Annotated[str, typer.Argument(help="Name of the class.")],
+    label: ClassName,
     pictures: Pictures,
     catalog: CatalogPath,
     move: Move = False,
@@ -135,21 +149,8 @@ def import_(
     except KeyboardInterrupt:
         say("stopped; what was done is kept, and the same command goes on from there")
         raise
-    if json:
-        print_json(result)
-    else:
-        new = sum(added.created for added in result.classes)
-        count = sum(added.added for added in result.classes)
-        known = sum(added.known for added in result.classes)
-        refused = f", {len(result.refused)} refused" if result.refused else ""
-        typer.echo(
-            f"{counted(count, 'picture')} added, {counted(new, 'new class')}, "
-            f"{known} known already{refused}"
-        )
-    report_refusals(result.refused)
+    print_imported(result, json=json)
     _note_folders(listing, Path(source))
-    for label, reason in result.refused_classes.items():
-        say(f"refused: class {label!r}: {reason}")
     if result.others:
         say(f"{result.others} files with other endings than those of pictures were left alone")
     for folder in result.unread:
@@ -177,7 +178,7 @@ def remove(
 
 
 def remove_class(
-    label: Annotated[str, typer.Argument(help="Name of the class.")],
+    label: ClassName,
     catalog: CatalogPath,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     inexact: Annotated[
@@ -196,7 +197,7 @@ def remove_class(
     with Catalog.open(catalog) as opened:
         count = len(opened.items(label))
         if not yes:
-            _confirm(
+            require_yes(
                 f"Remove class {label!r} with {counted(count, 'item')}?",
                 "nothing was removed; --yes",
             )
@@ -210,7 +211,8 @@ def remove_class(
 def compact(
     catalog: CatalogPath,
     labels: Annotated[
-        list[str] | None, typer.Argument(help="Names of classes; all by default.")
+        list[str] | None,
+        typer.Argument(help="Names of classes; all by default.", autocompletion=class_names),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
@@ -224,7 +226,7 @@ def compact(
     with Catalog.open(catalog) as opened:
         if not yes:
             what = ", ".join(map(repr, labels)) if labels else "all classes"
-            _confirm(f"Drop the descriptors of {what} for good?", "nothing was dropped; --yes")
+            require_yes(f"Drop the descriptors of {what} for good?", "nothing was dropped; --yes")
         done = opened.compact(labels or None)
     if json:
         print_json(done)
@@ -252,17 +254,6 @@ def undo(catalog: CatalogPath, json: Json = False) -> None:
     typer.echo(
         f"left: {counted(sum(row.items for row in left), 'item')}, {counted(len(left), 'class')}"
     )
-
-
-def _confirm(question: str, otherwise: str) -> None:
-    """Go on only after a yes."""
-    try:
-        if confirmed(question):
-            return
-    except typer.Abort:
-        pass
-    say(f"{otherwise} does it without asking")
-    raise typer.Abort
 
 
 def _note_folders(listing: Listing, root: Path) -> None:

@@ -23,7 +23,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -120,7 +120,10 @@ def _read(path: Path, kind: str) -> Derived:
 
 def _parse(path: Path, kind: str) -> Derived:
     with path.open("rb") as file:
-        header = _read_header(file.read(_PREFIX.size), file.read)
+        size = os.fstat(file.fileno()).st_size
+        header = _read_header(file.read(_PREFIX.size), size, file.read)
+        if not isinstance(header["key"], dict):
+            raise _UnsoundError("says nothing of what it was made from")
         if header["kind"] != kind:
             raise _UnsoundError(f"holds {header['kind']}, not {kind}")
         arrays = {}
@@ -136,12 +139,14 @@ def _parse(path: Path, kind: str) -> Derived:
     return Derived(header["key"], arrays)
 
 
-def _read_header(prefix: bytes, read: Any) -> dict[str, Any]:
+def _read_header(prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict[str, Any]:
     if len(prefix) < _PREFIX.size:
         raise _UnsoundError("is too short")
     magic, length, checksum = _PREFIX.unpack(prefix)
     if magic != _MAGIC:
         raise _UnsoundError("is not a derived file")
+    if length > size:  # or a flipped bit would ask for gigabytes
+        raise _UnsoundError("is too short")
     header = read(length)
     if zlib.crc32(header) != checksum:
         raise _UnsoundError("the checksum of its header does not match")
@@ -155,8 +160,12 @@ def _checksums(array: NDArray[Any]) -> list[int]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary files that a killed process left behind."""
+    """Remove temporary files that a killed process left behind.
+
+    A clock that was put right may make them seem to come from the future. One that another process
+    is still writing costs it that file, which it can do without.
+    """
     for leftover in folder.glob("*.tmp"):
         with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+            if abs(time.time() - leftover.stat().st_mtime) > _STALE_SECONDS:
                 leftover.unlink()

@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "embedder": {"descriptors", "data"},
     "index": {"descriptors"},
     "head": {"descriptors"},
-    "catalog": {"descriptors", "embedder", "index", "head", "data"},
-    "cli": {"descriptors", "embedder", "catalog", "data"},
+    "machine": set(),
+    "catalog": {"descriptors", "embedder", "index", "head", "data", "machine"},
+    "cli": {"descriptors", "embedder", "catalog", "data", "machine"},
 }
 """Each package, and the others it may import."""
 
@@ -40,8 +41,9 @@ ONLY_IN = {
     "keras": {"embedder.export", "head.document", "head.gan"},
     "matplotlib": {"catalog.figures"},
     "faiss": {"index"},
-    "sqlite3": {"catalog"},
+    "sqlite3": {"catalog", "machine", "cli.completion"},  # which must not bring NumPy along
     "jinja2": {"catalog"},
+    "pyarrow": {"catalog.export"},
     "typer": {"cli", "data.priors.measure"},
     "rich": {"cli"},
 }
@@ -52,6 +54,7 @@ EXPORTS = {
         "Added",
         "Audit",
         "AuditReport",
+        "Backup",
         "Box",
         "Candidate",
         "Catalog",
@@ -61,13 +64,16 @@ EXPORTS = {
         "Entry",
         "Evaluation",
         "Event",
+        "Exported",
         "Feedback",
+        "Forgotten",
         "HeadTraining",
         "Imported",
         "Info",
         "Item",
         "LabelCount",
         "Listing",
+        "Moved",
         "Neighbour",
         "NotFound",
         "Picture",
@@ -78,6 +84,7 @@ EXPORTS = {
         "ProposedClass",
         "Refusal",
         "Removed",
+        "Renamed",
         "Taken",
         "Trained",
         "TrainingProgress",
@@ -161,6 +168,7 @@ EXPORTS = {
         "near_duplicate_groups",
         "typical_stranger_cosine",
     ],
+    "machine": ["IMPORTS", "Check", "State", "examine", "model_cache"],
 }
 """What each package promises; a change here is a change that users see."""
 
@@ -288,6 +296,17 @@ def test_the_leaf_needs_numpy_alone() -> None:
         if module.package == "descriptors":
             third_party = tops(module.imports) - {"descriptors"} - sys.stdlib_module_names
             assert third_party <= {"numpy"}
+
+
+@every_module
+def test_the_machine_is_looked_at_without_libraries(module: Module) -> None:
+    """What says why libraries cannot be imported imports none at the top of a module."""
+    if module.package == "machine":
+        for node in module.tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names]
+                top = {getattr(node, "module", None) or names[0]}
+                assert tops(top) <= sys.stdlib_module_names | {"machine"}
 
 
 @every_module

@@ -20,6 +20,7 @@ from tiny_network import NAME, command, environment, run
 from typer.main import get_command
 
 from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
+from catalog.doctor import examine
 from cli.main import app
 from embedder import models
 
@@ -354,6 +355,8 @@ class TestCorrespondence:
 
     def call_of(self, name: str) -> Callable[..., Any]:
         """The Python call of a command of catalogues."""
+        if name == "doctor":  # which has to work where no catalogue can be opened
+            return examine
         return getattr(Catalog, "import_" if name == "import" else name.replace("-", "_"))
 
     def test_every_command_has_a_call(self) -> None:

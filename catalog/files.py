@@ -1,0 +1,97 @@
+"""Files that appear whole or not at all: made under a temporary name, then given their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from glob import escape
+from pathlib import Path
+
+from descriptors import CatalogError, Conflict, NotFound
+
+_STALE_SECONDS = 3600
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A temporary name in the folder of a file to be; what is left there at the end is deleted.
+
+    So is what a process that was killed left an hour ago or longer.
+    """
+    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp*"):
+        with contextlib.suppress(OSError):
+            # A clock that was put right may make them seem to come from the future.
+            if abs(time.time() - leftover.stat().st_mtime) > _STALE_SECONDS:
+                leftover.unlink()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
+    finally:
+        for leftover in (temporary, temporary.with_name(temporary.name + "-journal")):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
+def link(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, unless something has it.
+
+    Raises:
+        Conflict: something has it.
+        OSError: the folder cannot be written.
+    """
+    try:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            path.open("xb").close()
+            temporary.replace(path)
+    except FileExistsError:
+        raise Conflict(_taken(path)) from None
+    sync_folder(path)
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, in place of what has it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    temporary.replace(path)
+    sync_folder(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Sync the folder of a file, so that its name, too, survives a power cut."""
+    with contextlib.suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def require_free(path: Path) -> None:
+    """Make sure that a catalogue could be made at a path.
+
+    Raises:
+        Conflict: there is something already.
+        NotFound: the folder is not there.
+        CatalogError: that cannot be looked into.
+    """
+    try:
+        taken = path.exists()
+    except OSError as error:
+        raise CatalogError(f"cannot make {path}: {error.strerror}") from error
+    if taken:
+        raise Conflict(_taken(path))
+    if not path.parent.is_dir():
+        raise NotFound(f"there is no folder {path.parent}; make it first")
+
+
+def _taken(path: Path) -> str:
+    return f"{path} exists already; choose another name, or delete it first"

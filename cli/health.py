@@ -1,0 +1,60 @@
+"""The command that says what is wrong, even where nothing else can be imported."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import Json
+from cli.output import print_json
+
+if TYPE_CHECKING:
+    from machine import Check
+
+_WIDTH = 100
+
+
+def doctor(
+    catalog: Annotated[
+        Path | None,
+        typer.Option("--catalog", envvar="CATALOG_PATH", help="The catalogue file, if any."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what keeps catalog from working here: libraries, folders, networks, and a catalogue.
+
+    Nothing is changed. The exit code is 1 if anything is bad.
+    """
+    checks = _examined(catalog)
+    if json:
+        print_json(checks)
+    else:
+        _print(checks)
+    if any(check.state == "bad" for check in checks):
+        raise typer.Exit(1)
+
+
+def _examined(path: Path | None) -> tuple[Check, ...]:
+    """All checks; where libraries cannot be imported, those that need none."""
+    from machine import IMPORTS, Check, examine
+
+    found = examine(path)
+    if any(check.name in IMPORTS and check.state == "bad" for check in found):
+        advice = "networks and the catalogue are looked at once the libraries can be imported"
+        return (*found, Check("catalogue", "warning", "not looked at", advice))
+    from catalog.doctor import examine_catalogue, examine_networks
+
+    return (*found, *examine_networks(), *examine_catalogue(path))
+
+
+def _print(checks: Sequence[Check]) -> None:
+    """Print a line for each check, and under it what to do."""
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        typer.echo(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
+        for line in textwrap.wrap(check.advice, _WIDTH - 9, break_long_words=False):
+            typer.echo(f"{'':<9}{line}")

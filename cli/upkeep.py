@@ -1,0 +1,217 @@
+"""Commands that keep a catalogue in order over the years."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.completion import class_names
+from cli.options import CatalogPath, ClassName, Json, Move
+from cli.output import (
+    counted,
+    pictures_bar,
+    print_imported,
+    print_json,
+    require_yes,
+    say,
+    training_bar,
+)
+
+if TYPE_CHECKING:
+    from catalog import Moved
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Put it in place of an older one of that name.")
+]
+
+
+def move(
+    label: ClassName,
+    items: Annotated[list[int], typer.Argument(help="Ids of items, as `catalog items` lists.")],
+    catalog: CatalogPath,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make the class; without it, it must exist.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Take items to another class; `catalog undo` takes them back."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened, training_bar() as training:
+        moved = opened.move(items, label, new=new, training=training)
+    _print_moved(moved, json=json)
+
+
+def rename_class(
+    label: ClassName,
+    name: Annotated[str, typer.Argument(help="Its name from now on.")],
+    catalog: CatalogPath,
+    json: Json = False,
+) -> None:
+    """Give a class another name; `catalog undo` takes it back."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        renamed = opened.rename_class(label, name)
+    if json:
+        print_json(renamed)
+    elif renamed.event is None:
+        typer.echo(f"class {renamed.label!r} has that name already")
+    else:
+        typer.echo(f"class {renamed.before!r} is {renamed.label!r} now")
+
+
+def merge_classes(
+    labels: Annotated[
+        list[str], typer.Argument(help="Names of classes.", autocompletion=class_names)
+    ],
+    into: Annotated[str, typer.Option(help="The class that stays.", autocompletion=class_names)],
+    catalog: CatalogPath,
+    json: Json = False,
+) -> None:
+    """Make one class of several; `catalog undo` takes it back."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened, training_bar() as training:
+        moved = opened.merge_classes(labels, into, training=training)
+    _print_moved(moved, json=json)
+
+
+def forget(
+    catalog: CatalogPath,
+    items: Annotated[
+        list[int] | None, typer.Argument(help="Ids of items, as `catalog items` lists.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            help="A class, with all its items and every name it had; more than once for several.",
+            autocompletion=class_names,
+        ),
+    ] = None,
+    pictures: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--picture", help="An item or a photo that was kept, by its file; also several times."
+        ),
+    ] = None,
+    staged: Annotated[
+        bool,
+        typer.Option(
+            "--staged", help="All that is in no class: removed items, and photos that were kept."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete pictures and classes so that nothing of them stays in the file; cannot be undone.
+
+    Neither can what came before. A frozen or document head that was trained on them is dropped.
+    """
+    from catalog import Catalog
+
+    named = [f"item {item}" for item in items or ()]
+    named += [f"class {label!r}" for label in labels or ()]
+    named += [str(picture) for picture in pictures or ()]
+    named += ["everything that is in no class"] if staged else []
+    with Catalog.open(catalog) as opened:
+        if named and not yes:
+            require_yes(f"Forget {', '.join(named)} for good?", "nothing was forgotten; --yes")
+        done = opened.forget(
+            items or (), labels=labels or (), pictures=pictures or (), staged=staged
+        )
+    if json:
+        print_json(done)
+    else:
+        about = f" and {counted(done.classes, 'class')}" if done.classes else ""
+        typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
+    for label in done.emptied:
+        say(f"class {label!r} has no items left; `catalog forget --label` forgets its name, too")
+    if done.head:
+        say(
+            "the head had been trained on what was forgotten, so it was dropped; it is "
+            f"{done.head} now, and `catalog train-head` trains another"
+        )
+    if not done.rewritten:
+        say(
+            "other processes are using the file, so traces may be left in its free space; "
+            "`catalog forget --staged` finishes it when they are done"
+        )
+
+
+def merge(
+    other: Annotated[Path, typer.Argument(help="A catalogue of the same embedder.")],
+    catalog: CatalogPath,
+    move: Move = False,
+    json: Json = False,
+) -> None:
+    """Take over the items of another catalogue; run it again to go on where it was cut short."""
+    from catalog import Catalog
+
+    with (
+        Catalog.open(other) as its,
+        Catalog.open(catalog) as opened,
+        pictures_bar("merging", its.info().items) as progress,
+        training_bar() as training,
+    ):
+        result = opened.merge(other, move=move, progress=progress, training=training)
+    print_imported(result, json=json)
+    if result.refused or result.refused_classes:
+        raise typer.Exit(5)
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(help="The copy to make.")],
+    catalog: CatalogPath,
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Copy a catalogue, whoever else is using it, and check the copy."""
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened:
+        made = opened.backup(path, replace=replace)
+    if json:
+        print_json(made)
+    else:
+        size = f"{made.bytes / 1e6:,.1f} MB"
+        typer.echo(f"{made.path}: {counted(made.items, 'item')}, {size}, checked")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup.")],
+    catalog: CatalogPath,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring a catalogue back to what a backup holds, once that is checked; cannot be undone.
+
+    Processes that have the catalogue open go on with what was restored.
+    """
+    from catalog import Catalog
+
+    if catalog.exists() and not yes:
+        require_yes(
+            f"Give up all that was done to {catalog} since {source} was made?",
+            "nothing was restored; --yes",
+        )
+    restored = Catalog.restore(source, catalog)
+    if json:
+        print_json(restored)
+    else:
+        items = counted(restored.items, "item")
+        typer.echo(f"{restored.path}: {items} of generation {restored.generation} restored")
+
+
+def _print_moved(moved: Moved, *, json: bool) -> None:
+    if json:
+        print_json(moved)
+    else:
+        what = "new class" if moved.created else "class"
+        known = f", {moved.known} there already" if moved.known else ""
+        typer.echo(f"{what} {moved.label!r}: {counted(moved.moved, 'item')} moved to it{known}")
+    for gone in moved.emptied:
+        say(f"class {gone!r} has no items left, and is gone")
