@@ -16,7 +16,7 @@ from benchmarks.tables import table
 from catalog import Catalog, Entry, Evaluation, read_manifest, take_part
 from catalog.cross_check import VERDICTS
 from catalog.learning import live_labels, places_of
-from catalog.witnesses import first
+from catalog.ranking import first_best
 from descriptors import Metric
 from embedder.model_cache import Model
 from head import solve
@@ -142,7 +142,7 @@ class Bench:
         rows, positions, metric = self._gallery(shop)
         head = solve(metric.whiten(rows), positions, range(len(self.labels)), steps=steps)
         logits = head.logits(metric.whiten(self._descriptors(entries)))
-        return f"{np.mean(first(logits) == self._truth(entries)):.3f}"
+        return f"{np.mean(first_best(logits) == self._truth(entries)):.3f}"
 
     def _gallery(self, shop: Catalog) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
         with shop._store.reading() as tx:  # noqa: SLF001

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from catalog import compaction, landing
 from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
 from catalog.learning import Learning, label_names, live_labels, places_of
+from catalog.ranking import tie_ranks
 from catalog.witnesses import Witnesses, head_scores
 from descriptors import Damaged, InvalidInput
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
-_ROUNDING = 1e-6
 # Items of equal score may stand on either side of the k-th place; a few more are looked at.
 _SPARE = 16
 _AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
@@ -129,7 +129,12 @@ def nearest(
         of_classes, _items(tx, learning, descriptors, max(k, 10) * _CANDIDATES), strict=True
     ):
         own = {slot: float(row[at]) for slot, at in column.items()}
-        best = sorted(found, key=lambda f: (f.score < _SAME, -round(f.score + own[f.slot], 6)))[:k]
+        ranks = tie_ranks(np.array([f.score + own[f.slot] for f in found])).tolist()
+        keys = [
+            (f.score < _SAME, rank, at)
+            for at, (f, rank) in enumerate(zip(found, ranks, strict=True))
+        ]
+        best = [found[at] for _, _, at in sorted(keys)[:k]]
         answers.append(
             [
                 Neighbour(f.item, names[f.slot], f.score, own[f.slot], landing.sources(tx, f.item))
@@ -251,7 +256,7 @@ def _best(
 
     What is ``shown`` of them may be a softmax, which enlarges rounding, so it does not rank them.
     """
-    order = np.argsort(-np.round(scores, 6), kind="stable")[:top]
+    order = np.argsort(tie_ranks(scores), kind="stable")[:top]
     values = scores if shown is None else shown
     return tuple(Candidate(labels[at], float(values[at])) for at in order.tolist())
 
@@ -290,14 +295,10 @@ def _with_enough_classes(
 def _ranked(
     scores: Sequence[float], keys: Sequence[int], name: Callable[[int], Any]
 ) -> list[tuple[float, int]]:
-    """Scores and keys, best first; a run of scores that differ by rounding alone goes by name."""
-    pairs = sorted(zip(scores, keys, strict=True), reverse=True)
-    run = 0
-    ranked = []
-    for at, (score, key) in enumerate(pairs):
-        run += at > 0 and pairs[at - 1][0] - score > _ROUNDING
-        ranked.append((run, name(key), score, key))
-    return [(score, key) for _, _, score, key in sorted(ranked)]
+    """Scores and keys, best first; scores that tie go by name."""
+    ranks = tie_ranks(np.array(scores, np.float64)).tolist()
+    order = sorted(range(len(keys)), key=lambda at: (ranks[at], name(keys[at])))
+    return [(scores[at], keys[at]) for at in order]
 
 
 def _labels_and_contents(

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.cross_fit import FOLDING_RULE, HeldOut
-from catalog.witnesses import HEAD_SHARE, Witnesses, first, margins
+from catalog.ranking import first_best
+from catalog.witnesses import HEAD_SHARE, Witnesses, margins
 from head import softmax
 
 LEAST_GROUPS = 20
@@ -120,13 +121,13 @@ def learn(held_out: HeldOut | None) -> Calibration | None:
         return None
     witnesses, truth, share = held_out.witnesses, held_out.truth, held_out.share
     temperature = _temperature(witnesses.fused, truth, share)
-    chosen = first(witnesses.fused)
+    chosen = first_best(witnesses.fused)
     right = chosen == truth
     features = _features(witnesses, chosen, temperature)
     weights = _regress(features, right, share)
     confidence = _logistic(features @ weights)
     strange = witnesses.without(truth)
-    unsure = _logistic(_features(strange, first(strange.fused), temperature) @ weights)
+    unsure = _logistic(_features(strange, first_best(strange.fused), temperature) @ weights)
     order = np.argsort(-confidence, kind="stable")
     return Calibration(
         temperature=temperature,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.calibration import Calibration
-from catalog.witnesses import Witnesses, first
+from catalog.ranking import first_best
+from catalog.witnesses import Witnesses
 from descriptors import InvalidInput
 from head import softmax
 
@@ -67,7 +68,7 @@ def judge(witnesses: Witnesses, calibration: Calibration | None, precision: floa
         InvalidInput: the precision is not between 0 and 1.
     """
     require_precision(precision)
-    chosen = first(witnesses.fused)
+    chosen = first_best(witnesses.fused)
     temperature = calibration.temperature if calibration else _TEMPERATURE
     head_temperature = witnesses.logit_scale
     if head_temperature is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.ranking import first_best
 from descriptors import Metric
 from head import Head
 
@@ -77,7 +78,7 @@ class Witnesses:
     def named(self) -> tuple[NDArray[np.int64], ...]:
         """The class that each witness puts first, int64 (Q,): centroid, head if any, neighbours."""
         heads = () if self.head is None else (self.head,)
-        return tuple(first(scores) for scores in (self.centroid, *heads, self.neighbours))
+        return tuple(first_best(scores) for scores in (self.centroid, *heads, self.neighbours))
 
     def without(self, classes: NDArray[np.int64]) -> Witnesses:
         """The same, had each query's class int64 (Q,) not been there."""
@@ -92,14 +93,6 @@ class Witnesses:
         return replace(
             self, centroid=masked(self.centroid), head=head, neighbours=masked(self.neighbours)
         )
-
-
-def first(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The class with the highest score, int64 (Q,); of equal ones, the one that comes first.
-
-    Scores are rounded to six digits: beyond, they are rounding.
-    """
-    return np.asarray(np.round(scores, 6).argmax(axis=1), np.int64)
 
 
 def head_scores(

@@ -20,7 +20,8 @@ from catalog.cross_check import (
     judge,
     require_precision,
 )
-from catalog.witnesses import Witnesses, first
+from catalog.ranking import first_best
+from catalog.witnesses import Witnesses
 from descriptors import InvalidInput
 from head import softmax
 
@@ -130,7 +131,7 @@ class TestVerdicts:
         """Verdicts, names and probabilities follow the rules, query by query."""
         calibration = measured(familiar=familiar, wrong=wrong, lean=0.7)
         found = judge(heard, calibration, precision)
-        chosen = first(heard.fused)
+        chosen = first_best(heard.fused)
         enough, coverage = calibration.threshold(precision)
         probability = calibration.probabilities(heard, chosen)
         named = heard.named

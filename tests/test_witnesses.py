@@ -10,11 +10,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
+from catalog.ranking import first_best
 from catalog.witnesses import (
     HEAD_SHARE,
     Witnesses,
     best_of_class,
-    first,
     head_scores,
     margins,
 )
@@ -101,23 +101,6 @@ class TestMargins:
             assert (margins(scores, np.full(len(scores), label))[others] <= 0).all()
 
 
-class TestFirst:
-    """Which class a witness names."""
-
-    @anywhere
-    @given(tables())
-    def test_by_definition(self, scores: NDArray[np.float32]) -> None:
-        """It is the first of the classes that have the highest score to six digits."""
-        for row, named in zip(np.round(scores, 6).tolist(), first(scores).tolist(), strict=True):
-            assert named == row.index(max(row))
-
-    def test_rounding_does_not_decide(self) -> None:
-        """A difference in the seventh digit is none; one in the sixth is."""
-        assert first(np.array([[0.5, 0.50000012]], np.float32)).tolist() == [0]
-        assert first(np.array([[0.5, 0.500002]], np.float32)).tolist() == [1]
-        assert first(np.array([[0.1, 0.7, 0.7, 0.7]], np.float32)).tolist() == [1]
-
-
 class TestWitnesses:
     """What they come to together."""
 
@@ -135,9 +118,9 @@ class TestWitnesses:
             expected = witnesses.centroid.astype(np.float64) + HEAD_SHARE * head
             np.testing.assert_allclose(witnesses.fused, expected, atol=1e-6)
             assert witnesses.head_or_centroid is head
-            np.testing.assert_array_equal(witnesses.named[1], first(head))
-        np.testing.assert_array_equal(witnesses.named[0], first(witnesses.centroid))
-        np.testing.assert_array_equal(witnesses.named[-1], first(witnesses.neighbours))
+            np.testing.assert_array_equal(witnesses.named[1], first_best(head))
+        np.testing.assert_array_equal(witnesses.named[0], first_best(witnesses.centroid))
+        np.testing.assert_array_equal(witnesses.named[-1], first_best(witnesses.neighbours))
         silent = witnesses.without_head
         assert silent.head is None
         assert (silent.centroid, silent.neighbours) == (witnesses.centroid, witnesses.neighbours)
