@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import answers, heads, inventory, journal, verification
+from catalog import answers, files, heads, inventory, journal, verification
 from catalog.answers import Neighbour, Prediction
 from catalog.audit import audit
 from catalog.cross_check import PRECISION, require_precision
@@ -170,8 +170,10 @@ class Asking(Opened):
             kept = self._learning.descriptors(tx, np.array([i for i, _ in wanted], np.int64))
             groups = self._learning.pool(tx).groups
         proposals = propose_classes(gallery.metric.whiten(kept), proposal_threshold(gallery))
+        with self._store.explained():
+            report = audit(gallery, raw, groups)
         return AuditReport(
-            audit(gallery, raw, groups),
+            report,
             len(wanted),
             tuple(
                 ProposedClass(
@@ -242,8 +244,10 @@ class Asking(Opened):
     def verify(self) -> Verification:
         """Check the file, its journal, and everything derived from it.
 
-        Unsound derived files are deleted; they will be made again.
+        Unsound derived files are deleted; they will be made again. So is what processes that were
+        killed left beside the file.
         """
+        files.sweep(self.path)
         with self._store.reading() as tx:
             return verification.verify(
                 tx,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import platform
 import sqlite3
+import struct
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +75,10 @@ def read(tx: sqlite3.Connection) -> Binding:
     """
     try:
         return _read(tx)
-    except (ValueError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (
+        *(AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
+        *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise Damaged(
             f"the embedder that this catalogue records cannot be read: {error}. "
             "Restore the file from a backup"
@@ -80,15 +86,24 @@ def read(tx: sqlite3.Connection) -> Binding:
 
 
 def _read(tx: sqlite3.Connection) -> Binding:
-    row = tx.execute("SELECT id, spec, prior, probes FROM embedder ORDER BY id LIMIT 1").fetchone()
+    row = tx.execute(
+        "SELECT id, spec, prior, probes, fingerprint FROM embedder ORDER BY id LIMIT 1"
+    ).fetchone()
+    if hashlib.sha256(row[1].encode()).hexdigest() != row[4]:
+        raise ValueError("it does not match its fingerprint")
     specification = Specification.from_json(row[1])
     step = 2 * specification.width
     blobs = [row[3][start : start + step] for start in range(0, len(row[3]), step)]
     return Binding(row[0], specification, _unpack(row[2]), from_bytes(blobs, specification.width))
 
 
-def embedder_of(binding: Binding, cache: Path) -> Embedder:
+def embedder_of(binding: Binding, cache: Path, *, isolate: bool = False) -> Embedder:
     """Load the embedder of a catalogue from the model cache.
+
+    Args:
+        binding: of the catalogue.
+        cache: folder of its derived files.
+        isolate: decode in processes of its own.
 
     Raises:
         NotFound: its network is not on this machine; the message says how to get it.
@@ -103,7 +118,7 @@ def embedder_of(binding: Binding, cache: Path) -> Embedder:
             f"{sha256}.tflite from a machine that has it (`catalog model list` shows where), and "
             "`catalog model import` it here"
         ) from None
-    embedder = load(model, binding.specification)
+    embedder = load(model, binding.specification, isolate=isolate)
     _check_machine(embedder, binding, cache)
     return embedder
 
@@ -130,7 +145,7 @@ def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
     """
     seen = cache / "machine.json"
     here = {"embedder": binding.fingerprint[:12], **_machine()}
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         if json.loads(seen.read_text()) == here:
             return
     now = to_integers(embedder.probe()).astype(np.float64)

@@ -58,12 +58,21 @@ class Catalog(Asking, Upkeep):
         return made
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, embedder: Embedder | None = None) -> Catalog:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        embedder: Embedder | None = None,
+        isolate: bool = False,
+    ) -> Catalog:
         """Open a catalogue.
 
         Args:
             path: of its file.
             embedder: to use instead of the one from the model cache.
+            isolate: decode pictures in processes of their own, for pictures from strangers and for
+                many: one that would crash or stop the decoder is refused instead. The first picture
+                waits some .3 s for such a process; answers are the same.
 
         Raises:
             NotFound: there is no such file.
@@ -74,7 +83,7 @@ class Catalog(Asking, Upkeep):
         """
         store = Store(Path(path).absolute())
         try:
-            return cls(store, embedder)
+            return cls(store, embedder, isolate=isolate)
         except BaseException:
             store.close()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from catalog import landing
+from catalog import journal, landing
 from catalog.classes import require_label
 from catalog.results import Item, LabelCount
 from catalog.store import now
@@ -67,10 +67,15 @@ def keep(tx: sqlite3.Connection, content: bytes, place: str | None) -> None:
 
 
 def kept(tx: sqlite3.Connection) -> list[tuple[int, str | None]]:
-    """The staged pictures that are wanted: id and place, the latest last."""
+    """The staged pictures that are wanted: id and place, in the order in which they came.
+
+    Not by the clock, which may have been put back meanwhile. One that was an item for a while may
+    have lost its descriptor to `compact`.
+    """
     return tx.execute(
-        "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item "
-        "WHERE label IS NULL ORDER BY at, content"
+        "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item WHERE label IS NULL "
+        "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item) "
+        "ORDER BY kept.item"
     ).fetchall()
 
 
@@ -88,12 +93,12 @@ def count(tx: sqlite3.Connection) -> int:
 
 def identity(tx: sqlite3.Connection) -> str:
     """What the catalogue and its backups alone have in common."""
-    return str(tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
+    return journal.meta(tx, "id")
 
 
 def created(tx: sqlite3.Connection) -> str:
     """When the catalogue was made: UTC, ISO 8601."""
-    return str(tx.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()[0])
+    return journal.meta(tx, "created")
 
 
 def format_version(tx: sqlite3.Connection) -> int:

@@ -64,15 +64,26 @@ def version(tx: sqlite3.Connection) -> Version:
     """The state that a transaction sees."""
     row = tx.execute("SELECT id, token FROM event ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
-        return Version(0, tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
+        return Version(0, meta(tx, "id"))
     return Version(row[0], row[1].hex())
+
+
+def meta(tx: sqlite3.Connection, key: str) -> str:
+    """What the file says of itself: its ``id``, or when it was ``created``.
+
+    Raises:
+        Damaged: it has lost that.
+    """
+    row = tx.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        raise Damaged(f"the catalogue has lost its {key!r}; `catalog verify` says what is wrong")
+    return str(row[0])
 
 
 def is_ancestor(tx: sqlite3.Connection, earlier: Version) -> bool:
     """Whether the catalogue was once in that state and only went on from there."""
     if earlier.generation == 0:
-        value = tx.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0]
-        return bool(value == earlier.token)
+        return meta(tx, "id") == earlier.token
     row = tx.execute("SELECT token FROM event WHERE id = ?", (earlier.generation,)).fetchone()
     return row is not None and bool(row[0].hex() == earlier.token)
 
@@ -148,8 +159,8 @@ def history(tx: sqlite3.Connection, last: int | None = None) -> list[Event]:
 
 def _event(row: tuple[Any, ...]) -> Event:
     try:
-        detail = json.loads(row[4])
-    except ValueError as error:
+        detail = dict(json.loads(row[4]))
+    except (RecursionError, TypeError, ValueError) as error:
         raise Damaged(
             f"event {row[0]} cannot be read; `catalog verify` says what else is wrong"
         ) from error

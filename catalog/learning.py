@@ -125,10 +125,19 @@ class Learning:
             sums = self.sums(tx)
             order = [slot for slot, _ in live_labels(tx)]
             gone = [key for key, _ in gone_classes(sums)]
-            metric = fit(sums, [*order, *gone], self._prior)
+            metric = self._fit(sums, [*order, *gone])
             learnt = LearntMetric(current, metric, centroids(sums, order, metric))
         self._metric = learnt
         return learnt.metric, learnt.centroids
+
+    def _fit(self, sums: Sums, order: Sequence[int]) -> Metric:
+        try:
+            return fit(sums, order, self._prior)
+        except np.linalg.LinAlgError as error:  # no descriptors have such sums
+            raise Damaged(
+                f"what was stored does not make a metric: {error}; `catalog verify` says what is "
+                "wrong"
+            ) from error
 
     def items(self, tx: sqlite3.Connection, *, exact: bool = False) -> ItemIndex:
         """The index of items; search it under :meth:`metric`.
@@ -235,29 +244,29 @@ class Learning:
         Neither a folder that cannot be written nor a locked catalogue is a reason to fail: it costs
         time at the next start.
         """
-        # Within a transaction, so that what another process drops for good is not written again.
-        with contextlib.suppress(OSError, CatalogError), self._store.reading() as tx:
-            if self._news(self._sums, "sums", tx) and self._checkpoint_due(tx):
-                self._files.save_sums(self._sums)
-            if self._news(self._metric, "metric", tx):
+        with contextlib.suppress(OSError, CatalogError):
+            with self._store.reading() as tx:
+                sums = self._sums if self._checkpoint_due(tx) else None
+            if self._news(sums, "sums"):
+                self._files.save_sums(sums)
+            if self._news(self._metric, "metric"):
                 self._files.save_metric(self._metric)
-            if self._news(self._items, "items", tx):
+            if self._news(self._items, "items"):
                 self._files.save_items(self._items)
             exact = self._head if self._head and self._head.training == "exact" else None
-            if self._news(exact, "head", tx):
+            if self._news(exact, "head"):
                 self._files.save_head(exact)
-            if self._news(self._calibration, "calibration", tx):
+            if self._news(self._calibration, "calibration"):
                 self._files.save_calibration(self._calibration)
+        with contextlib.suppress(CatalogError), self._store.reading() as tx:
+            # Another process may have dropped for good what has just been written.
+            for kind, version in list(self._files.versions.items()):
+                if journal.dropped_since(tx, version.generation):
+                    self._files.delete(kind)
 
-    def _news(
-        self, learnt: _Learnt | None, kind: str, tx: sqlite3.Connection
-    ) -> TypeGuard[_Learnt]:
-        """Whether there is something that is not in the cache folder, and may go there."""
-        return (
-            learnt is not None
-            and learnt.version != self._files.versions.get(kind)
-            and not journal.dropped_since(tx, learnt.version.generation)
-        )
+    def _news(self, learnt: _Learnt | None, kind: str) -> TypeGuard[_Learnt]:
+        """Whether there is something that is not in the cache folder."""
+        return learnt is not None and learnt.version != self._files.versions.get(kind)
 
     def _state(self, tx: sqlite3.Connection, sums: Sums) -> str:
         return sums.state(self._basis, dict([*live_labels(tx), *gone_classes(sums)]))
@@ -379,7 +388,7 @@ def label_names(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
         Damaged: a class has lost its name.
     """
     names = dict(tx.execute("SELECT slot, name FROM label"))
-    missing = [slot for slot in slots if slot not in names]
+    missing = [slot for slot in slots if not isinstance(names.get(slot), str)]
     if missing:
         raise Damaged(f"class {missing[0]} has lost its name; `catalog verify` says what is wrong")
     return [names[slot] for slot in slots]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.calibration import Calibration
+from catalog.failpoints import reach
 from catalog.heads import HeadTraining
 from catalog.journal import Version
 from descriptors import Metric, Sums
@@ -90,12 +91,13 @@ class LearntFiles:
         self.versions: dict[str, Version] = {}
         """The state that each file was last read or written with, by kind."""
 
-    def delete(self) -> None:
-        """Remove every file."""
-        for kind in KINDS:
+    def delete(self, *kinds: str) -> None:
+        """Remove the files of some kinds; without any, all, and what was left of writing them."""
+        leftovers = [] if kinds else list(self._folder.glob("*.tmp"))
+        for file in [*(self._folder / kind for kind in kinds or KINDS), *leftovers]:
             with contextlib.suppress(OSError):
-                (self._folder / kind).unlink()
-        self.versions.clear()
+                file.unlink()
+            self.versions.pop(file.name, None)
 
     def load_sums(self) -> LearntSums | None:
         """The sums of whichever state was saved last."""
@@ -225,6 +227,7 @@ class LearntFiles:
         self, kind: str, version: Version, arrays: Mapping[str, NDArray[Any]], **more: str | int
     ) -> None:
         key = {"basis": self._basis, **version._asdict(), **more}
+        reach("saving")
         derived.write(self._folder / kind, kind, key, arrays)
         self.versions[kind] = version
 

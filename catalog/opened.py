@@ -12,7 +12,9 @@ from embedder import Embedder
 class Opened:
     """An open catalogue file and its embedder; :class:`Catalog` is what is used."""
 
-    def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder | None = None, *, isolate: bool = False
+    ) -> None:
         self._store = store
         self.path = store.path
         self._cache = cache_folder(store.path)
@@ -21,6 +23,7 @@ class Opened:
         if embedder is not None:
             binding.require_same(embedder, self._binding)
         self._embedder = embedder
+        self._isolate = isolate
         self._own_embedder: Embedder | None = None
         self._learning = Learning(
             store, self._cache, self._binding.id, self._binding.fingerprint, self._binding.prior
@@ -35,7 +38,7 @@ class Opened:
             BackboneError: its network cannot be used.
         """
         if self._embedder is None:
-            self._embedder = binding.embedder_of(self._binding, self._cache)
+            self._embedder = binding.embedder_of(self._binding, self._cache, isolate=self._isolate)
             self._own_embedder = self._embedder
         return self._embedder
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.failpoints import reach
 from catalog.files import beside, link
 from descriptors import (
     CatalogError,
@@ -28,6 +29,7 @@ from descriptors import (
     InvalidInput,
     Locked,
     NewerFormat,
+    NoSpace,
     NotFound,
 )
 
@@ -161,6 +163,30 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def schema_faults(tx: sqlite3.Connection) -> Iterator[str]:
+    """Tables and indices that are not those of this format, in words."""
+    question = "SELECT name, type, tbl_name, sql FROM sqlite_master"
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA + _SCHEMA_2)
+        wanted = set(fresh.execute(question))
+    for name in sorted({row[0] for row in wanted - set(tx.execute(question))}):
+        yield f"the {name!r} of this file is not that of its format"
+
+
+def mistyped(tx: sqlite3.Connection) -> Iterator[str]:
+    """Tables with values of another type than their columns have: SQLite lets that pass."""
+    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+        wrong = " OR ".join(
+            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
+        )
+        if wrong:  # names are those of the file's own tables
+            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
+            if count:
+                yield f"{count} rows of {table} hold values of another type"
+
+
 def now() -> str:
     """The time as the journal writes it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -205,7 +231,7 @@ class Store:
             Locked: a writer held the file for too long.
             Damaged: SQLite cannot read it.
         """
-        with self._translated():
+        with self._translated(), self.explained():
             if self._connection.in_transaction:
                 yield self._connection
                 return
@@ -224,7 +250,7 @@ class Store:
             Damaged: SQLite cannot read the file.
             CatalogError: the disk is full or the file cannot be written.
         """
-        with self._translated():
+        with self._translated(), self.explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._sign()
@@ -240,13 +266,16 @@ class Store:
         """Write the file anew, without what was deleted from it.
 
         Returns:
-            Whether that could be done; not while other processes are using the file.
+            Whether that could be done: not while other processes are using the file, nor where the
+            disk has no room for a second one.
         """
+        reach("rewriting")
         try:
             with self._translated():
                 self._connection.execute("VACUUM")
-        except Locked:
+        except (Locked, NoSpace):
             return False
+        reach("rewritten")
         return True
 
     def _commit(self) -> None:
@@ -265,6 +294,11 @@ class Store:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION_ID:
             raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+        if version < 1:
+            raise Damaged(
+                f"{self.path} is damaged: it says that it has format {version}. Restore it from a "
+                "backup"
+            )
         if version == 1:
             self._upgrade()
         if version > FORMAT_VERSION:
@@ -283,6 +317,14 @@ class Store:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
             self._connection.commit()
+        except sqlite3.OperationalError as error:
+            self._connection.rollback()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise CatalogError(
+                    f"{self.path} has format 1 and cannot be written, so it cannot be brought to "
+                    f"format {FORMAT_VERSION}: make it writable once, or open a copy of it"
+                ) from error
+            raise
         except BaseException:
             self._connection.rollback()
             raise
@@ -297,7 +339,7 @@ class Store:
 
     def _unsign(self) -> None:
         """Take the word back, unless the next writer has signed already."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             if json.loads(self._holder.read_text())["pid"] == os.getpid():
                 self._holder.unlink()
 
@@ -305,7 +347,7 @@ class Store:
         try:
             word = json.loads(self._holder.read_text())
             return f"process {word['pid']} ({word['command']}), since {word['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
     @contextlib.contextmanager
@@ -320,7 +362,9 @@ class Store:
                     f"{self.path} is being written by {self._writer()}; try again when it is done"
                 ) from error
             if code == sqlite3.SQLITE_FULL:
-                raise CatalogError(f"no space left on the disk of {self.path}") from error
+                raise NoSpace(
+                    f"no space left on the disk of {self.path}; make some, and try again"
+                ) from error
             if code == 0:  # Python's own: a text in the file is not UTF-8
                 raise self._damaged(error) from error
             raise CatalogError(f"{self.path}: {error}") from error
@@ -337,7 +381,29 @@ class Store:
                 raise InvalidInput(f"{self.path} is not a catalogue") from error
             raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> Damaged:
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Call it damage if rows contradict each other, which comes out as any error."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if problem := self._problem():
+                raise self._damaged(problem) from error
+            raise
+
+    def _problem(self) -> str | None:
+        """What is wrong with the file's structure; None if it is sound."""
+        try:
+            (word,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+            astray = self._connection.execute("PRAGMA foreign_key_check").fetchone()
+            types = next(mistyped(self._connection), None)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            return str(error)
+        if word != "ok":
+            return str(word)
+        return "a row refers to what is not there" if astray else types
+
+    def _damaged(self, error: Exception | str) -> Damaged:
         return Damaged(
             f"{self.path} is damaged: {error}. Restore it from a backup, or make it anew"
         )
@@ -360,8 +426,9 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
     try:
         with beside(path) as temporary:
             _fill(temporary, embedder)
+            reach("created")
             link(temporary, path)
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.Error) as error:
         raise CatalogError(f"cannot make {path}: {error}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -31,7 +32,8 @@ class StoredDescriptors:
         Raises:
             Damaged: an item has lost its descriptor, or part of it.
         """
-        return self._rows([self._blob(tx, item) for item in items])
+        found = [self._row(tx, item) for item in items]
+        return self._rows(items, [row[0] for row in found], [row[1] for row in found])
 
     def blocks(
         self, tx: sqlite3.Connection
@@ -47,14 +49,15 @@ class StoredDescriptors:
             Damaged: a descriptor has lost part of itself.
         """
         cursor = tx.execute(
-            "SELECT item.id, item.label, descriptor.value FROM descriptor "
+            "SELECT item.id, item.label, value, checksum FROM descriptor "
             "JOIN item ON item.id = descriptor.item "
             "WHERE item.label IS NOT NULL AND descriptor.embedder = ? ORDER BY descriptor.id",
             (self._embedder_id,),
         )
         while block := cursor.fetchmany(_BLOCK_ROWS):
-            ids, labels, blobs = zip(*block, strict=True)
-            yield np.array(ids, np.int64), np.array(labels, np.int64), self._rows(blobs)
+            ids, labels, blobs, checksums = zip(*block, strict=True)
+            rows = self._rows(ids, blobs, checksums)
+            yield np.array(ids, np.int64), np.array(labels, np.int64), rows
 
     def everything(
         self, tx: sqlite3.Connection
@@ -77,18 +80,26 @@ class StoredDescriptors:
         order = np.argsort([rank[item] for item in stored.tolist()])
         return stored[order], np.concatenate(labels)[order], np.concatenate(rows)[order]
 
-    def _blob(self, tx: sqlite3.Connection, item: int) -> bytes:
+    def _row(self, tx: sqlite3.Connection, item: int) -> tuple[bytes, int]:
         row = tx.execute(
-            "SELECT value FROM descriptor WHERE item = ? AND embedder = ?",
+            "SELECT value, checksum FROM descriptor WHERE item = ? AND embedder = ?",
             (item, self._embedder_id),
         ).fetchone()
         if row is None:
             raise Damaged(
                 f"item {item} has lost its descriptor; `catalog verify` says what else is wrong"
             )
-        return bytes(row[0])
+        return bytes(row[0]), row[1]
 
-    def _rows(self, blobs: Sequence[bytes]) -> NDArray[np.int16]:
+    def _rows(
+        self, items: Sequence[int], blobs: Sequence[bytes], checksums: Sequence[int]
+    ) -> NDArray[np.int16]:
+        for item, blob, checksum in zip(items, blobs, checksums, strict=True):
+            if zlib.crc32(blob) != checksum:
+                raise Damaged(
+                    f"the descriptor of item {item} is damaged; restore the file from a backup, or "
+                    "add its picture anew"
+                )
         try:
             return from_bytes(list(blobs), self.width)
         except InvalidInput as error:

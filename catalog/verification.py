@@ -17,6 +17,7 @@ from catalog import compaction, heads, inventory, journal
 from catalog.labels import clean_label, label_key
 from catalog.learning import Learning
 from catalog.learnt_files import KINDS
+from catalog.store import mistyped, schema_faults
 from descriptors import Damaged, InvalidLabel
 from index import derived
 
@@ -149,9 +150,9 @@ def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tu
 def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator[str]:
     for table, row, parent, _ in tx.execute("PRAGMA foreign_key_check"):
         yield f"row {row} of {table} refers to a {parent} that is not there"
-    mistyped = list(_mistyped(tx))
-    yield from mistyped
-    if mistyped:
+    odd = [*schema_faults(tx), *mistyped(tx)]
+    yield from odd
+    if odd:
         return  # what follows rests on them
     for what, question in _QUESTIONS:
         (count,) = tx.execute(question, values).fetchone()
@@ -167,20 +168,6 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
     yield from _odd_names(tx)
     yield from _odd_events(tx)
     yield from _odd_learning(tx, values["bytes"] // 2)
-
-
-def _mistyped(tx: sqlite3.Connection) -> Iterator[str]:
-    """Tables with values of another type than their columns have: SQLite lets that pass."""
-    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
-        wrong = " OR ".join(
-            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
-        )
-        if wrong:  # names are those of the file's own tables
-            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
-            if count:
-                yield f"{count} rows of {table} hold values of another type"
 
 
 def _odd_identity(tx: sqlite3.Connection, embedder: int) -> Iterator[str]:

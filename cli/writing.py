@@ -139,7 +139,8 @@ def import_(
     listing = read_listing(source, split, part, seed)
     try:
         with (
-            Catalog.open(catalog) as opened,
+            # One bad picture among thousands must not take the rest with it.
+            Catalog.open(catalog, isolate=True) as opened,
             pictures_bar("importing", len(listing.entries)) as progress,
             training_bar() as training,
         ):

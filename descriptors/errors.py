@@ -12,6 +12,7 @@
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
     |   `-- NewerFormat               exit 1  409   written by a later version of this program
     |-- BackboneError                 exit 1  500   a network cannot be fetched, read or trusted
+    |-- NoSpace                       exit 1  507   the disk is full
     |-- Locked                        exit 6  503   another process is writing
     `-- Damaged                       exit 7  500   the catalogue file fails its checks
 
@@ -23,7 +24,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-RefusalReason = Literal["too_large", "unsupported", "truncated", "corrupt", "empty", "unreadable"]
+RefusalReason = Literal[
+    "too_large", "unsupported", "truncated", "corrupt", "empty", "unreadable", "timeout"
+]
 """Why a picture is refused, in a word."""
 
 
@@ -89,6 +92,12 @@ class NewerFormat(Conflict):
 
 class BackboneError(CatalogError):
     """A network could not be fetched, read, exported or trusted."""
+
+
+class NoSpace(CatalogError):
+    """The disk is full; nothing was written."""
+
+    http_status = 507
 
 
 class Locked(CatalogError):

@@ -15,7 +15,8 @@ One rule for each kind of sample, whatever the format:
 - **Colour profiles** and gamma are ignored: the samples are taken for sRGB.
 
 ``imread`` is never called: it returns a grey-filled picture for a truncated JPEG. ``libpng`` and
-``libjpeg`` may still print a line about a bad file to standard error; no call turns that off.
+``libjpeg`` may still print a line about a bad file to standard error; no call turns that off, but
+:mod:`embedder.isolation` sends it nowhere.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ _COLOUR_FLAGS: Final = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+NO_MEMORY: Final = "decoding it takes more memory than there is"
+"""What is said of a picture, allowed in itself, that does not fit."""
 
 
 def read(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -82,20 +85,26 @@ def decode(data: bytes, scale: int = 1, header: Header | None = None) -> NDArray
         InvalidInput: ``scale`` is another number.
         PictureError: ``empty``, ``unsupported``, ``too_large``, ``truncated`` or ``corrupt``.
     """
+    check_scale(scale)
+    header = header or inspect(data)
+    try:
+        return _pixels(data, scale if header.format == "jpeg" else 1, header)
+    except MemoryError as error:
+        raise PictureError("too_large", NO_MEMORY) from error
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem or "bad_alloc" in str(error):
+            raise PictureError("too_large", NO_MEMORY) from error
+        raise PictureError("corrupt", f"the decoder gave up: {error.err or error}") from error
+
+
+def check_scale(scale: int) -> None:
+    """Refuse a scale that libjpeg has no fast path for.
+
+    Raises:
+        InvalidInput: it is not 1, 2, 4 or 8.
+    """
     if scale not in _COLOUR_FLAGS:
         raise InvalidInput(f"a JPEG can be decoded at scale 1, 2, 4 or 8, not {scale}")
-    header = header or inspect(data)
-    if header.format != "jpeg":
-        scale = 1
-    if header.format in {"jpeg", "bmp"}:
-        flags = _COLOUR_FLAGS[scale] | cv2.IMREAD_IGNORE_ORIENTATION
-    else:
-        flags = cv2.IMREAD_UNCHANGED  # which leaves the orientation alone, too
-    stored = _decode_stored(essence(data, header), flags)
-    if stored.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
-        raise PictureError("corrupt", "its picture has another size than its header says")
-    key = png_grey_key(data) if header.format == "png" else None
-    return np.ascontiguousarray(_upright(_rgb(stored, key), header.orientation), np.uint8)
 
 
 def _check_weight(size: int, limits: Limits, source: str | None = None) -> None:
@@ -123,14 +132,18 @@ def _read_regular(source: str | os.PathLike[str], limits: Limits) -> bytes:
     return data
 
 
-def _decode_stored(data: bytes, flags: int) -> MatLike:
-    try:
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise PictureError("corrupt", f"the decoder gave up: {error.err}") from error
+def _pixels(data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
+    if header.format in {"jpeg", "bmp"}:
+        flags = _COLOUR_FLAGS[scale] | cv2.IMREAD_IGNORE_ORIENTATION
+    else:
+        flags = cv2.IMREAD_UNCHANGED  # which leaves the orientation alone, too
+    stored = cv2.imdecode(np.frombuffer(essence(data, header), np.uint8), flags)
     if stored is None:
         raise PictureError("corrupt", "the decoder gave up")
-    return stored
+    if stored.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
+        raise PictureError("corrupt", "its picture has another size than its header says")
+    key = png_grey_key(data) if header.format == "png" else None
+    return np.ascontiguousarray(_upright(_rgb(stored, key), header.orientation), np.uint8)
 
 
 def _rgb(stored: MatLike, grey_key: int | None) -> MatLike:

@@ -16,6 +16,7 @@ from embedder import probes
 from embedder.decode import decode, read
 from embedder.fingerprint import Specification
 from embedder.formats import Header, inspect
+from embedder.isolation import IsolatedDecoder
 from embedder.litert import LiteRTNetwork
 from embedder.model_cache import Model
 from embedder.picture import Box, Picture, Source
@@ -56,6 +57,9 @@ class MobileNetEmbedder:
         model: from the model cache.
         views: a preset's name, or the views themselves.
         threads: how many pictures are embedded at once; all processors by default.
+        isolate: decode in processes of its own, as many as threads: a picture that crashes or
+            stops the decoder is refused then, and takes nothing with it. The descriptors are the
+            same, bit for bit; the first picture waits for a process to start.
 
     Raises:
         BackboneError: the model's file is not as it was when it was imported.
@@ -68,6 +72,7 @@ class MobileNetEmbedder:
         views: str | tuple[View, ...] = DEFAULT_PRESET,
         *,
         threads: int | None = None,
+        isolate: bool = False,
     ) -> None:
         chosen = preset(views) if isinstance(views, str) else views
         if not chosen or not all(0 <= view <= 1 for view in chosen):
@@ -80,10 +85,14 @@ class MobileNetEmbedder:
         self._workers = threads or _processors()
         # Threads start when there is work for them.
         self._pool = ThreadPoolExecutor(self._workers, "embedder")
+        self._isolated = IsolatedDecoder(self._workers) if isolate else None
+        self._decode = self._isolated.decode if self._isolated else decode
 
     def close(self) -> None:
-        """Stop the threads, once what they are at is done."""
+        """Stop the threads, and the processes, once what they are at is done."""
         self._pool.shutdown(cancel_futures=True)
+        if self._isolated:
+            self._isolated.close()
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
         """Compute the descriptor of one picture.
@@ -179,7 +188,7 @@ class MobileNetEmbedder:
             scale = jpeg_scale(region, spec.views, spec.input_size)
         else:
             scale = 1
-        return _inside(decode(data, scale, header), box, scale)
+        return _inside(self._decode(data, scale, header), box, scale)
 
 
 def _processors() -> int:
@@ -189,13 +198,13 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def load(model: Model, specification: Specification) -> MobileNetEmbedder:
-    """The embedder of a specification, from its model.
+def load(model: Model, specification: Specification, *, isolate: bool = False) -> MobileNetEmbedder:
+    """The embedder of a specification, from its model; ``isolate`` as for the class.
 
     Raises:
         BackboneError: with this version of the program the model gives another specification.
     """
-    embedder = MobileNetEmbedder(model, tuple(specification.views))
+    embedder = MobileNetEmbedder(model, tuple(specification.views), isolate=isolate)
     if embedder.specification != specification:
         embedder.close()
         raise BackboneError(

@@ -24,13 +24,14 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from descriptors.errors import PictureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
+_Part = TypeVar("_Part")
 Format = Literal["jpeg", "png", "webp", "gif", "bmp"]
 
 
@@ -45,6 +46,10 @@ class Limits:
         max_jpeg_pixels: The same for JPEG, which is shrunk while it is decoded, so that the
             108-megapixel photos of phones pass.
         max_scans: Scans of a JPEG; encoders write about ten, and each costs a pass over all pixels.
+        max_scan_pixels: Scans x width x height of a JPEG: ten scans of the largest one. A scan of a
+            hundred bytes can keep the decoder at work on every pixel.
+        max_parts: Segments, chunks or blocks of a file, of which the smallest has two bytes. The
+            blocks of a GIF as heavy as may be are about 262,000.
     """
 
     max_bytes: int = 64 * 2**20
@@ -52,6 +57,8 @@ class Limits:
     max_pixels: int = 50_000_000
     max_jpeg_pixels: int = 120_000_000
     max_scans: int = 64
+    max_scan_pixels: int = 1_200_000_000
+    max_parts: int = 300_000
 
 
 DEFAULT_LIMITS = Limits()
@@ -89,14 +96,14 @@ def essence(data: bytes, header: Header) -> bytes:
     """Cut an inspected file to the part that the decoder should see.
 
     PNG keeps IHDR, PLTE, tRNS, IDAT and IEND: OpenCV 4.12 to 5.0 crashes on malformed animation
-    chunks, and metadata only adds ways to fail. GIF keeps its first frame. The others are returned
-    as they are.
+    chunks, and metadata only adds ways to fail. GIF keeps its first frame and what controls it. The
+    others are returned as they are.
     """
     if header.format == "png":
         kept = (data[s:e] for name, s, e in _png_chunks(data) if name in _PNG_KEPT)
         return _PNG_MAGIC + b"".join(kept)
     if header.format == "gif":
-        return data[: next(_gif_frames(data))] + _GIF_TRAILER
+        return _gif_first_frame(data)
     return data
 
 
@@ -116,7 +123,8 @@ def png_grey_key(data: bytes) -> int | None:
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_GIF_TRAILER = b"\x3b"
+_GIF_TRAILER, _GIF_FRAME, _GIF_EXTENSION = b"\x3b", b"\x2c", b"\x21"
+_GIF_CONTROL = b"\x21\xf9"
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -159,6 +167,13 @@ def _check_size(kind: Format, width: int, height: int, limits: Limits) -> None:
         )
 
 
+def _at_most(parts: Iterator[_Part], limits: Limits) -> Iterator[_Part]:
+    for count, part in enumerate(parts):
+        if count == limits.max_parts:
+            raise PictureError("too_large", f"a file of more than {count:,} parts")
+        yield part
+
+
 def _unpack(layout: str, data: bytes, offset: int) -> tuple[Any, ...]:
     if offset + struct.calcsize(layout) > len(data):
         raise PictureError("truncated", "it ends within a header")
@@ -176,7 +191,7 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
     size: tuple[int, int] | None = None
     orientation = 0
     scans = 0
-    for code, start, end in _jpeg_segments(data):
+    for code, start, end in _at_most(_jpeg_segments(data), limits):
         if code in _JPEG_FRAMES:
             if size is not None:
                 raise PictureError("corrupt", "a JPEG with two frame headers")
@@ -190,11 +205,13 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
                 raise PictureError("too_large", f"a JPEG of more than {limits.max_scans} scans")
     if size is None or not scans:
         raise PictureError("corrupt", "a JPEG without a picture")
+    if scans * size[0] * size[1] > limits.max_scan_pixels:
+        raise PictureError("too_large", f"a JPEG of {scans} scans of {size[0]:,} x {size[1]:,}")
     return Header("jpeg", *size, orientation or 1)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker code, start and end of every segment's content, up to the EOI marker."""
+    """Yield code, start and end of the content of every marker, up to the EOI marker."""
     position = 2
     while found := _JPEG_MARKER.search(data, position):
         code, position = found.group()[1], found.end()
@@ -203,6 +220,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if code == _JPEG_START:
             raise PictureError("corrupt", "a JPEG that begins twice")
         if code == _JPEG_STANDALONE:
+            yield code, position, position
             continue
         (length,) = _unpack(">H", data, position)
         if length < 2:
@@ -230,7 +248,7 @@ def _png(data: bytes, limits: Limits) -> Header:
     if (length, name) != (13, b"IHDR"):
         raise PictureError("corrupt", "a PNG without a proper IHDR chunk at its head")
     _check_size("png", width, height, limits)
-    chunks = list(_png_chunks(data))
+    chunks = list(_at_most(_png_chunks(data), limits))
     names = [name for name, _, _ in chunks]
     if names.count(b"IHDR") != 1 or b"IDAT" not in names:
         raise PictureError("corrupt", "a PNG of several pictures or none")
@@ -259,7 +277,7 @@ def _webp(data: bytes, limits: Limits) -> Header:
     end = 8 + int(_unpack("<I", data, 4)[0])
     if end > len(data):
         raise PictureError("truncated", f"a WebP of {end:,} bytes has {len(data):,}")
-    chunks = list(_webp_chunks(data[:end]))
+    chunks = list(_at_most(_webp_chunks(data[:end]), limits))
     if not chunks or not any(n in {b"VP8 ", b"VP8L", b"ANMF"} for n, _ in chunks):
         raise PictureError("corrupt", "a WebP without a picture")
     size = _webp_size(*chunks[0])
@@ -297,26 +315,40 @@ def _webp_size(name: bytes, body: bytes) -> tuple[int, int]:
 def _gif(data: bytes, limits: Limits) -> Header:
     width, height = _unpack("<HH", data, 6)
     _check_size("gif", width, height, limits)
-    if not list(_gif_frames(data)):
+    kinds = {kind for kind, _, _ in _at_most(_gif_parts(data), limits)}
+    if _GIF_FRAME not in kinds:
         raise PictureError("corrupt", "a GIF without a picture")
     return Header("gif", width, height)
 
 
-def _gif_frames(data: bytes) -> Iterator[int]:
-    """Yield where each frame ends, up to the trailer."""
+def _gif_first_frame(data: bytes) -> bytes:
+    kept = [data[: 13 + _gif_palette(data[10])]]
+    for kind, start, end in _gif_parts(data):
+        if kind == _GIF_FRAME or data.startswith(_GIF_CONTROL, start):
+            kept.append(data[start:end])
+        if kind == _GIF_FRAME:
+            break
+    return b"".join(kept) + _GIF_TRAILER
+
+
+def _gif_parts(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and end of every block up to the trailer.
+
+    Before each its sub-blocks are yielded, whose kind is empty.
+    """
     position = 13 + _gif_palette(_unpack("<B", data, 10)[0])
     while position < len(data):
-        introducer = data[position : position + 1]
-        if introducer == _GIF_TRAILER:
+        kind, start = data[position : position + 1], position
+        if kind == _GIF_TRAILER:
             return
-        if introducer == b"\x21":
-            position = _gif_blocks(data, position + 2)
-        elif introducer == b"\x2c":
-            palette = _gif_palette(_unpack("<B", data, position + 9)[0])
-            position = _gif_blocks(data, position + 10 + palette + 1)
-            yield position
+        if kind == _GIF_EXTENSION:
+            position += 2
+        elif kind == _GIF_FRAME:
+            position += 11 + _gif_palette(_unpack("<B", data, position + 9)[0])
         else:
             raise PictureError("corrupt", "a GIF block of unknown kind")
+        position = yield from _gif_sub_blocks(data, position)
+        yield kind, start, position
     raise PictureError("truncated", "a GIF without its trailer")
 
 
@@ -324,12 +356,13 @@ def _gif_palette(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _gif_blocks(data: bytes, position: int) -> int:
+def _gif_sub_blocks(data: bytes, position: int) -> Generator[tuple[bytes, int, int], None, int]:
     while position < len(data):
-        length = data[position]
+        start, length = position, data[position]
         position += 1 + length
         if not length:
             return position
+        yield b"", start, position
     raise PictureError("truncated", "a GIF without its trailer")
 
 

@@ -154,7 +154,7 @@ def keep(model: Model, content: bytes | None) -> None:
 def _from_record(file: Path) -> Model | None:
     try:
         record = json.loads(file.read_text("utf-8"))
-        return Model(
+        model = Model(
             sha256=file.stem,
             path=file.with_suffix(".tflite"),
             name=record["name"],
@@ -164,8 +164,22 @@ def _from_record(file: Path) -> Model | None:
             imagenet_cosine=record["imagenet_cosine"],
             imported_at=record["imported_at"],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         return None
+    return model if _is_whole(model) else None
+
+
+def _is_whole(model: Model) -> bool:
+    """Whether what a record says is of the types that it should be."""
+    texts = [model.name, model.imported_at]
+    texts += [text for origin in model.origins for text in (origin.source, origin.archive_sha256)]
+    sizes = [model.input_size, model.width]
+    return (
+        bool(model.origins)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(size, int) and size > 0 for size in sizes)
+        and isinstance(model.imagenet_cosine, float | int | None)
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -72,7 +72,7 @@ def starter() -> Model:
     for model in recorded():
         if model.sha256 == digest and model.is_intact:
             return replace(model, name=STARTER)
-    candidate = _candidate(Origin(STARTER, digest), shipped.FLATBUFFER.read_bytes)
+    candidate = _candidate(Origin(STARTER, digest), _shipped)
     return _keep(candidate, name=STARTER, fallback=STARTER)
 
 
@@ -342,10 +342,20 @@ def _goes_by(model: Model, reference: str) -> bool:
 
 
 def _starter_digest() -> str:
+    return shipped.SHA256
+
+
+def _shipped() -> bytes:
+    """The starter's flatbuffer, once it is known to be what was shipped: another may crash."""
     try:
-        return sha256(shipped.FLATBUFFER.read_bytes()).hexdigest()
+        content = shipped.FLATBUFFER.read_bytes()
     except OSError as error:
         raise BackboneError(
             f"{shipped.FLATBUFFER}, the starter network, cannot be read ({error.strerror}): "
             f"install catalog again"
         ) from error
+    if sha256(content).hexdigest() != shipped.SHA256:
+        raise BackboneError(
+            f"{shipped.FLATBUFFER}, the starter network, is damaged: install catalog again"
+        )
+    return content

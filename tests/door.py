@@ -48,16 +48,17 @@ def middles(picture: np.ndarray) -> np.ndarray:
     return picture[[height // 4, 3 * height // 4]][:, [width // 4, 3 * width // 4]].astype(int)
 
 
-def run_child(code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code beside this process, with the project and the tests on its path."""
+def child_command(code: str) -> tuple[list[str], dict[str, str]]:
+    """Give command and environment that run Python code, project and tests on its path."""
     tests = Path(__file__).resolve().parent
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENCV_")}
     environment["PYTHONPATH"] = os.pathsep.join([str(tests.parent), str(tests)])
+    return [sys.executable, "-c", textwrap.dedent(code)], environment
+
+
+def run_child(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code beside this process, to its end."""
+    command, environment = child_command(code)
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

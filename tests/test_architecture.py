@@ -112,6 +112,7 @@ EXPORTS = {
         "Locked",
         "Metric",
         "NewerFormat",
+        "NoSpace",
         "NotFound",
         "PictureError",
         "Prior",

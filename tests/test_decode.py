@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from descriptors.errors import InvalidInput
 from embedder.decode import decode
-from embedder.formats import Header, inspect
+from embedder.formats import Header, essence, inspect
 
 # --- what comes in -------------------------------------------------------------------------------
 
@@ -97,6 +97,16 @@ def test_an_animation_gives_its_first_frame(kind: str) -> None:
         assert picture.reshape(4, 3).tolist() == [list(c) for c in malformed.QUARTERS]
     else:
         assert np.array_equal(decode(VALID[kind]), QUARTERS)
+
+
+def test_extensions_of_a_gif_are_kept_from_the_decoder() -> None:
+    """Comments, loops and unknown extensions before the frame are cut away; its control stays."""
+    still = malformed.gif([((0, 0, 2, 1), [0, 3])], screen=(2, 1), transparent=3)
+    start = still.index(b"\x21\xf9")
+    stranger = b"\x21\xfe\x03abc\0" + b"\x21\xff\x0bNETSCAPE2.0\x03\1\0\0\0" + b"\x21\x99\x01a\0"
+    crowded = still[:start] + stranger + still[start:]
+    assert essence(crowded, inspect(crowded)) == still
+    assert decode(crowded).tolist() == [[list(malformed.QUARTERS[0]), [255] * 3]]
 
 
 def test_a_gif_frame_smaller_than_its_screen_lies_on_the_background() -> None:

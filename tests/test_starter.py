@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,9 @@ def test_a_later_starter_does_not_replace_it(
     starter: Model, shop: Path, monkeypatch: pytest.MonkeyPatch, tiny_cache: Path
 ) -> None:
     """A later version with another starter still opens catalogues of this one."""
-    monkeypatch.setattr("data.starter.FLATBUFFER", tiny_cache / f"{NAME}.tflite")
+    file = tiny_cache / f"{NAME}.tflite"
+    monkeypatch.setattr("data.starter.FLATBUFFER", file)
+    monkeypatch.setattr("data.starter.SHA256", sha256(file.read_bytes()).hexdigest())
     later = models.find("starter")
     assert later.name == "starter"
     assert later.sha256 != starter.sha256
