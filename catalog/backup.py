@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import binding, files, inventory, journal
+from catalog.failpoints import reach
 from catalog.store import APPLICATION_ID, BUSY_SECONDS, Store
 from catalog.verification import problems_of_file
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
@@ -62,6 +63,7 @@ def back_up(catalog: Path, path: Path, *, replace: bool) -> Backup:
     with _writing(path), files.beside(path) as copy:
         _copy(catalog, copy)
         made = _checked(copy, path, catalog)
+        reach("copied")
         (files.replace if replace else files.link)(copy, path)
     return made
 
@@ -91,6 +93,7 @@ def restore(backup: Path, path: Path) -> Backup:
     with _writing(path), files.beside(path) as copy:
         _copy(backup, copy)
         checked = _checked(copy, path, backup)
+        reach("restoring")
         if path.exists():
             _overwrite(path, copy)
         else:

@@ -9,8 +9,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
-import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator
@@ -99,7 +97,7 @@ def export(
         fingerprint: of the embedder.
         path: of the file or folder to make.
         format: ``parquet``, ``npz``, ``labels`` or ``projector``; else by the ending of the path.
-        replace: what is there already; a folder only if it holds nothing but such an export.
+        replace: a file that is there already; a folder never is.
 
     Raises:
         InvalidInput: there is no such format, or the ending names none.
@@ -121,7 +119,7 @@ def export(
     count = items - dropped
     contents = _Contents(count, learning.width, _blocks(tx, learning.stored, count))
     if chosen == "projector":
-        _write_folder(path, contents, replace=replace)
+        _write_folder(path, contents)
     elif chosen == "npz":
         _write_file(path, _npz(contents), replace=replace)
     else:
@@ -264,28 +262,14 @@ def _write_file(path: Path, write: Callable[[IO[bytes]], object], *, replace: bo
         (files.replace if replace else files.link)(temporary, path)
 
 
-def _write_folder(path: Path, contents: _Contents, *, replace: bool) -> None:
+def _write_folder(path: Path, contents: _Contents) -> None:
     """Write what the embedding projector of TensorBoard reads, in a folder that appears whole."""
-    temporary, old = (
-        path.with_name(f".{path.name}.{secrets.token_hex(6)}.{kind}") for kind in ("tmp", "old")
-    )
-    try:
-        with _translated(path):
-            temporary.mkdir()
-            _fill(temporary, contents)
-            files.sync_folder(temporary / _CONFIG)
-            if replace and path.exists():
-                path.rename(old)  # no call of the system puts one folder in place of another
-            try:
-                temporary.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
-            files.sync_folder(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _translated(path), files.beside(path) as temporary:
+        temporary.mkdir()
+        _fill(temporary, contents)
+        files.sync_folder(temporary / _CONFIG)
+        temporary.rename(path)
+        files.sync_folder(path)
 
 
 def _fill(folder: Path, contents: _Contents) -> None:
@@ -333,16 +317,15 @@ def _require_room(tx: sqlite3.Connection, path: Path, chosen: Format, *, replace
             raise NotFound(f"there is no folder {path.parent}; make it first")
         if not path.exists():
             return
+        if chosen == "projector":  # no call of the system puts one folder in place of another
+            raise Conflict(f"{path} exists already; choose another name, or delete it first")
         if not replace:
-            raise Conflict(f"{path} exists already; choose another name, or replace it (--replace)")
+            raise Conflict(f"{path} exists already; choose another name, or --replace it")
         catalogue = Path(tx.execute("PRAGMA database_list").fetchone()[2])
         if path.samefile(catalogue):
             raise Conflict(f"{path} is the catalogue itself; choose another name")
-        if not (path.is_dir() if chosen == "projector" else path.is_file()):
-            kind = "folder" if chosen == "projector" else "file"
-            raise Conflict(f"{path} is there, and is no {kind}; choose another name")
-        if path.is_dir() and {one.name for one in path.iterdir()} - {_TENSORS, _METADATA, _CONFIG}:
-            raise Conflict(f"{path} holds other files than such an export; choose another name")
+        if not path.is_file():
+            raise Conflict(f"{path} is there, and is no file; choose another name")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from glob import escape
@@ -17,22 +18,35 @@ _STALE_SECONDS = 3600
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A temporary name in the folder of a file to be; what is left there at the end is deleted.
-
-    So is what a process that was killed left an hour ago or longer.
-    """
-    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp*"):
-        with contextlib.suppress(OSError):
-            # A clock that was put right may make them seem to come from the future.
-            if abs(time.time() - leftover.stat().st_mtime) > _STALE_SECONDS:
-                leftover.unlink()
+    """A temporary name in the folder of a file to be; what is left there at the end is deleted."""
+    sweep(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         yield temporary
     finally:
         for leftover in (temporary, temporary.with_name(temporary.name + "-journal")):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+            _discard(leftover)
+
+
+def sweep(path: Path) -> None:
+    """Delete what processes that were killed left beside a file, an hour ago or longer.
+
+    One that was killed when the finished file had its own name already has left another name of it.
+    """
+    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp*"):
+        with contextlib.suppress(OSError):
+            # A clock that was put right may make them seem to come from the future.
+            old = abs(time.time() - leftover.stat().st_mtime) > _STALE_SECONDS
+            if old or (path.exists() and leftover.samefile(path)):
+                _discard(leftover)
+
+
+def _discard(leftover: Path) -> None:
+    with contextlib.suppress(OSError):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
 
 
 def link(temporary: Path, path: Path) -> None:
@@ -49,7 +63,11 @@ def link(temporary: Path, path: Path) -> None:
             raise
         except OSError:  # a file system without hard links
             path.open("xb").close()
-            temporary.replace(path)
+            try:
+                temporary.replace(path)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         raise Conflict(_taken(path)) from None
     sync_folder(path)

@@ -10,6 +10,7 @@ from typing import Any
 from catalog import journal
 from catalog.classes import Label, emptied, open_label, spell
 from catalog.compaction import is_compacted
+from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label
@@ -98,6 +99,8 @@ def land(
             result.emptied = emptied(tx, {c.before for c in changes if c.before is not None})
         else:
             tx.rollback()  # so that no empty class is left behind
+        reach("landing")
+    reach("landed")
     return result
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from catalog import inventory, landing
 from catalog.classes import refuse_variant
 from catalog.compaction import compacted_classes
+from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.results import Imported
 from catalog.staging import Progress, Staged
@@ -71,6 +72,7 @@ def merge(
                 _taken(its, its_embedder_id, item.id) for item in inventory.items(its, row.label)
             ]
         _stage(store, embedder_id, taken)
+        reach("merging")
         try:
             added = landing.land(
                 store,

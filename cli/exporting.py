@@ -28,7 +28,7 @@ def export(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in place of an older one of that name.")
+        bool, typer.Option("--replace", help="Put it in place of an older file of that name.")
     ] = False,
     json: Json = False,
 ) -> None:

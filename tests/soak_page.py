@@ -1,4 +1,4 @@
-"""The page that the long tests write their figures to: ``docs/soak.md``, a section for each test."""
+"""The page that the long tests write their figures to: ``docs/soak.md``, a section each."""
 
 from __future__ import annotations
 
