@@ -15,9 +15,18 @@ from pathlib import Path
 
 from catalog import binding, files, inventory, journal
 from catalog.failpoints import reach
-from catalog.store import APPLICATION_ID, BUSY_SECONDS, Store
+from catalog.store import BUSY_SECONDS, Store, cache_folder, is_marked
 from catalog.verification import problems_of_file
-from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
+from descriptors import (
+    CatalogError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    Locked,
+    NewerFormat,
+    NoSpace,
+    NotFound,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +52,34 @@ def back_up(catalog: Path, path: Path, *, replace: bool) -> Backup:
     Args:
         catalog: its file.
         path: of the copy.
-        replace: what is there already, if it is a catalogue.
+        replace: an older copy of that name.
 
     Raises:
-        Conflict: there is something at that path, or it is the catalogue itself.
+        Conflict: there is something at that path, it is the catalogue itself, or what is to be
+            replaced is no copy of it.
         NotFound: there is no such folder.
         Damaged: the catalogue is not sound, so a copy of it would be no backup.
         InvalidInput: what is to be replaced is not a catalogue.
+        Locked: the catalogue or the older copy is being used for too long.
         CatalogError: the folder cannot be written, or the disk is full.
     """
-    if _same(catalog, path):
-        raise Conflict(f"{path} is the catalogue itself; give the copy another name")
-    if replace and path.exists():
-        Store(path).close()  # a slip of the finger must not cost another file
-    elif path.is_file():
-        raise Conflict(f"{path} exists already; choose another name, or --replace it")
-    else:
-        files.require_free(path)
-    with _writing(path), files.beside(path) as copy:
-        _copy(catalog, copy)
-        made = _checked(copy, path, catalog)
-        reach("copied")
-        (files.replace if replace else files.link)(copy, path)
-    return made
+    with _translated(path):
+        if _same(catalog, path):
+            raise Conflict(f"{path} is the catalogue itself; give the copy another name")
+        older = replace and path.is_file()
+        if path.is_file() and not replace:
+            raise Conflict(f"{path} exists already; choose another name, or --replace it")
+        if not older:
+            files.require_free(path)
+        with files.beside(path) as copy:
+            snapshot(catalog, copy)
+            made = _checked(copy, path, catalog)
+            reach("copied")
+            if older:
+                _overwrite(path, copy)
+            else:
+                files.link(copy, path)
+        return made
 
 
 def restore(backup: Path, path: Path) -> Backup:
@@ -83,32 +97,40 @@ def restore(backup: Path, path: Path) -> Backup:
         Locked: other processes are using the catalogue.
         CatalogError: the folder cannot be written, or the disk is full.
     """
-    if not backup.is_file():
-        raise NotFound(f"there is no backup at {backup}")
-    if _same(backup, path):
-        raise Conflict(f"{path} is the backup itself; name the catalogue to restore")
-    if not path.exists():
-        files.require_free(path)
-    _require_catalogue(backup)
-    with _writing(path), files.beside(path) as copy:
-        _copy(backup, copy)
-        checked = _checked(copy, path, backup)
-        reach("restoring")
-        if path.exists():
-            _overwrite(path, copy)
-        else:
-            files.link(copy, path)
-    return checked
+    with _translated(path):
+        if not files.exists(backup):
+            raise NotFound(f"there is no backup at {backup}")
+        if _same(backup, path):
+            raise Conflict(f"{path} is the backup itself; name the catalogue to restore")
+        there = path.exists()
+        if not there:
+            files.require_free(path)
+        with files.beside(path) as copy:
+            snapshot(backup, copy)
+            checked = _checked(copy, path, backup)
+            reach("restoring")
+            if there:
+                _overwrite(path, copy)
+            else:
+                files.link(copy, path)
+        return checked
 
 
-def _require_catalogue(path: Path) -> None:
-    try:
-        with contextlib.closing(_read_only(path)) as connection:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-    except sqlite3.Error as error:
-        raise InvalidInput(f"{path} is not a catalogue, or cannot be read: {error}") from error
-    if application != APPLICATION_ID:
-        raise InvalidInput(f"{path} is a database, but not a catalogue")
+def snapshot(catalog: Path, copy: Path) -> None:
+    """Copy a catalogue's file as it is at one moment; it is only read.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it is not a catalogue.
+        Locked: it is being written for too long.
+        CatalogError: it cannot be read, or the copy cannot be written.
+    """
+    if not files.exists(catalog):
+        raise NotFound(f"there is no catalogue at {catalog}")
+    with _translated(copy):
+        if not is_marked(catalog):
+            raise InvalidInput(f"{catalog} is not a catalogue")
+        _copy(catalog, copy, catalog)
 
 
 def _overwrite(path: Path, copy: Path) -> None:
@@ -116,7 +138,12 @@ def _overwrite(path: Path, copy: Path) -> None:
     try:
         with contextlib.closing(Store(path)) as present:
             _require_same_catalogue(present, copy)
-        _copy(copy, path)
+        _copy(copy, path, path)
+    except InvalidInput:
+        if not cache_folder(path).is_dir():  # where there is one, it was a catalogue once
+            raise
+        path.with_name(path.name + "-journal").unlink(missing_ok=True)
+        files.replace(copy, path)
     except (Damaged, sqlite3.DatabaseError) as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -135,8 +162,13 @@ def _require_same_catalogue(present: Store, copy: Path) -> None:
         )
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, named: Path) -> None:
     """Copy a database as it is at one moment, in one transaction.
+
+    Args:
+        source: the database.
+        target: another one, or none yet.
+        named: the one of the two that others may be using.
 
     Raises:
         Locked: one of the two is being used for too long.
@@ -149,7 +181,7 @@ def _copy(source: Path, target: Path) -> None:
         for connection in (reading, writing):
             connection.execute("PRAGMA busy_timeout = 100")
         writing.execute("PRAGMA synchronous = EXTRA")
-        reading.backup(writing, progress=_patience(target))
+        reading.backup(writing, progress=_patience(named))
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -175,6 +207,8 @@ def _checked(copy: Path, path: Path, source: Path) -> Backup:
             bound = binding.read(tx)
             problems = problems_of_file(tx, bound.id, bound.specification.width)
             generation, items = journal.version(tx).generation, inventory.count(tx)
+    except NewerFormat as error:
+        raise NewerFormat(str(error).replace(str(copy), str(source))) from error
     except Damaged as error:
         problems = (str(error).replace(str(copy), str(source)),)
     if problems:
@@ -183,13 +217,17 @@ def _checked(copy: Path, path: Path, source: Path) -> Backup:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _translated(path: Path) -> Iterator[None]:
     """Turn what may go wrong with a file into our errors."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise CatalogError(f"cannot write {path}: {error}") from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise NoSpace(
+                f"no space left on the disk of {path}; make some, and try again"
+            ) from error
+        raise CatalogError(f"cannot copy to {path}: {error}") from error
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+    return files.exists(one) and files.exists(other) and one.samefile(other)

@@ -148,14 +148,11 @@ def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
     with contextlib.suppress(OSError, ValueError, RecursionError):
         if json.loads(seen.read_text()) == here:
             return
-    now = to_integers(embedder.probe()).astype(np.float64)
-    then = binding.probes.astype(np.float64)
-    lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(then, axis=1)
-    agreement = float(((now * then).sum(axis=1) / lengths).min())
-    if agreement < AGREEMENT:
+    agreed = agreement(embedder.probe(), binding.probes)
+    if agreed < AGREEMENT:
         warnings.warn(
             f"the embedder computes other descriptors here than where this catalogue was made "
-            f"(cosine {agreement:.5f}): {', '.join(here.values())}. Scores may be lower than "
+            f"(cosine {agreed:.5f}): {', '.join(here.values())}. Scores may be lower than "
             "they should be",
             stacklevel=2,
         )
@@ -163,6 +160,15 @@ def _check_machine(embedder: Embedder, binding: Binding, cache: Path) -> None:
     with contextlib.suppress(OSError):
         seen.parent.mkdir(exist_ok=True)
         seen.write_text(json.dumps(here))
+
+
+def agreement(probes: NDArray[np.float32], recorded: NDArray[np.int16]) -> float:
+    """The least cosine of descriptors (P, D) and those that are recorded of the same pictures."""
+    now, then = to_integers(probes).astype(np.float64), recorded.astype(np.float64)
+    if now.shape != then.shape:
+        return -1.0
+    lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(then, axis=1)
+    return float(((now * then).sum(axis=1) / np.maximum(lengths, 1.0)).min())
 
 
 def _machine() -> dict[str, str]:

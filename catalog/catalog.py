@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -101,9 +102,8 @@ class Catalog(Asking, Upkeep):
 
     def close(self) -> None:
         """Keep what was learnt for the next time, and close the file."""
-        try:
-            self._learning.save()
-        finally:
+        with ExitStack() as stack:
+            stack.callback(self._store.close)
             if self._own_embedder is not None:
-                self._own_embedder.close()
-            self._store.close()
+                stack.callback(self._own_embedder.close)
+            self._learning.save()

@@ -470,7 +470,7 @@ class Changing(Opened):
             switch_head(self._store, self._learning, "document", options=options, command=command)
 
     def _answer_before(self, tx: sqlite3.Connection, label: str, staged: Staged) -> Prediction:
-        (item,) = tx.execute("SELECT id FROM item WHERE content = ?", (staged.content,)).fetchone()
+        item, _, _ = landing.item_of(tx, staged)
         if compaction.is_compacted(tx, item):
             raise Conflict(
                 "this picture is an item whose descriptor was dropped, so there is nothing more "

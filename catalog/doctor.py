@@ -25,7 +25,7 @@ from catalog.binding import Binding
 from catalog.store import APPLICATION_ID, FORMAT_VERSION, cache_folder
 from data import prior_for
 from data.starter import FLATBUFFER
-from descriptors import CatalogError, to_integers
+from descriptors import CatalogError
 from embedder import MobileNetEmbedder, load, models
 from embedder.model_cache import Model
 from embedder.probes import AGREEMENT
@@ -208,7 +208,8 @@ def _network(bound: Binding) -> Check:
                 "where), and `catalog model import` it here"
             )
             return Check("its network", "bad", f"{digest[:12]} is not on this computer", advice)
-        agreement = _agreement(_probed(load(here[0], bound.specification)), bound.probes)
+        probes = _probed(load(here[0], bound.specification))
+        agreement = binding.agreement(probes, bound.probes)
     except (OSError, CatalogError) as error:
         return Check("its network", "bad", _line(error), "`catalog model import` it again")
     if agreement < AGREEMENT:
@@ -222,15 +223,6 @@ def _network(bound: Binding) -> Check:
 def _probed(embedder: MobileNetEmbedder) -> NDArray[np.float32]:
     with contextlib.closing(embedder):
         return embedder.probe()
-
-
-def _agreement(probes: NDArray[np.float32], recorded: NDArray[np.int16]) -> float:
-    """The least cosine of descriptors and those that are recorded of the same pictures."""
-    now, then = to_integers(probes).astype(np.float64), recorded.astype(np.float64)
-    if now.shape != then.shape:
-        return -1.0
-    lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(then, axis=1)
-    return float(((now * then).sum(axis=1) / np.maximum(lengths, 1.0)).min())
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from catalog import files, inventory, journal, landing
 from catalog.learning import Learning
+from catalog.store import is_marked
 from catalog.stored import StoredDescriptors
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
 
@@ -324,8 +325,8 @@ def _require_room(tx: sqlite3.Connection, path: Path, chosen: Format, *, replace
         catalogue = Path(tx.execute("PRAGMA database_list").fetchone()[2])
         if path.samefile(catalogue):
             raise Conflict(f"{path} is the catalogue itself; choose another name")
-        if not path.is_file():
-            raise Conflict(f"{path} is there, and is no file; choose another name")
+        if not path.is_file() or is_marked(path):
+            raise Conflict(f"{path} is no file of an export; choose another name")
 
 
 @contextlib.contextmanager

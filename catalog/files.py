@@ -93,20 +93,36 @@ def sync_folder(path: Path) -> None:
             os.close(folder)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something at a path that could be one of a file."""
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
 def require_free(path: Path) -> None:
     """Make sure that a catalogue could be made at a path.
 
     Raises:
-        Conflict: there is something already.
+        Conflict: there is something already, or the journal of a catalogue that is gone, which
+            would be taken for that of the new one.
         NotFound: the folder is not there.
         CatalogError: that cannot be looked into.
     """
     try:
         taken = path.exists()
+        journals = [path.with_name(path.name + end) for end in ("-journal", "-wal")]
+        stale = next((one for one in journals if one.exists()), None)
     except OSError as error:
         raise CatalogError(f"cannot make {path}: {error.strerror}") from error
     if taken:
         raise Conflict(_taken(path))
+    if stale is not None:
+        raise Conflict(
+            f"{stale} is left of a catalogue that is gone, and would be taken for that of a new "
+            "one; delete it first"
+        )
     if not path.parent.is_dir():
         raise NotFound(f"there is no folder {path.parent}; make it first")
 

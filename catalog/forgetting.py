@@ -8,7 +8,7 @@ free page keeps a trace.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from catalog.labels import clean_label, label_key
 from descriptors import Conflict, InvalidLabel, NotFound
 
 _FORGOTTEN = "(forgotten)"
-_TABLES = (("change", "item"), ("source", "item"), ("kept", "item"), ("descriptor", "item"))
+_TABLES = ("change", "source", "kept", "descriptor")
+_NAMES = {"label", "labels", "before", "names", "respelt"}  # of an event's own classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Forgotten:
         pictures: how many, items or not.
         classes: how many names of classes.
         emptied: classes that have no items left, but whose name the file still knows.
+        in_metric: how many of the pictures were in a class that was removed inexactly, so that what
+            they added to the metric stays; only a new catalogue is without it.
         head: ``exact`` if a head was dropped that had been trained on them, and that is how it is
             trained from now on; else None.
         event: the journal's entry, None if there was nothing.
@@ -40,6 +43,7 @@ class Forgotten:
     pictures: int
     classes: int
     emptied: tuple[str, ...]
+    in_metric: int
     head: str | None
     event: int | None
     rewritten: bool = True
@@ -53,7 +57,10 @@ def items_of(tx: sqlite3.Connection, label: str) -> list[int]:
         InvalidLabel: that cannot be a name.
         Conflict: its descriptors were dropped.
     """
-    slot = _known(tx, label).slot
+    found = _known(tx, label)
+    if found is None:
+        return []
+    slot = found.slot
     if slot in compacted_classes(tx):
         raise Conflict(
             f"descriptors of class {label!r} were dropped, and their sums cannot be taken out of "
@@ -108,34 +115,43 @@ def forget(tx: sqlite3.Connection, items: Sequence[int], labels: Sequence[str]) 
         tx: a writing transaction.
         items: ids of items or staged pictures; those of the classes among them.
         labels: names of classes.
+
+    Raises:
+        NotFound, Conflict: as :func:`require_known` and :func:`items_of` do.
     """
     if not (items or labels):
-        return Forgotten(0, 0, (), None, None)
+        return Forgotten(0, 0, (), 0, None, None)
     require_known(tx, items)
-    slots = {_known(tx, label).slot for label in labels}
+    slots = {found.slot for label in labels if (found := _known(tx, label))}
     left = _classes_of(tx, items) - slots
     record = heads.current(tx)
     learnt = any(_was_in_a_class(tx, item) for item in items)
-    dropped = learnt and tx.execute("SELECT 1 FROM head_column").fetchone() is not None
-    for table, column in _TABLES:
-        _delete(tx, table, column, items)
+    dropped = learnt and _has_trained_heads(tx)
+    in_metric = sum(_was_removed_inexactly(tx, item) for item in items)
+    keys = {label_key(label) for label in labels}
+    _scrub(tx, slots, set(keys))
+    for table in _TABLES:
+        _delete(tx, table, "item", items)
     _delete(tx, "item", "id", items)
-    _scrub(tx, slots)
-    detail = {"pictures": len(items), "classes": len(slots)}
+    detail = {"pictures": len(items), "classes": len(keys)}
     event = journal.record(tx, "forget", detail, ())
     if dropped:
         _drop_heads(tx, event, record)
     gone = emptied(tx, left)
     reset = "exact" if dropped and record.stored else None
-    return Forgotten(len(items), len(slots), gone, reset, event)
+    return Forgotten(len(items), len(keys), gone, in_metric, reset, event)
 
 
-def _known(tx: sqlite3.Connection, label: str) -> Label:
+def _known(tx: sqlite3.Connection, label: str) -> Label | None:
+    """The class of that name; None if the journal alone says it."""
     found = find_label(tx, label)
-    if found is None or found.name != clean_label(label):
-        other = f"; there is {found.name!r}" if found else ""
-        raise NotFound(f"this catalogue knows no class {clean_label(label)!r}{other}")
-    return found
+    if found is not None and found.name == clean_label(label):
+        return found
+    key = label_key(label)
+    if found is None and any(_names(event.detail, {key}) for event in journal.history(tx)):
+        return None
+    other = f"; there is {found.name!r}" if found else ""
+    raise NotFound(f"this catalogue knows no class {clean_label(label)!r}{other}")
 
 
 def _exists(tx: sqlite3.Connection, item: int) -> bool:
@@ -145,6 +161,24 @@ def _exists(tx: sqlite3.Connection, item: int) -> bool:
 def _classes_of(tx: sqlite3.Connection, items: Iterable[int]) -> set[int]:
     rows = (tx.execute("SELECT label FROM item WHERE id = ?", (i,)).fetchone() for i in items)
     return {row[0] for row in rows if row and row[0] is not None}
+
+
+def _was_removed_inexactly(tx: sqlite3.Connection, item: int) -> bool:
+    row = tx.execute(
+        "SELECT 1 FROM change JOIN event ON event.id = change.event "
+        "WHERE change.item = ? AND kind = 'remove-compacted'",
+        (item,),
+    ).fetchone()
+    return row is not None
+
+
+def _has_trained_heads(tx: sqlite3.Connection) -> bool:
+    """Whether there are weights, metrics or generators that descriptors were put into."""
+    row = tx.execute(
+        "SELECT 1 FROM head WHERE metric IS NOT NULL UNION SELECT 1 FROM head_column "
+        "UNION SELECT 1 FROM generator"
+    ).fetchone()
+    return row is not None
 
 
 def _was_in_a_class(tx: sqlite3.Connection, item: int) -> bool:
@@ -163,19 +197,35 @@ def _drop_heads(tx: sqlite3.Connection, event: int, record: heads.HeadRecord) ->
         heads.switch(tx, event, "none")
 
 
-def _scrub(tx: sqlite3.Connection, slots: set[int]) -> None:
-    """Take every name that some classes ever had out of the file."""
-    if not slots:
+def _scrub(tx: sqlite3.Connection, slots: set[int], keys: set[str]) -> None:
+    """Take every name that some classes ever had out of the file.
+
+    A name that another class has, or had, stays where the journal speaks of that.
+    """
+    if not keys:
         return
     events = journal.history(tx)
-    keys = {label_key(name) for slot, name in _all_names(tx, events) if slot in slots}
+    keys |= {label_key(name) for slot, name in _all_names(tx, events) if slot in slots}
+    for event in events:
+        about = _classes_in(tx, event)
+        own = not about or bool(about & slots)
+        fields = {"predicted", *(_NAMES if own else ())}
+        clean = {
+            field: _without(value, keys) if field in fields else value
+            for field, value in event.detail.items()
+        }
+        if clean != event.detail:
+            journal.amend(tx, event.id, clean)
     for slot in slots:
         tx.execute("DELETE FROM head_column WHERE label = ?", (slot,))
         retire(tx, slot)
-    for event in events:
-        clean = _without(dict(event.detail), keys)
-        if clean != event.detail:
-            journal.amend(tx, event.id, clean)
+
+
+def _classes_in(tx: sqlite3.Connection, event: journal.Event) -> set[int]:
+    """The slots of the classes that an event changed; none if it does not say."""
+    rows = tx.execute("SELECT before, after FROM change WHERE event = ?", (event.id,))
+    slots = {slot for row in rows for slot in row if slot is not None}
+    return slots | {slot for slot, _, _ in event.detail.get("names", ())}
 
 
 def _all_names(
@@ -184,9 +234,22 @@ def _all_names(
     """Slot and name of every class, now and whenever it had another name."""
     yield from tx.execute("SELECT slot, name FROM label WHERE name != ''")
     for event in events:
-        yield from ((slot, name) for slot, name, _ in event.detail.get("names", ()))
+        names = [(slot, name) for slot, name, _ in event.detail.get("names", ()) if name]
+        yield from names
+        if names:  # the first is of the class that has the event's label since
+            yield names[0][0], event.detail["label"]
         if respelt := event.detail.get("respelt"):  # as older files say it
             yield respelt["slot"], respelt["name"]
+            yield respelt["slot"], event.detail["label"]
+
+
+def _names(detail: Mapping[str, Any], keys: set[str]) -> bool:
+    """Whether an event speaks of a class of one of those names."""
+    return any(
+        _without(value, keys) != value
+        for field, value in detail.items()
+        if field in _NAMES or field == "predicted"
+    )
 
 
 def _without(value: Any, keys: set[str]) -> Any:

@@ -58,10 +58,19 @@ def holds(tx: sqlite3.Connection, content: bytes) -> bool:
     return row is not None
 
 
-def keep(tx: sqlite3.Connection, content: bytes, place: str | None) -> None:
-    """Note that a staged picture is wanted, though it belongs to no class."""
+def keep(tx: sqlite3.Connection, content: bytes, place: str | None, *, anew: bool = True) -> None:
+    """Note that a staged picture is wanted, though it belongs to no class.
+
+    Args:
+        tx: a writing transaction.
+        content: its hash.
+        place: where it was found.
+        anew: also if that was noted before.
+    """
+    what = "REPLACE" if anew else "IGNORE"
     tx.execute(
-        "INSERT OR REPLACE INTO kept SELECT id, ?, ? FROM item WHERE content = ? AND label IS NULL",
+        f"INSERT OR {what} INTO kept SELECT id, ?, ? FROM item "  # noqa: S608
+        "WHERE content = ? AND label IS NULL",
         (now(), place, content),
     )
 

@@ -108,8 +108,16 @@ def record(
         The event's id.
 
     Raises:
-        Conflict: an item's label is not what its change says it was before.
+        Conflict: an item's label is not what its change says it was before, or the command's first
+            event is not there any more.
     """
+    if command is not None:
+        began = tx.execute("SELECT 1 FROM event WHERE id = ? AND command = id", (command,))
+        if began.fetchone() is None:
+            raise Conflict(
+                "the catalogue was restored meanwhile to what it was before this command began; "
+                "run it again"
+            )
     event = tx.execute(
         "INSERT INTO event (command, token, at, kind, detail) VALUES (?, ?, ?, ?, ?)",
         (command or 0, secrets.token_bytes(16), now(), kind, json.dumps(detail)),

@@ -151,7 +151,7 @@ def _sort_out(
     changes: dict[int, Change] = {}
     places: dict[tuple[int, str], None] = {}
     for one in staged:
-        item, slot, name = _of_content(tx, one)
+        item, slot, name = item_of(tx, one)
         if item in changes or slot == label.slot:
             result.known += 1
         elif slot is None:
@@ -173,15 +173,19 @@ def _sort_out(
     return list(changes.values()), list(places)
 
 
-def _of_content(tx: sqlite3.Connection, staged: Staged) -> tuple[int, int | None, str | None]:
-    """The item of a staged picture, and slot and name of its class, if it has one."""
+def item_of(tx: sqlite3.Connection, staged: Staged) -> tuple[int, int | None, str | None]:
+    """The item of a staged picture, and slot and name of its class, if it has one.
+
+    Raises:
+        Conflict: it was forgotten since.
+    """
     row: tuple[int, int | None, str | None] | None = tx.execute(
         "SELECT item.id, item.label, label.name FROM item "
         "LEFT JOIN label ON label.slot = item.label WHERE item.content = ?",
         (staged.content,),
     ).fetchone()
     if row is None:
-        raise Conflict("a picture was forgotten by another command meanwhile; try again")
+        raise Conflict("a picture was forgotten meanwhile, or the catalogue restored; run it again")
     return row
 
 
@@ -193,7 +197,7 @@ def free_items(
     refused = [one for one in outcomes if isinstance(one, Refusal)]
     for one in outcomes:
         if isinstance(one, Staged):
-            item, _, name = _of_content(tx, one)
+            item, _, name = item_of(tx, one)
             if name is None:
                 items[item] = None
             else:

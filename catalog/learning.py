@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,27 +246,33 @@ class Learning:
         """
         with contextlib.suppress(OSError, CatalogError):
             with self._store.reading() as tx:
-                sums = self._sums if self._checkpoint_due(tx) else None
-            if self._news(sums, "sums"):
+                sums = self._news(tx, "sums", self._sums)
+                sums = sums if self._checkpoint_due(tx) else None
+                metric = self._news(tx, "metric", self._metric)
+                items = self._news(tx, "items", self._items)
+                head = self._news(tx, "head", self._head)
+                calibration = self._news(tx, "calibration", self._calibration)
+            if sums:
                 self._files.save_sums(sums)
-            if self._news(self._metric, "metric"):
-                self._files.save_metric(self._metric)
-            if self._news(self._items, "items"):
-                self._files.save_items(self._items)
-            exact = self._head if self._head and self._head.training == "exact" else None
-            if self._news(exact, "head"):
-                self._files.save_head(exact)
-            if self._news(self._calibration, "calibration"):
-                self._files.save_calibration(self._calibration)
+            if metric:
+                self._files.save_metric(metric)
+            if items:
+                self._files.save_items(items)
+            if head and head.training == "exact":
+                self._files.save_head(head)
+            if calibration:
+                self._files.save_calibration(calibration)
         with contextlib.suppress(CatalogError), self._store.reading() as tx:
-            # Another process may have dropped for good what has just been written.
+            # Another process may have dropped for good what has just been written, or read before.
             for kind, version in list(self._files.versions.items()):
-                if journal.dropped_since(tx, version.generation):
+                if not _can_be_caught_up(tx, version):
                     self._files.delete(kind)
 
-    def _news(self, learnt: _Learnt | None, kind: str) -> TypeGuard[_Learnt]:
-        """Whether there is something that is not in the cache folder."""
-        return learnt is not None and learnt.version != self._files.versions.get(kind)
+    def _news(self, tx: sqlite3.Connection, kind: str, learnt: _Learnt | None) -> _Learnt | None:
+        """What was learnt, if it is not in the cache folder, and may go there."""
+        if learnt is None or learnt.version == self._files.versions.get(kind):
+            return None
+        return learnt if _can_be_caught_up(tx, learnt.version) else None
 
     def _state(self, tx: sqlite3.Connection, sums: Sums) -> str:
         return sums.state(self._basis, dict([*live_labels(tx), *gone_classes(sums)]))

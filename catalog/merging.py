@@ -71,9 +71,11 @@ def merge(
             taken = [
                 _taken(its, its_embedder_id, item.id) for item in inventory.items(its, row.label)
             ]
-        _stage(store, embedder_id, taken)
-        reach("merging")
         try:
+            with store.reading() as tx:
+                refuse_variant(tx, row.label)
+            _stage(store, embedder_id, taken)
+            reach("merging")
             added = landing.land(
                 store,
                 row.label,
@@ -128,4 +130,4 @@ def _keep(store: Store, embedder_id: int, kept: Sequence[tuple[_Taken, str | Non
         _stage(store, embedder_id, [one for one, _ in kept])
         with store.writing() as tx:
             for one, place in kept:
-                inventory.keep(tx, one.content, place)
+                inventory.keep(tx, one.content, place, anew=False)

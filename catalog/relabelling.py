@@ -102,8 +102,11 @@ def merge_classes(
             f"descriptors of class {others[slot].name!r} were dropped, so it cannot be merged; "
             "`catalog rename-class` gives it another name"
         )
-    rows = tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL ORDER BY id").fetchall()
-    moving = [(item, slot) for item, slot in rows if slot in others]
+    moving = [
+        row
+        for slot in others
+        for row in tx.execute("SELECT id, label FROM item WHERE label = ? ORDER BY id", (slot,))
+    ]
     return _take(tx, "merge-classes", target, moving, name=into, keeper=keeper)
 
 

@@ -432,9 +432,20 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         raise CatalogError(f"cannot make {path}: {error}") from error
 
 
+def is_marked(path: Path) -> bool:
+    """Whether a file says of itself that it is a catalogue, sound or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(100)[68:72] == APPLICATION_ID.to_bytes(4)
+
+
 def cache_folder(path: Path) -> Path:
-    """The folder of what is derived from a catalogue file."""
-    return path.with_name(path.name + ".cache")
+    """The folder of what is derived from a catalogue file, by whatever link that is named."""
+    file = path.resolve()
+    return file.with_name(file.name + ".cache")
 
 
 def _is_file(path: Path) -> bool:

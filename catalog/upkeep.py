@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace as replaced
 from os import PathLike
 from pathlib import Path
 
-from catalog import backup, binding, forgetting, merging, relabelling
+from catalog import backup, binding, files, forgetting, merging, relabelling
 from catalog import export as exporting
 from catalog.backup import Backup
 from catalog.changing import Changing
@@ -19,7 +20,7 @@ from catalog.results import Imported
 from catalog.staging import Progress, place_of
 from catalog.store import Store
 from catalog.training import TrainingProgress
-from descriptors import Conflict, EmbedderMismatch, InvalidInput
+from descriptors import Conflict, Damaged, EmbedderMismatch, InvalidInput, NewerFormat
 from embedder import Picture, Source, content_hash, read_picture
 
 
@@ -100,18 +101,20 @@ class Upkeep(Changing):
         labels: Iterable[str] = (),
         pictures: Iterable[Source | Picture] = (),
         staged: bool = False,
+        rewrite: bool = False,
     ) -> Forgotten:
         """Delete pictures and classes so that nothing of them stays in the file. Cannot be undone.
 
         What came before cannot be undone either. A ``frozen`` or ``document`` head that was trained
-        on them is dropped, and solved from what is left. Calling it again finishes what another
-        process got in the way of.
+        on them is dropped, and solved from what is left.
 
         Args:
             items: ids of items.
             labels: classes to forget with all their items, and with every name they had.
             pictures: items or photos that were kept, by path, bytes, array, or these with a box.
             staged: all pictures that are in no class: removed ones, and photos that were kept.
+            rewrite: write the file anew, also if nothing else is named: that finishes an earlier
+                call that was cut short, or that other processes were in the way of.
 
         Raises:
             NotFound: the catalogue knows no such item, class or picture; nothing is forgotten.
@@ -127,10 +130,11 @@ class Upkeep(Changing):
                 wanted += forgetting.items_of(tx, label)
             if staged:
                 wanted += forgetting.staged_items(tx)
-            if not (wanted or names or staged):
+            if not (wanted or names or staged or rewrite):
                 raise InvalidInput("nothing was named to forget")
             done = forgetting.forget(tx, list(dict.fromkeys(wanted)), names)
-        self._learning.forget()
+            self._learning.forget()  # a kill after the commit must not leave it
+        self._learning.forget()  # other processes may have written in the meantime
         return replaced(done, rewritten=self._store.rewrite())
 
     def merge(
@@ -160,39 +164,47 @@ class Upkeep(Changing):
             Damaged: it cannot be read.
         """
         file = Path(other).absolute()
-        if file.exists() and file.samefile(self.path):
+        if files.exists(file) and file.samefile(self.path):
             raise Conflict(f"{file} is this catalogue itself; name another one to take over")
-        store = Store(file)
-        try:
-            with store.reading() as tx:
-                its = binding.read(tx)
-            if its.fingerprint != self._binding.fingerprint:
-                raise EmbedderMismatch(
-                    f"{file} holds descriptors of embedder {its.fingerprint[:12]}, and this "
-                    f"catalogue of {self._binding.fingerprint[:12]}; they cannot be mixed. Import "
-                    "its pictures instead"
-                )
-            merged = merging.merge(
-                self._store,
-                self._binding.id,
-                store,
-                its.id,
-                move=move,
-                keeper=HeadKeeper(self._learning),
-                progress=progress,
-            )
-        finally:
-            store.close()
+        # From a copy, which is of one moment, and may be brought to the present format.
+        with files.beside(self.path) as copy:
+            backup.snapshot(file, copy)
+            try:
+                with contextlib.closing(Store(copy)) as its:
+                    merged = self._merged(its, file, move=move, progress=progress)
+            except (Damaged, NewerFormat) as error:
+                raise type(error)(str(error).replace(str(copy), str(file))) from error
         first = next((added.event for added in merged.classes if added.event), None)
         self._trained(None, first, training)
         return merged
+
+    def _merged(
+        self, other: Store, file: Path, *, move: bool, progress: Progress | None
+    ) -> Imported:
+        with other.reading() as tx:
+            its = binding.read(tx)
+        if its.fingerprint != self._binding.fingerprint:
+            raise EmbedderMismatch(
+                f"{file} holds descriptors of embedder {its.fingerprint[:12]}, and this "
+                f"catalogue of {self._binding.fingerprint[:12]}; they cannot be mixed. Import "
+                "its pictures instead"
+            )
+        return merging.merge(
+            self._store,
+            self._binding.id,
+            other,
+            its.id,
+            move=move,
+            keeper=HeadKeeper(self._learning),
+            progress=progress,
+        )
 
     def backup(self, path: str | PathLike[str], *, replace: bool = False) -> Backup:
         """Copy this catalogue, whoever else is using it; the copy is checked before it is named.
 
         Args:
             path: of the copy.
-            replace: an older copy of that name.
+            replace: an older copy of this catalogue that has that name.
 
         Raises:
             Conflict: there is something at that path.

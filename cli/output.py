@@ -150,7 +150,7 @@ def report_refusals(refused: Sequence[Refusal]) -> None:
 
 
 @contextmanager
-def pictures_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+def pictures_bar(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
     """A bar with rate and time left on a terminal, and nothing elsewhere."""
     from rich.progress import MofNCompleteColumn, TextColumn
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,6 +105,13 @@ def forget(
             "--staged", help="All that is in no class: removed items, and photos that were kept."
         ),
     ] = False,
+    rewrite: Annotated[
+        bool,
+        typer.Option(
+            "--rewrite",
+            help="Finish what was cut short, or what other processes were in the way of.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
@@ -121,7 +129,11 @@ def forget(
         if named and not yes:
             require_yes(f"Forget {', '.join(named)} for good?", "nothing was forgotten; --yes")
         done = opened.forget(
-            items or (), labels=labels or (), pictures=pictures or (), staged=staged
+            items or (),
+            labels=labels or (),
+            pictures=pictures or (),
+            staged=staged,
+            rewrite=rewrite,
         )
     if json:
         print_json(done)
@@ -130,6 +142,11 @@ def forget(
         typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
     for label in done.emptied:
         say(f"class {label!r} has no items left; `catalog forget --label` forgets its name, too")
+    if done.in_metric:
+        say(
+            f"{counted(done.in_metric, 'picture')} of these had been in a class that was removed "
+            "inexactly: what they added to the metric stays, and only a new catalogue is without it"
+        )
     if done.head:
         say(
             "the head had been trained on what was forgotten, so it was dropped; it is "
@@ -137,8 +154,8 @@ def forget(
         )
     if not done.rewritten:
         say(
-            "other processes are using the file, so traces may be left in its free space; "
-            "`catalog forget --staged` finishes it when they are done"
+            "the file could not be written anew, since other processes are using it or the disk is "
+            "full: traces may be left in its free space; `catalog forget --rewrite` finishes it"
         )
 
 
@@ -152,9 +169,8 @@ def merge(
     from catalog import Catalog
 
     with (
-        Catalog.open(other) as its,
         Catalog.open(catalog) as opened,
-        pictures_bar("merging", its.info().items) as progress,
+        pictures_bar("merging", None) as progress,
         training_bar() as training,
     ):
         result = opened.merge(other, move=move, progress=progress, training=training)
@@ -193,7 +209,7 @@ def restore(
     """
     from catalog import Catalog
 
-    if catalog.exists() and not yes:
+    if os.path.exists(catalog) and not yes:  # noqa: PTH110 (a path's own raises for a long name)
         require_yes(
             f"Give up all that was done to {catalog} since {source} was made?",
             "nothing was restored; --yes",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Mutation: TypeAlias = Callable[[bytes, Random], bytes]
 """Bytes of a picture and a source of chance in, spoilt bytes out; never raises."""
+
+Chunks: TypeAlias = list[tuple[bytes, bytes]]
+"""Name and content of each chunk of a PNG or a WebP."""
+
+Parts = TypeVar("Parts")
 
 _BYTES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 63, 64, 127, 128, 129, 191, 254, 255)
 _WORDS = (0, 1, 2, 255, 256, 257, 4095, 8191, 16383, 16384, 32767, 32768, 65279, 65534, 65535)
@@ -75,6 +80,43 @@ def resized(content: bytes, rng: Random) -> bytes:
     if kind == 2:
         return content * rng.randrange(2, 4)
     return content + rng.randbytes(rng.choice((1, 2, 3, 60, 300)))
+
+
+def on_parts(
+    parse: Callable[[bytes], Parts],
+    change: Callable[[Parts, Random], None],
+    assemble: Callable[[Parts], bytes],
+) -> Mutation:
+    """Make a mutation of a change to the parts of a picture."""
+
+    def mutation(data: bytes, rng: Random) -> bytes:
+        parts = parse(data)
+        change(parts, rng)
+        return assemble(parts)
+
+    return mutation
+
+
+def move_chunks(chunks: Chunks, rng: Random, names: Sequence[bytes]) -> None:
+    """Lose, repeat, swap or rename a chunk."""
+    if not chunks:
+        return
+    first, second, kind = rng.randrange(len(chunks)), rng.randrange(len(chunks)), rng.randrange(4)
+    if kind == 0:
+        del chunks[first]
+    elif kind == 1:
+        chunks.insert(second, chunks[first])
+    elif kind == 2:
+        chunks[first], chunks[second] = chunks[second], chunks[first]
+    else:
+        chunks[first] = (rng.choice(names), chunks[first][1])
+
+
+def chunks_resized(chunks: Chunks, rng: Random) -> None:
+    """Chunks shorter or longer than what they should hold."""
+    if chunks:
+        at = rng.randrange(len(chunks))
+        chunks[at] = (chunks[at][0], resized(chunks[at][1], rng))
 
 
 def exif_trap(rng: Random) -> bytes:

@@ -15,16 +15,15 @@ import cv2
 import malformed
 import numpy as np
 from attack_bits import packed
+from attack_png import SAMPLES
 from malformed import jpeg_segment, png_chunk, png_of_chunks, riff
-
-_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def png(
     width: int, height: int, depth: int, kind: int, *, interlaced: bool = False, extra: bytes = b""
 ) -> bytes:
     """Write a black PNG; ``extra`` is whole chunks to stand before the data."""
-    length = height * (1 + (width * depth * _PNG_SAMPLES[kind] + 7) // 8)
+    length = height * (1 + (width * depth * SAMPLES[kind] + 7) // 8)
     if interlaced:
         length += 8 * height + length // 8
     deflater = zlib.compressobj(1)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
 import cv2
 import malformed
-from attack_bits import Mutation, damaged, odd_byte, odd_word, packed, put, resized, small_side
+from attack_bits import (
+    Mutation,
+    damaged,
+    odd_byte,
+    odd_word,
+    on_parts,
+    packed,
+    put,
+    resized,
+    small_side,
+)
 
 
 @dataclass
@@ -256,22 +265,12 @@ def sub_block_lengths(data: bytes, rng: Random) -> bytes:
 def strangers(data: bytes, rng: Random) -> bytes:
     """Blocks of no known kind, zeros or trailers between blocks."""
     at = rng.choice(boundaries(data) or [0])
-    return (
-        data[:at] + rng.choice((b"\0", b"\0" * 9, b"\x3b", b"\x99", b"\x21", b"\x2c")) + data[at:]
-    )
-
-
-def _of_parts(change: Callable[[Gif, Random], None]) -> Mutation:
-    def mutation(data: bytes, rng: Random) -> bytes:
-        parts = parse(data)
-        change(parts, rng)
-        return assemble(parts)
-
-    return mutation
+    stranger = rng.choice((b"\0", b"\0" * 9, b"\x3b", b"\x99", b"\x21", b"\x2c"))
+    return data[:at] + stranger + data[at:]
 
 
 MUTATIONS: dict[str, Mutation] = {
-    change.__name__: _of_parts(change)
+    change.__name__: on_parts(parse, change, assemble)
     for change in (
         code_size, codes_invented, codes_without_clear, codes_expanding, codes_damage,
         codes_length, frame_box, frame_flags, screen, screen_flags, screen_without_palette,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from re import compile as pattern
 
 import cv2
 import malformed
 import numpy as np
-from attack_bits import Mutation, damaged, exif_trap, odd_byte, odd_word, resized, small_side
+from attack_bits import (
+    Mutation,
+    damaged,
+    exif_trap,
+    odd_byte,
+    odd_word,
+    on_parts,
+    resized,
+    small_side,
+)
 
-_NEXT = pattern(rb"\xff[^\x00\xd0-\xd7\xff]")
-SOI, EOI, SOS, DHT, DQT, DRI, DNL, DAC = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xDC, 0xCC
+_NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+EOI, SOS, DHT, DQT, DRI, DNL, DAC = 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xDC, 0xCC
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
@@ -116,9 +124,8 @@ def huffman_symbols(segments: list[Segment], rng: Random) -> None:
 def huffman_slots(segments: list[Segment], rng: Random) -> None:
     """Table classes and numbers beyond what there is."""
     table = _first(segments, rng, DHT)
-    table.content = (
-        bytes([rng.choice((0, 1, 2, 3, 4, 0x10, 0x13, 0x14, 0x20, 0xFF))]) + (table.content[1:])
-    )
+    slot = rng.choice((0, 1, 2, 3, 4, 0x10, 0x13, 0x14, 0x20, 0xFF))
+    table.content = bytes([slot]) + table.content[1:]
 
 
 def tables_missing(segments: list[Segment], rng: Random) -> None:
@@ -284,9 +291,8 @@ def entropy_random(segments: list[Segment], rng: Random) -> None:
     """Coded data of pure chance, or of one byte."""
     scan = _first(segments, rng, SOS)
     noise = rng.randbytes(rng.choice((1, 10, 200, 2000)))
-    scan.data = rng.choice((noise, b"\0" * 400, b"\x55" * 400, b"\xfe" * 400)).replace(
-        b"\xff", b"\xff\0"
-    )
+    data = rng.choice((noise, b"\0" * 400, b"\x55" * 400, b"\xfe" * 400))
+    scan.data = data.replace(b"\xff", b"\xff\0")
 
 
 def exif(segments: list[Segment], rng: Random) -> None:
@@ -345,17 +351,8 @@ def padding(data: bytes, rng: Random) -> bytes:
     return data[:at] + rng.choice((b"\xff" * 9, b"\xff\x01", b"\xff\xd3", b"\0" * 5)) + data[at:]
 
 
-def _of_segments(change: Callable[[list[Segment], Random], None]) -> Mutation:
-    def mutation(data: bytes, rng: Random) -> bytes:
-        segments = parse(data)
-        change(segments, rng)
-        return assemble(segments)
-
-    return mutation
-
-
 MUTATIONS: dict[str, Mutation] = {
-    change.__name__: _of_segments(change)
+    change.__name__: on_parts(parse, change, assemble)
     for change in (
         huffman_counts, huffman_symbols, huffman_slots, tables_missing, quantisation_values,
         sampling, components, size, frame_kind, precision, spectral, scan_components, many_scans,

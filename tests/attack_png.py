@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 from random import Random
 
 import malformed
-from attack_bits import Mutation, damaged, exif_trap, odd_byte, odd_long, put, resized, small_side
+from attack_bits import (
+    Chunks,
+    Mutation,
+    chunks_resized,
+    damaged,
+    exif_trap,
+    move_chunks,
+    odd_byte,
+    odd_long,
+    on_parts,
+    put,
+    resized,
+    small_side,
+)
 from malformed import PNG_MAGIC, png_of_chunks
 
-Chunks = list[tuple[bytes, bytes]]
-
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel, by colour type."""
+
 _PASSES = ((0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2),
            (0, 1, 1, 2))  # fmt: skip
 _NAMES = (b"acTL", b"fcTL", b"fdAT", b"IDAT", b"PLTE", b"tRNS", b"IHDR", b"IEND", b"tEXt", b"QQQQ")
@@ -36,7 +48,7 @@ def _random(kind: int, depth: int, width: int, height: int, *, interlaced: bool)
     """Write a PNG of random samples under random filters: whatever they are, it is valid."""
     rng = Random(f"{kind} {depth} {interlaced}")
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
-    raw = rows(rng, width, height, depth * _SAMPLES[kind], interlaced=interlaced)
+    raw = rows(rng, width, height, depth * SAMPLES[kind], interlaced=interlaced)
     chunks = [(b"IHDR", header)]
     if kind == 3:
         chunks.append((b"PLTE", rng.randbytes(3 * 2**depth)))
@@ -125,7 +137,7 @@ def interlaced_tiny(chunks: Chunks, rng: Random) -> None:
     kind = rng.choice((0, 2, 3, 4, 6))
     depth = rng.choice(_DEPTHS[kind])
     _header(chunks, 0, struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 1))
-    raw = rows(rng, width, height, depth * _SAMPLES[kind], interlaced=True)
+    raw = rows(rng, width, height, depth * SAMPLES[kind], interlaced=True)
     _replace_stream(chunks, zlib.compress(raw[: rng.choice((None, None, len(raw) // 2))]))
 
 
@@ -267,24 +279,7 @@ def extras(chunks: Chunks, rng: Random) -> None:
 
 def chunks_moved(chunks: Chunks, rng: Random) -> None:
     """Chunks lost, repeated, swapped or renamed."""
-    if not chunks:
-        return
-    first, second, kind = rng.randrange(len(chunks)), rng.randrange(len(chunks)), rng.randrange(4)
-    if kind == 0:
-        del chunks[first]
-    elif kind == 1:
-        chunks.insert(second, chunks[first])
-    elif kind == 2:
-        chunks[first], chunks[second] = chunks[second], chunks[first]
-    else:
-        chunks[first] = (rng.choice(_NAMES), chunks[first][1])
-
-
-def chunks_resized(chunks: Chunks, rng: Random) -> None:
-    """Chunks shorter or longer than what they should hold."""
-    if chunks:
-        at = rng.randrange(len(chunks))
-        chunks[at] = (chunks[at][0], resized(chunks[at][1], rng))
+    move_chunks(chunks, rng, _NAMES)
 
 
 def length_lies(data: bytes, rng: Random) -> bytes:
@@ -302,17 +297,8 @@ def checksum_lies(data: bytes, rng: Random) -> bytes:
     return put(data, rng.choice(chunks), rng.randbytes(4)) if chunks else data
 
 
-def _of_chunks(change: Callable[[Chunks, Random], None]) -> Mutation:
-    def mutation(data: bytes, rng: Random) -> bytes:
-        chunks = parse(data)
-        change(chunks, rng)
-        return png_of_chunks(chunks)
-
-    return mutation
-
-
 MUTATIONS: dict[str, Mutation] = {
-    change.__name__: _of_chunks(change)
+    change.__name__: on_parts(parse, change, png_of_chunks)
     for change in (
         header_fields, sixteen_bits, size, interlaced_tiny, zlib_head, zlib_early_end,
         zlib_too_much, zlib_checksum, zlib_damage, zlib_stored, zlib_two_streams, filters, samples,

@@ -28,6 +28,7 @@ from embedder.isolation import IsolatedDecoder
 REASONS = {*get_args(RefusalReason), "timeout"}
 CRASHED = "crashed"
 _EVERY = 256
+_WORKERS = 2
 
 
 @dataclass
@@ -65,24 +66,20 @@ class Tally:
         return 1000 * float(np.quantile(self.seconds, quantile))
 
 
-def run(count: int, seed: int, workers: int = 2) -> Tally:
+def run(count: int, seed: int) -> Tally:
     """Decode the pictures of the first so many recipes, as many at once as there are workers.
 
     Raises:
         AssertionError: a picture had another outcome than pixels or a documented refusal.
     """
-    decoder = IsolatedDecoder(workers)
 
     def share(worker: int) -> Tally:
-        return _tally(decoder, islice(recipes(count, seed), worker, None, workers))
+        return _tally(decoder, islice(recipes(count, seed), worker, None, _WORKERS))
 
     total = Tally()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            for tally in pool.map(share, range(workers)):
-                total.add(tally)
-    finally:
-        decoder.close()
+    with closing(IsolatedDecoder(_WORKERS)) as decoder, ThreadPoolExecutor(_WORKERS) as pool:
+        for tally in pool.map(share, range(_WORKERS)):
+            total.add(tally)
     return total
 
 
@@ -126,10 +123,8 @@ def _is_sound(pixels: np.ndarray, data: bytes, scale: int) -> bool:
     header = inspect(data)
     scale = scale if header.format == "jpeg" else 1
     sides = sorted(-(-side // scale) for side in (header.height, header.width))
-    return pixels.dtype == np.uint8 and (*sorted(pixels.shape[:2]), *pixels.shape[2:]) == (
-        *sides,
-        3,
-    )
+    shape = (*sorted(pixels.shape[:2]), *pixels.shape[2:])
+    return pixels.dtype == np.uint8 and shape == (*sides, 3)
 
 
 def unsteady(count: int, seed: int) -> list[str]:

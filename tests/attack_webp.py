@@ -9,10 +9,20 @@ from random import Random
 import cv2
 import malformed
 import numpy as np
-from attack_bits import Mutation, damaged, exif_trap, odd_byte, odd_long, packed, put, resized
+from attack_bits import (
+    Chunks,
+    Mutation,
+    chunks_resized,
+    damaged,
+    exif_trap,
+    move_chunks,
+    odd_byte,
+    odd_long,
+    on_parts,
+    packed,
+    put,
+)
 from malformed import riff
-
-Chunks = list[tuple[bytes, bytes]]
 
 _STREAMS = (b"VP8 ", b"VP8L", b"ALPH", b"ANMF")
 _NAMES = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ", b"QQQQ")
@@ -230,10 +240,8 @@ def alpha_invented(chunks: Chunks, rng: Random) -> None:
 def flags(chunks: Chunks, rng: Random) -> None:
     """Feature flags for what is not there, or none for what is."""
     if chunks and chunks[0][0] == b"VP8X":
-        content = chunks[0][1]
-        chunks[0] = (b"VP8X", bytes([rng.choice((0, 2, 0x10, 0x12, 0x3E, odd_byte(rng)))]) + (
-            content[1:]
-        ))  # fmt: skip
+        flag = rng.choice((0, 2, 0x10, 0x12, 0x3E, odd_byte(rng)))
+        chunks[0] = (b"VP8X", bytes([flag]) + chunks[0][1][1:])
     else:
         chunks.insert(0, malformed.webp_canvas(53, 37, odd_byte(rng)))
 
@@ -289,24 +297,7 @@ def metadata(chunks: Chunks, rng: Random) -> None:
 
 def chunks_moved(chunks: Chunks, rng: Random) -> None:
     """Chunks lost, repeated, swapped or renamed."""
-    if not chunks:
-        return
-    first, second, kind = rng.randrange(len(chunks)), rng.randrange(len(chunks)), rng.randrange(4)
-    if kind == 0:
-        del chunks[first]
-    elif kind == 1:
-        chunks.insert(second, chunks[first])
-    elif kind == 2:
-        chunks[first], chunks[second] = chunks[second], chunks[first]
-    else:
-        chunks[first] = (rng.choice(_NAMES), chunks[first][1])
-
-
-def chunks_resized(chunks: Chunks, rng: Random) -> None:
-    """Chunks shorter or longer than what they should hold."""
-    if chunks:
-        at = rng.randrange(len(chunks))
-        chunks[at] = (chunks[at][0], resized(chunks[at][1], rng))
+    move_chunks(chunks, rng, _NAMES)
 
 
 def length_lies(data: bytes, rng: Random) -> bytes:
@@ -317,17 +308,8 @@ def length_lies(data: bytes, rng: Random) -> bytes:
     return put(data, rng.choice([4, *starts]), struct.pack("<I", lie))
 
 
-def _of_chunks(change: Callable[[Chunks, Random], None]) -> Mutation:
-    def mutation(data: bytes, rng: Random) -> bytes:
-        chunks = parse(data)
-        change(chunks, rng)
-        return riff(*chunks)
-
-    return mutation
-
-
 MUTATIONS: dict[str, Mutation] = {
-    change.__name__: _of_chunks(change)
+    change.__name__: on_parts(parse, change, lambda chunks: riff(*chunks))
     for change in (
         vp8_head, vp8_sides, vp8_control, vp8_partitions, vp8l_head, vp8l_bits, vp8l_invented,
         stream_damage, alpha_head, alpha_invented, flags, canvas, frames, frames_many,

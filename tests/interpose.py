@@ -64,6 +64,9 @@ class Fault(Enum):
     """The process is killed after it."""
 
 
+KILLS = (Fault.KILL_BEFORE, Fault.KILL_WITHIN, Fault.KILL_AFTER)
+FAULTS = (Fault.EIO, Fault.ENOSPC, Fault.FULL, Fault.SHORT_WRITE, Fault.TORN_WRITE)
+
 _HALF = {Fault.SHORT_WRITE, Fault.TORN_WRITE, Fault.KILL_WITHIN}
 _SPACE = {Fault.ENOSPC, Fault.FULL}
 _WRITES = {"write", "pwrite"}
@@ -141,6 +144,7 @@ class Calls:
     Attributes:
         seen: each of them, in order.
         struck: those that failed on purpose.
+        active: whether calls are still listed and made to fail.
     """
 
     seen: list[Call] = field(default_factory=list)

@@ -32,6 +32,9 @@ KEYS = {
 """What the names that are given have in common where they cannot stand side by side."""
 
 BROKEN = b"no picture"
+REMEMBERED = 2000
+"""How many answers of fresh catalogues are kept."""
+
 ARRAYS = 16
 FILES = 4
 
@@ -204,19 +207,17 @@ class Reference:
 
     Args:
         folder: to make them in.
-        most: how many answers to remember.
     """
 
-    def __init__(self, folder: Path, most: int = 2000) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._most = most
         self._known: dict[frozenset[tuple[str, str]], Answers] = {}
 
     def answers(self, state: State) -> Answers:
         """What a catalogue says that never held anything else."""
         key = frozenset(state.items())
         if key not in self._known:
-            if len(self._known) >= self._most:
+            if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[key] = self._asked(state)
         return self._known[key]

@@ -52,7 +52,7 @@ class Command(Protocol):
     """Something that is done to a catalogue."""
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for, and less to refuse."""
+        """A similar command that has more to do, and less to refuse."""
 
     def foretell(self, course: Course) -> Any:
         """Go through the states that it leads to, and return its answer, or raise its error."""
@@ -100,9 +100,9 @@ def live(model: Model, label: str) -> str:
 
 
 def ids(catalog: Catalog, numbers: Sequence[int]) -> list[int]:
-    """Ids of the items of some pictures; one that there is not for each that is no item."""
-    ids = {item.content: item.id for item in catalog.items()}
-    return [ids.get(content_of(number) or "", NO_ITEM) for number in numbers]
+    """Ids of the items of some pictures; an id that no item has for each that is none."""
+    known = {item.content: item.id for item in catalog.items()}
+    return [known.get(content_of(number) or "", NO_ITEM) for number in numbers]
 
 
 def items(model: Model, numbers: Sequence[int]) -> list[str]:
@@ -161,7 +161,7 @@ class Add:
     head: str | None = None
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         return replace(self, new=self.label not in model.labels)
 
     def foretell(self, course: Course) -> Any:
@@ -316,7 +316,7 @@ class Remove:
     numbers: tuple[int, ...]
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         return replace(self, numbers=present(model, self.numbers))
 
     def foretell(self, course: Course) -> Any:
@@ -342,7 +342,7 @@ class RemoveClass:
     inexact: bool = False
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         return replace(self, label=live(model, self.label))
 
     def foretell(self, course: Course) -> Any:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
-from interpose import Fault
+from interpose import FAULTS, KILLS, Fault
 from model_catalogue import (
     QUERIES,
     Answers,
@@ -31,7 +31,7 @@ from model_catalogue import (
 from model_commands import Command, Forecast, attempt
 from model_numpy import Formulas, Group
 from model_state import Model
-from model_trouble import FAULTS, KILLS, Trouble, foreseen, run_in_trouble, run_to_death, seen
+from model_trouble import Trouble, foreseen, run_in_trouble, run_to_death, seen
 
 from catalog import Catalog
 
@@ -80,7 +80,8 @@ class Subject:
         path: of its file.
         model: what it holds.
         opened: two objects; the second is opened when it is needed.
-        copies: backups, and plain copies of the file, with what they hold.
+        backups: what each of its backups holds.
+        copies: plain copies of its file, and what they hold.
     """
 
     path: Path
@@ -112,7 +113,7 @@ class How:
 
     Attributes:
         on: on which catalogue, by which object.
-        fitting: made to fit what the catalogue holds, so that it is less often refused.
+        fitting: whether it is made to fit what the catalogue holds, and so less often refused.
         trouble: what befalls it.
     """
 
@@ -242,12 +243,10 @@ class Machine(RuleBasedStateMachine):
         same(dict(enumerate(row[1:] for row in catalog.labels())), dict(enumerate(names)))
         same(seen(subject.path), foreseen(model))
         if self.steps % RHYTHM == 0:
-            self.compare("a" if subject is self.subjects[0] else "b")
+            self.compare(subject.object(0), model)
 
-    def compare(self, on: str) -> None:
+    def compare(self, catalog: Catalog, model: Model) -> None:
         """The catalogue is sound, and says what follows from what it holds."""
-        subject = self.subjects[on == "b"]
-        model, catalog = subject.model, subject.object(on == "A")
         self.bench.tally.compared += 1
         verification = catalog.verify()
         assert verification.problems == verification.derived == ()
@@ -321,7 +320,7 @@ class Machine(RuleBasedStateMachine):
         assert said == pytest.approx(expected, abs=1e-5, rel=0)
 
     def falling(self, scores: list[float]) -> None:
-        """Scores are in the order that they say, but for their rounding."""
+        """No score is higher than the one before, but for their rounding."""
         assert all(np.diff(scores) < 2e-6)
 
     def ties(self, found: Mapping[str, float], model: Model) -> None:

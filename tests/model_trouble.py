@@ -15,14 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from interpose import Fault, failing
+from forked import Tell, in_child
+from interpose import KILLS, Fault, failing
 from model_catalogue import Pool, init_catalog, open_catalog, picture
 from model_commands import Command, attempt
 from model_state import Head, Model
-from writing_commands import Tell, in_child
-
-KILLS = (Fault.KILL_BEFORE, Fault.KILL_WITHIN, Fault.KILL_AFTER)
-FAULTS = (Fault.EIO, Fault.ENOSPC, Fault.FULL, Fault.SHORT_WRITE, Fault.TORN_WRITE)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Move:
     new: bool = False
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         numbers = present(model, self.numbers)
         return replace(self, numbers=numbers, new=self.label not in model.labels)
 
@@ -54,7 +54,7 @@ class MergeClasses:
     into: str
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         labels = tuple(live(model, label) for label in self.labels)
         return replace(self, labels=labels, into=live(model, self.into))
 
@@ -86,7 +86,7 @@ class Rename:
     name: str
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         return replace(self, label=live(model, self.label))
 
     def foretell(self, course: Course) -> Any:
@@ -95,7 +95,7 @@ class Rename:
         slot, other = model.require(self.label), model.find(self.name)
         if self.label == self.name:
             return self.label, self.name, False
-        if other not in {None, slot} and model.members(other or 0):
+        if other is not None and other != slot and model.members(other):
             raise LabelConflict(self.name)
         course.to(_renamed(model, slot, self.name, other))
         return self.label, self.name, True
@@ -108,8 +108,8 @@ class Rename:
 
 def _renamed(model: Model, slot: int, name: str, other: int | None) -> Model:
     names, back = model._spelt(slot, name)
-    if other not in {None, slot}:  # a class that was removed loses its name
-        back = (*back, (int(other or 0), model.name(int(other or 0))))
+    if other is not None and other != slot:  # a class that was removed loses its name
+        back = (*back, (other, model.name(other)))
     return model.event(names=names, back=back)
 
 
@@ -126,7 +126,7 @@ class Forget:
     staged: bool = False
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         return replace(
             self,
             items=present(model, self.items),
@@ -155,7 +155,7 @@ class Forget:
         left = {model.classes[c] for c in contents if c in model.classes}.difference(slots)
         reset = _drops_heads(model, contents) and model.head.training == "frozen"
         gone = course.model.emptied(left)
-        return len(contents), len(slots), gone, "exact" if reset else None, True
+        return len(contents), len(slots), gone, "exact" if reset else None
 
     def _staged(self, model: Model) -> list[str]:
         return [content for content in model.stored if content not in model.classes]
@@ -174,12 +174,12 @@ class Forget:
             pictures=pool.sources(self.pictures),
             staged=self.staged,
         )
-        return done.pictures, done.classes, done.emptied, done.head, done.rewritten
+        return done.pictures, done.classes, done.emptied, done.head
 
 
 def _drops_heads(model: Model, contents: frozenset[str]) -> bool:
-    columns = any(head.columns for head in model.heads)
-    return columns and not model.touched.isdisjoint(contents)
+    trained = any(head.training == "frozen" for head in model.heads)
+    return trained and not model.touched.isdisjoint(contents)
 
 
 def _forgotten(model: Model, contents: frozenset[str], slots: Sequence[int]) -> Model:
@@ -212,7 +212,7 @@ class Compact:
     labels: tuple[str, ...] | None
 
     def fitting(self, model: Model) -> Command:
-        """A like command that there is more to do for."""
+        """A similar command that has more to do."""
         labels = tuple(live(model, label) for label in self.labels or ())
         return replace(self, labels=labels or self.labels)
 
@@ -261,13 +261,13 @@ class Merge:
             if other.compacted(slot):
                 refused.append(label)
                 continue
-            found = [Found(c, tuple(sorted(other.places[c]))) for c in other.members(slot)]
-            course.to(course.model.staged(one.content for one in found))
             try:
                 course.model.refuse_variant(label)
             except LabelConflict:
                 refused.append(label)
                 continue
+            found = [Found(c, tuple(sorted(other.places[c]))) for c in other.members(slot)]
+            course.to(course.model.staged(one.content for one in found))
             after, counts = course.model.landed(label, found, move=self.move, joined=joined)
             course.to(after)
             joined = joined or counts.changed

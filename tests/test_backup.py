@@ -11,8 +11,10 @@ from pathlib import Path
 import photos
 import pytest
 from cups_and_jugs import THINGS, counts, fill, reopen
+from doubles import FakeEmbedder
 
-from catalog import Catalog, backup
+from catalog import Catalog, Entry, Picture, backup
+from catalog.failpoints import armed
 from catalog.store import cache_folder
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
 
@@ -241,6 +243,87 @@ def test_a_folder_that_cannot_be_written(catalog: Catalog, tmp_path: Path) -> No
     folder = tmp_path / "folder"
     folder.mkdir()
     long = folder / ("n" * 240)
-    with pytest.raises(CatalogError, match="cannot write"):
+    with pytest.raises(CatalogError, match="cannot copy to"):
         catalog.backup(long)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["-journal", "-wal"])
+def test_a_journal_of_a_catalogue_that_is_gone(catalog: Catalog, tmp_path: Path, end: str) -> None:
+    """SQLite would roll it into the new file, so it has to go first."""
+    copy, gone = tmp_path / "copy.catalog", tmp_path / "gone.catalog"
+    catalog.backup(copy)
+    stale = gone.with_name(gone.name + end)
+    stale.write_bytes(bytes(512))
+    for attempt in (
+        lambda: Catalog.restore(copy, gone),
+        lambda: catalog.backup(gone),
+        lambda: Catalog.init(gone, embedder=FakeEmbedder()),
+    ):
+        with pytest.raises(Conflict, match="left of a catalogue that is gone"):
+            attempt()
+    assert stale.exists()
+    assert not gone.exists()
+
+
+def test_a_backup_that_is_in_use(catalog: Catalog, tmp_path: Path) -> None:
+    """Whoever has an older backup open sees the newer one; another catalogue is not replaced."""
+    copy = tmp_path / "copy.catalog"
+    catalog.backup(copy)
+    catalog.add_class("urn", photos.shots(7, 2))
+    with reopen(copy) as second:
+        catalog.backup(copy, replace=True)
+        assert counts(second) == {**dict.fromkeys(THINGS, 3), "urn": 2}
+    with fill(tmp_path / "other.catalog") as other:
+        with pytest.raises(Conflict, match="backup of another catalogue"):
+            catalog.backup(other.path, replace=True)
+        other.remove([1])
+        with pytest.raises(Conflict, match="no file of an export"):
+            catalog.export(other.path, format="npz", replace=True)
+        assert other.verify().sound
+
+
+def test_a_file_without_its_head(catalog: Catalog, tmp_path: Path) -> None:
+    """A catalogue that does not even look like one is restored, if its cache folder is there."""
+    copy = tmp_path / "copy.catalog"
+    catalog.backup(copy)
+    catalog.predict(photos.photo(0, 9))
+    catalog.close()
+    catalog.path.write_bytes(b"")
+    Catalog.restore(copy, catalog.path)
+    with reopen(catalog.path) as second:
+        assert counts(second) == dict.fromkeys(THINGS, 3)
+
+
+def test_an_import_across_a_restore(catalog: Catalog, tmp_path: Path) -> None:
+    """An import that finds its beginning undone by a restore says so, and the file stays sound."""
+    copy = tmp_path / "copy.catalog"
+    catalog.backup(copy)
+    catalog.rename_class("cup", "mug")
+    entries = [Entry(f"thing {thing}", Picture(photos.photo(thing))) for thing in range(5, 8)]
+    times = iter("x")
+
+    def restore_once() -> None:
+        if next(times, None):
+            Catalog.restore(copy, catalog.path)
+
+    with armed("next class", restore_once), pytest.raises(Conflict, match="run it again"):
+        catalog.import_(entries)
+    assert catalog.verify().sound
+    catalog.import_(entries)
+    catalog.undo()
+    assert counts(catalog) == dict.fromkeys(THINGS, 3)
+
+
+def test_names_that_are_too_long(catalog: Catalog, tmp_path: Path) -> None:
+    """A path that no file can have is a plain error, whichever argument it is."""
+    long = tmp_path / ("n" * 300)
+    for attempt in (
+        lambda: catalog.backup(long),
+        lambda: Catalog.restore(long, catalog.path),
+        lambda: Catalog.restore(catalog.path, long),
+        lambda: catalog.merge(long),
+        lambda: catalog.export(long, format="npz"),
+    ):
+        with pytest.raises(CatalogError):
+            attempt()

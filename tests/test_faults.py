@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-import ctypes
-import itertools
 import os
 import random
 import resource
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import soak_page
-from interpose import NOT_HERE, Fault, failing
-from writing_commands import (
-    BY_NAME,
-    COMMANDS,
-    Tell,
-    Workshop,
-    forkers,
-    in_child,
-    memory_folder,
-    state_of,
-    succeed,
-)
+from forked import Tell, in_child
+from interpose import FAULTS, NOT_HERE, Fault, failing
+from shop_state import state_of
+from tally import Tally, together
+from workshop import Workshop
+from writing_commands import BY_NAME, COMMANDS
 
 from catalog import failpoints
 from descriptors import CatalogError, InvalidInput
 
+pytest_plugins = ["trial_fixtures"]
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))
-
-FAULTS = (Fault.EIO, Fault.ENOSPC, Fault.FULL, Fault.SHORT_WRITE, Fault.TORN_WRITE)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came of many trials.
-
-    Attributes:
-        failed: how many calls failed on purpose.
-        refused: how many commands said that they failed.
-        wrong: what should not have been, in words.
-    """
-
-    failed: int = 0
-    refused: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def add(self, other: Tally) -> None:
-        """Add another one."""
-        self.failed += other.failed
-        self.refused += other.refused
-        self.wrong += other.wrong
 
 
 class Trials:
@@ -93,7 +60,7 @@ class Trials:
         told, status = in_child(lambda tell: self._befall(path, nth, fault, tell, again=again))
         struck = next((line for line in told if line.startswith("struck ")), "")
         self._judge(path, told, status, f"{fault.value} at call {nth} ({struck}), {again=}", tally)
-        tally.failed += bool(struck)
+        tally.struck += bool(struck)
         return bool(struck)
 
     def limited(self, most: int, tally: Tally) -> None:
@@ -122,11 +89,7 @@ class Trials:
             raise CatalogError("cut short")
 
         with failpoints.armed(place, stop):
-            try:
-                with self._command.begin(path) as catalog:
-                    self._answer(partial(self._command.act, catalog), tell)
-            except CatalogError as error:
-                tell(f"refused {type(error).__name__}: {error}")
+            self._run(path, tell)
 
     def _judge(self, path: Path, told: Sequence[str], status: int, what: str, tally: Tally) -> None:
         wrong = self._workshop.complaints(self._command, path, told, self._outcomes)
@@ -147,7 +110,7 @@ class Trials:
                 with self._command.begin(path) as catalog:
                     refused = self._answer(partial(self._command.act, catalog), tell)
                     if refused and again and calls.struck[:1] != [("open", str(path))]:
-                        calls.active = False
+                        calls.stop()
                         self._repeat(path, partial(self._command.act, catalog))
             except CatalogError as error:
                 tell(f"refused {type(error).__name__}: {error}")
@@ -164,6 +127,10 @@ class Trials:
         """Run the command while files cannot grow beyond a size, which cuts writes short."""
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        self._run(path, tell)
+
+    def _run(self, path: Path, tell: Tell) -> None:
+        """Run the command, and tell of its answer."""
         try:
             with self._command.begin(path) as catalog:
                 self._answer(partial(self._command.act, catalog), tell)
@@ -225,40 +192,18 @@ def cut_short(folder: Path, place: str) -> Tally:
     return tally
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ProcessPoolExecutor]:
-    """Processes for the trials."""
-    with forkers() as found:
-        yield found
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A folder in memory."""
-    with memory_folder() as folder:
-        yield Path(folder)
-
-
-def together(tallies: Iterable[Tally]) -> Tally:
-    """The sum of tallies."""
-    total = Tally()
-    for tally in tallies:
-        total.add(tally)
-    return total
-
-
-def test_calls_fail(pool: ProcessPoolExecutor, memory: Path) -> None:
+def test_calls_fail(pool: ProcessPoolExecutor, room: Path) -> None:
     """Some calls of every command fail in some way: it is done, or refused and done later."""
-    total = together(pool.map(partial(fail_calls, memory, every=False), BY_NAME))
+    total = together(pool.map(partial(fail_calls, room, every=False), BY_NAME))
     assert total.wrong == []
-    assert total.failed > 2 * len(COMMANDS)
+    assert total.struck > 2 * len(COMMANDS)
     assert total.refused > len(COMMANDS)
 
 
 @pytest.mark.soak
-def test_every_call_fails(pool: ProcessPoolExecutor, memory: Path) -> None:
+def test_every_call_fails(pool: ProcessPoolExecutor, room: Path) -> None:
     """Every call of every command fails once in every way."""
-    total = together(pool.map(partial(fail_calls, memory, every=True), BY_NAME))
+    total = together(pool.map(partial(fail_calls, room, every=True), BY_NAME))
     assert total.wrong == []
     soak_page.record(
         "Calls of the system that fail",
@@ -270,7 +215,7 @@ def test_every_call_fails(pool: ProcessPoolExecutor, memory: Path) -> None:
         {
             "commands": len(COMMANDS),
             "kinds of faults": len(FAULTS),
-            "calls that failed": total.failed,
+            "calls that failed": total.struck,
             "answered with a typed error": total.refused,
             "answered with anything else": 0,
             "inconsistent states": 0,
@@ -282,18 +227,18 @@ def test_every_call_fails(pool: ProcessPoolExecutor, memory: Path) -> None:
 @pytest.mark.parametrize(
     "step", [41_000, pytest.param(1_024, marks=pytest.mark.soak)], ids=["some", "every"]
 )
-def test_files_cannot_grow(pool: ProcessPoolExecutor, memory: Path, step: int) -> None:
+def test_files_cannot_grow(pool: ProcessPoolExecutor, room: Path, step: int) -> None:
     """Where the kernel cuts writes short, what does not fit is refused, and nothing is lost."""
     names = ("init", "add_class", "import", "compact", "backup")
-    total = together(pool.map(partial(limit_sizes, memory, step=step), names))
+    total = together(pool.map(partial(limit_sizes, room, step=step), names))
     assert total.wrong == []
     assert 0 < total.refused < len(names) * 700_000 // step
 
 
-def test_named_places(pool: ProcessPoolExecutor, memory: Path) -> None:
+def test_named_places(pool: ProcessPoolExecutor, room: Path) -> None:
     """A command that is cut short at any named place leaves nothing half done."""
     assert PLACES.keys() == failpoints.NAMES.keys()
-    total = together(pool.map(partial(cut_short, memory), PLACES))
+    total = together(pool.map(partial(cut_short, room), PLACES))
     assert total.wrong == []
     assert total.refused == len(PLACES) - 1  # what is saved when closing may fail in silence
 
@@ -332,181 +277,3 @@ class TestPlaces:
             thread.start()
             thread.join()
         assert reached == []
-
-
-# --- power cuts ----------------------------------------------------------------------------------
-
-
-class Node:
-    """A file as a disk knows it, whatever its names are.
-
-    Attributes:
-        durable: its bytes when it was last synced.
-        pending: what was done to it since: where, and the bytes; None for where it was cut off.
-    """
-
-    def __init__(self, durable: bytes = b"") -> None:
-        self.durable = durable
-        self.pending: list[tuple[int, bytes | None]] = []
-
-    def content(self, keep: Callable[[], bool]) -> bytes:
-        """Its bytes, with those changes that are kept."""
-        data = bytearray(self.durable)
-        for at, written in filter(lambda _: keep(), self.pending):
-            data += bytes(max(0, at - len(data)))
-            data[at : len(data) if written is None else at + len(written)] = written or b""
-        return bytes(data)
-
-
-class Disk:
-    """What is in a folder if the power is cut: what was synced, and of the rest what luck kept.
-
-    Names are synced with their folder alone, bytes with their file alone. (Folders themselves are
-    taken to stay; there are none but those of what can be learnt again.)
-
-    Args:
-        folder: as it is to begin with, all of it synced.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        files = [one for one in folder.rglob("*") if one.is_file()]
-        self._folder = folder
-        self._names = {str(one): Node(one.read_bytes()) for one in files}
-        self._durable = dict(self._names)
-        self._changes: list[tuple[str, str, Node]] = []
-
-    def note(self, name: str, path: str, given: tuple[Any, ...]) -> None:
-        """Take note of a call of the system that succeeded."""
-        node = self._names.get(path)
-        if name == "open":
-            self._open(path, node, truncate=bool(given[-2] & os.O_TRUNC))
-        elif name in {"link", "rename"}:
-            self._name(os.fsdecode(given[0]), path, moved=name == "rename")
-        elif name == "unlink" and node:
-            self._change(path, "", node)
-        elif name in {"fsync", "fdatasync"}:
-            self._sync(path, node)
-        elif name in {"write", "pwrite"} and node:
-            data = ctypes.string_at(given[1], given[2])
-            at = given[3] if name == "pwrite" else os.lseek(given[0], 0, os.SEEK_CUR) - len(data)
-            node.pending.append((at, data))
-        elif name == "ftruncate" and node:
-            node.pending.append((given[1], None))
-
-    def _open(self, path: str, node: Node | None, *, truncate: bool) -> None:
-        if node is None:
-            self._change("", path, Node())
-        elif truncate:
-            node.pending.append((0, None))
-
-    def _name(self, old: str, new: str, *, moved: bool) -> None:
-        """Give a file another name, or a folder, which is taken to be synced."""
-        if old in self._names:
-            self._change(old if moved else "", new, self._names[old])
-        for names in (self._names, self._durable):
-            for name in [one for one in names if one.startswith(f"{old}/")]:
-                names[new + name.removeprefix(old)] = names.pop(name)
-
-    def _change(self, old: str, new: str, node: Node) -> None:
-        self._changes.append((old, new, node))
-        _rename(self._names, old, new, node)
-
-    def _sync(self, path: str, node: Node | None) -> None:
-        if node:
-            node.durable, node.pending = node.content(lambda: True), []
-            return
-        for change in [one for one in self._changes if str(Path(one[1] or one[0]).parent) == path]:
-            _rename(self._durable, *change)
-            self._changes.remove(change)
-
-    def cut(self, folder: Path, rng: random.Random | None) -> None:
-        """Write what is left into another folder; without a generator all that can be lost is."""
-
-        def keep() -> bool:
-            return rng is not None and rng.random() < 0.5
-
-        names = dict(self._durable)
-        for change in filter(lambda _: keep(), self._changes):
-            _rename(names, *change)
-        for one in self._folder.rglob("*"):
-            if one.is_dir():
-                (folder / one.relative_to(self._folder)).mkdir(parents=True, exist_ok=True)
-        for path, node in names.items():
-            place = folder / Path(path).relative_to(self._folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(node.content(keep))
-
-
-def _rename(names: dict[str, Node], old: str, new: str, node: Node) -> None:
-    names.pop(old, None)
-    if new:
-        names[new] = node
-
-
-def cut_power(folder: Path, name: str, step: int) -> Tally:
-    """Cut the power after each call of a command, or after one in so many."""
-    workshop, command, tally = Workshop(folder / f"{os.getpid()}"), BY_NAME[name], Tally()
-    outcomes, seed = workshop.outcomes(command), list(BY_NAME).index(name)
-    path, cuts = workshop.fresh(command), workshop.folder / "cuts"
-    shutil.rmtree(cuts, ignore_errors=True)
-    cuts.mkdir()
-
-    def work(tell: Tell) -> None:
-        disk, done, rng = Disk(path.parent), False, random.Random(seed)
-
-        def note(call: str, place: str, given: tuple[Any, ...]) -> None:
-            disk.note(call, place, given)
-            calls = next(counter)
-            if calls % step == seed % step:
-                cut()
-
-        def cut() -> None:
-            for luck in (None, rng, rng):
-                place = cuts / f"{next(number)} {'done' if done else 'doing'}"
-                place.mkdir()
-                disk.cut(place, luck)
-
-        counter, number = itertools.count(), itertools.count()
-        with failing(path.parent, noted=note), command.begin(path) as catalog:
-            command.act(catalog)
-            done = True
-            cut()
-
-    succeed(work)
-    for place in sorted(cuts.iterdir()):
-        told, was = ["done"] if place.name.endswith("done") else [], place.name
-        shutil.rmtree(path.parent)
-        place.rename(path.parent)
-        wrong = workshop.complaints(command, path, told, outcomes)
-        tally.wrong += [f"{name}, power cut {was}: {one}" for one in wrong]
-        tally.failed += 1
-        tally.refused += not told
-    return tally
-
-
-def test_power_cuts(pool: ProcessPoolExecutor, memory: Path) -> None:
-    """What was acknowledged is there although all is lost that was not synced, or half of it."""
-    total = together(pool.map(partial(cut_power, memory, step=89), BY_NAME))
-    assert total.wrong == []
-    assert total.failed > 4 * len(COMMANDS)
-
-
-@pytest.mark.soak
-def test_power_cuts_at_every_call(pool: ProcessPoolExecutor, memory: Path) -> None:
-    """The same after each call of every command."""
-    total = together(pool.map(partial(cut_power, memory, step=1), BY_NAME))
-    assert total.wrong == []
-    soak_page.record(
-        "Power cuts",
-        "After each call of the system of every writing command the folder was rebuilt as a power "
-        "cut could have left it: once without anything that had not been synced (bytes of files, "
-        "and names in folders), and twice with a random half of it. Then the catalogue was opened.",
-        {
-            "commands": len(COMMANDS),
-            "power cuts": total.failed,
-            "of these after the command had returned": total.failed - total.refused,
-            "lost acknowledgements": 0,
-            "inconsistent states": 0,
-            "not finished by the next run": 0,
-        },
-    )

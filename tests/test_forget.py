@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import photos
@@ -16,6 +17,7 @@ from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Picture
+from catalog.failpoints import armed
 from catalog.store import cache_folder
 from descriptors import Conflict, InvalidInput, NotFound
 
@@ -196,7 +198,7 @@ def test_while_another_process_reads(
     done = catalog.forget(labels=[SECRET])
     assert (done.pictures, done.rewritten) == (3, False)
     monkeypatch.undo()
-    assert catalog.forget(staged=True).rewritten
+    assert catalog.forget(rewrite=True).rewritten
     assert traces(catalog, pictures, (SECRET,)) == []
 
 
@@ -216,3 +218,98 @@ def test_refusals(catalog: Catalog) -> None:
     with pytest.raises(Conflict, match="item 7 was dropped"):
         catalog.forget([7])
     assert counts(catalog) == dict.fromkeys(THINGS, 3)
+
+
+def test_names_that_were_undone(catalog: Catalog) -> None:
+    """A name that a class had for a while, and that was taken back, is forgotten, too."""
+    catalog.rename_class("cup", SECRET)
+    catalog.undo()
+    assert traces(catalog, [], (SECRET,))
+    catalog.forget(labels=["cup"])
+    assert traces(catalog, [], (SECRET, "cup")) == []
+
+
+def test_a_name_that_only_the_journal_says(catalog: Catalog) -> None:
+    """A class that was named in a note and never made can be forgotten by its name."""
+    catalog.feedback(photos.photo(5), SECRET, note_only=True)
+    done = catalog.forget(labels=[SECRET])
+    assert (done.pictures, done.classes) == (0, 1)
+    assert traces(catalog, [], (SECRET,)) == []
+
+
+def test_what_is_said_of_others_stays(catalog: Catalog) -> None:
+    """Words of the journal that happen to be a name stay, and so does what bore it since."""
+    catalog.add_class("confirmed", photos.shots(6, 2))
+    catalog.feedback(photos.photo(0, 8), "cup")
+    catalog.rename_class("cup", "mug")
+    catalog.add_class("cup", photos.shots(7, 2))
+    before = {event.id: dict(event.detail) for event in catalog.history()}
+    catalog.forget(labels=["mug", "confirmed"])
+    after = {event.id: dict(event.detail) for event in catalog.history()}
+    assert after[5]["outcome"] == "confirmed"
+    assert after[7] == before[7]
+    assert after[1]["label"] == after[4]["label"] == after[6]["label"] == "(forgotten)"
+
+
+def test_a_metric_without_columns(tmp_path: Path) -> None:
+    """What a head was whitened with remembers, too, after its columns were dropped."""
+    with fill(tmp_path / "own.catalog", head="frozen") as catalog:
+        catalog.train_head("exact")
+        catalog.compact(["pan"])
+        catalog.forget([1])
+        with closing(sqlite3.connect(catalog.path)) as connection:
+            assert connection.execute("SELECT count(metric) FROM head").fetchone() == (0,)
+        assert catalog.info().head == "exact"
+
+
+def test_a_share_of_the_metric(catalog: Catalog) -> None:
+    """What a class left in the metric when it was removed inexactly is told."""
+    catalog.compact(["pan"])
+    catalog.remove_class("pan", inexact=True)
+    assert catalog.forget(labels=["pan"]).in_metric == 3
+
+
+def test_a_kill_before_the_file_is_written_anew(catalog: Catalog, pictures: list[Path]) -> None:
+    """What was cut short is finished by asking for that alone, and loses nothing else."""
+    catalog.add_class(SECRET, pictures)
+    catalog._keep(photos.draw(pictures[0].parent, 6, 1, first=50))
+    use(catalog)
+
+    def kill() -> None:
+        raise KeyboardInterrupt
+
+    with armed("rewriting", kill), pytest.raises(KeyboardInterrupt):
+        catalog.forget(labels=[SECRET])
+    done = catalog.forget(rewrite=True)
+    assert (done.pictures, done.event, done.rewritten) == (0, None, True)
+    assert traces(catalog, pictures, (SECRET,)) == []
+    assert catalog.audit().kept == 1
+
+
+def test_a_link_to_the_file(catalog: Catalog, pictures: list[Path]) -> None:
+    """Whoever opens the catalogue by a link has the same cache folder."""
+    catalog.add_class(SECRET, pictures)
+    link = catalog.path.with_name("link.catalog")
+    link.symlink_to(catalog.path)
+    with reopen(link) as second:
+        second.nearest(pictures[0])
+    assert not link.with_name("link.catalog.cache").exists()
+
+
+def test_a_photo_that_is_being_judged(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photo that another process forgets between its embedding and its use is a plain error."""
+    staged = Catalog._staged
+
+    def and_forget(self: Catalog, *arguments: Any, **options: Any) -> Any:
+        found = staged(self, *arguments, **options)
+        with reopen(catalog.path) as second:
+            second.forget(staged=True)
+        return found
+
+    monkeypatch.setattr(Catalog, "_staged", and_forget)
+    for call in (
+        lambda: catalog.feedback(photos.photo(8), "cup"),
+        lambda: catalog.add("cup", [photos.photo(8)]),
+    ):
+        with pytest.raises(Conflict, match="forgotten meanwhile"):
+            call()

@@ -16,8 +16,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from forked import ALONE, memory_folder
 from interpose import NOT_HERE, Call, Fault, failing, under
-from writing_commands import ALONE, memory_folder
 
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))
 
@@ -298,7 +298,8 @@ _TRACED = """
 import json, sys
 from pathlib import Path
 from interpose import failing, under
-from writing_commands import BY_NAME, Workshop
+from workshop import Workshop
+from writing_commands import BY_NAME
 
 workshop = Workshop(Path(sys.argv[1]))
 for name in sys.argv[2:]:

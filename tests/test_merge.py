@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
+from catalog.failpoints import armed
 from descriptors import Conflict, Damaged, EmbedderMismatch, NotFound
 
 
@@ -127,3 +128,34 @@ def test_refusals(tmp_path: Path) -> None:
             catalog.merge(other.path)
         with reopen(catalog.path) as second:
             assert counts(second) == dict.fromkeys(THINGS, 3)
+
+
+def test_the_other_one_is_only_read(tmp_path: Path) -> None:
+    """The other catalogue is taken as it is at one moment, and nothing is written beside it."""
+    (tmp_path / "other").mkdir()
+    with fill(tmp_path / "other" / "a.catalog") as other:
+        other._keep(photos.draw(tmp_path / "c", 6, 1))
+    held = sorted(other.path.parent.iterdir())
+    with Catalog.init(tmp_path / "shop.catalog", embedder=FakeEmbedder()) as catalog:
+        catalog._keep([tmp_path / "c" / "000.jpg"])
+
+        times = iter("x")
+
+        def rename_once() -> None:
+            if next(times, None):
+                with reopen(other.path) as second:
+                    second.rename_class("pan", "pot")
+
+        with armed("merging", rename_once):
+            catalog.merge(other.path)
+        assert counts(catalog) == dict.fromkeys(THINGS, 3)
+        assert sorted(p for p in other.path.parent.iterdir() if "cache" not in p.name) == held[:1]
+        assert [p.name for p in tmp_path.glob(".*")] == []
+
+
+def test_nothing_is_stored_of_what_is_refused(tmp_path: Path) -> None:
+    """Descriptors of a class that is refused do not stay behind."""
+    made_of(tmp_path / "other.catalog", {"CUP": photos.shots(5, 2)}).close()
+    with fill(tmp_path / "shop.catalog") as catalog:
+        assert list(catalog.merge(tmp_path / "other.catalog").refused_classes) == ["CUP"]
+        assert catalog.info().staged == 0

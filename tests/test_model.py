@@ -17,6 +17,7 @@ import model_commands as act
 import model_upkeep as up
 import pytest
 import soak_page
+from forked import forkers
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
@@ -25,7 +26,6 @@ from model_catalogue import LABELS, NUMBERS, VARIANTS, Pool, Reference
 from model_commands import Command
 from model_machine import Bench, How, Machine, Tally, how, where
 from model_trouble import foreseen, seen
-from writing_commands import forkers
 
 from catalog.store import cache_folder
 from index import items

@@ -1,0 +1,234 @@
+"""A catalogue file with bits flipped, its end cut off or values of another type in it.
+
+What may change an answer in silence is counted by table, and held to a short list.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import soak_page
+from damage import SUBJECTS, Outcome, asked_of, flipped, opened, outcome_of, unpacked, write
+from doubles import FakeEmbedder
+from golden import make
+
+from descriptors import CatalogError
+
+pytest_plugins = ["trial_fixtures"]
+
+UNPROTECTED = {
+    "event", "head", "head_column", "compacted", "compacted_gram", "kept", "label", "source",
+}  # fmt: skip
+"""Tables some of whose values have no checksum, and no other value that they must agree with."""
+
+
+def regions(path: Path) -> list[tuple[str, int, int]]:
+    """The bytes of a file that are in use, as table or index, start and end."""
+    content = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        try:
+            pages = connection.execute("SELECT name, pageno FROM dbstat").fetchall()
+        except sqlite3.OperationalError:  # an SQLite without that table
+            return [("file", 0, len(content))]
+    used = []
+    for name, number in pages:
+        start = (number - 1) * size
+        page = content[start : start + size]
+        head = 100 if number == 1 else 0
+        if page[head] not in {2, 5, 10, 13}:  # an overflow page
+            used.append((name, start, start + size))
+            continue
+        cells = int.from_bytes(page[head + 3 : head + 5], "big")
+        first = int.from_bytes(page[head + 5 : head + 7], "big") or 65536
+        used.append((name, start, start + head + 12 + 2 * cells))
+        used.append((name, start + first, start + size))
+    return [region for region in used if region[1] < region[2]]
+
+
+class Damaged:
+    """A catalogue that is damaged again and again, and what came of it, by table."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.path = folder / f"{name}.catalog"
+        self.sound = unpacked(name, self.path)
+        self.expected = asked_of(self.path)
+        write(self.path, self.sound)
+        self.regions = regions(self.path)
+        self.outcomes: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
+
+    def flip(self, rng: random.Random) -> None:
+        """Flip a bit that is in use: of any table alike, or of any byte alike."""
+        weights = [end - start for _, start, end in self.regions] if rng.random() < 0.5 else None
+        ((table, start, end),) = rng.choices(self.regions, weights)
+        at, bit = rng.randrange(start, end), rng.randrange(8)
+        self.try_out(table, flipped(self.sound, at, bit), f"byte {at}, bit {bit}")
+
+    def cut(self, rng: random.Random) -> None:
+        """Cut off the end, between two pages or within one."""
+        length = rng.randrange(len(self.sound))
+        if rng.random() < 0.5:
+            length -= length % 16384
+        self.try_out("(cut off)", self.sound[:length], f"cut to {length}")
+
+    def try_out(self, table: str, content: bytes, what: str) -> None:
+        """Use a file of these bytes."""
+        write(self.path, content)
+        try:
+            outcome = outcome_of(self.path, self.expected)
+        except Exception as error:
+            error.add_note(f"{self.path.name}, {table}, {what}")
+            raise
+        self.outcomes[table][outcome] += 1
+
+
+def endure_flips(folder: Path, flips: int, cuts: int, seed: int) -> dict[str, Counter[Outcome]]:
+    """Damage each of the golden catalogues so many times; outcomes by table."""
+    rng = random.Random(seed)
+    total: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
+    for name in SUBJECTS:
+        subject = Damaged(name, folder)
+        for _ in range(flips):
+            subject.flip(rng)
+        for _ in range(cuts):
+            subject.cut(rng)
+        for table, outcomes in subject.outcomes.items():
+            total[table] += outcomes
+    silent = {table for table, outcomes in total.items() if outcomes["silent"]}
+    assert silent <= UNPROTECTED
+    return total
+
+
+def test_damaged_catalogues_are_answers_or_typed_errors(room: Path) -> None:
+    """Damage anywhere in the file ends in an answer or a typed error, never in anything else."""
+    endure_flips(room, 60, 8, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_many_damaged_catalogues(room: Path) -> None:
+    """Thousands of flips end as a few dozen do, and what verify misses is of a few tables alone."""
+    found = endure_flips(room, 2_000, 200, 4)
+    cut = found.pop("(cut off)")
+    whole = sum(found.values(), Counter[Outcome]())
+    rows: dict[str, str | int] = {
+        "flips": whole.total(),
+        "with the same answers": whole["harmless"],
+        "a typed error": whole["refused"],
+        "said by verify": whole["noticed"],
+        "silent": whole["silent"],
+        "ends cut off": cut.total(),
+        "of these silent": cut["silent"],
+    }
+    for table, outcomes in sorted(found.items()):
+        if outcomes["silent"]:
+            rows[f"silent in `{table}`"] = f"{outcomes['silent']} of {outcomes.total()}"
+    soak_page.record(
+        "Damaged catalogue files",
+        "A bit of the file was flipped where it is in use, of any table or of any byte alike, "
+        "or its end cut off; then it was opened, verified, and asked all it can be asked. No "
+        "exception was without a name. Silent: verify found nothing, and something was said "
+        "differently, if only a place where a picture was found.",
+        rows,
+    )
+
+
+class TestTypes:
+    """Values of another type than they should be, which SQLite lets pass, are damage."""
+
+    @pytest.mark.parametrize(
+        ("statement", "problem"),
+        [
+            ("UPDATE label SET name = 'Blåbar' WHERE slot = 1", None),
+            ("UPDATE label SET name = 'Blaberr' WHERE slot = 1", "name of class 1"),
+            ("UPDATE label SET name = '' WHERE slot = 1", "name of class 1"),
+            ("UPDATE label SET name = x'00ff' WHERE slot = 1", "1 rows of label"),
+            ("UPDATE item SET content = 'text' WHERE id = 1", "1 rows of item"),
+            ("UPDATE item SET content = x'00' WHERE id = 1", "1 pictures whose hash"),
+            ("UPDATE event SET at = 'never' WHERE id = 2", "event 2 cannot be read"),
+            ("UPDATE event SET kind = 'adl' WHERE id = 2", "event 2 cannot be read"),
+            ("UPDATE event SET detail = '[]' WHERE id = 2", "event 2 cannot be read"),
+            (
+                "UPDATE event SET detail = replace(detail, '\"added\": 2', '\"added\": 3') "
+                "WHERE id = 2",
+                "event 2 says of itself what was not done",
+            ),
+            ("UPDATE event SET command = 3 WHERE id = 2", "1 events that are of no command"),
+            ("UPDATE event SET undone_by = 8 WHERE id = 9", "1 events undone by"),
+            ("UPDATE change SET before = 2 WHERE event = 7", "2 changes of an item that do not"),
+            ("UPDATE meta SET value = 'x' WHERE key = 'id'", "lost its id"),
+            ("DELETE FROM meta WHERE key = 'created'", "when the catalogue was made"),
+            ("UPDATE head SET event = 3", "1 heads that begin with no event"),
+            ("UPDATE head_column SET bias = bias + 1 WHERE position = 1", "the head's columns"),
+            (
+                "UPDATE compacted SET items = items + 1 WHERE label IS NOT NULL",
+                "1 classes whose number of dropped descriptors",
+            ),
+            ("UPDATE compacted SET total = zeroblob(128)", "cannot be sums of descriptors"),
+            ("UPDATE compacted SET total = zeroblob(120)", "have lost a part"),
+            ("UPDATE compacted_gram SET value = zeroblob(2048)", "cannot be sums of descriptors"),
+        ],
+    )
+    def test_verify_finds(self, room: Path, statement: str, problem: str | None) -> None:
+        """What contradicts something else in the file is named."""
+        path = room / "shop.catalog"
+        unpacked("format-2-frozen", path)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            assert connection.execute(statement).rowcount > 0
+        with opened(path) as catalog:
+            problems = catalog.verify().problems
+        if problem is None:
+            assert problems == ()
+        else:
+            assert any(problem in one for one in problems), problems
+
+    def test_damaged_curves(self, room: Path) -> None:
+        """Curves of a training that cannot be read are damage, by verify and when asked for."""
+        path = room / "shop.catalog"
+        content = unpacked("format-2-document", path)
+        at = content.index(b"loss.npy") + 180
+        path.write_bytes(flipped(content, at, 2))
+        with opened(path) as catalog:
+            assert any("cannot be read" in one for one in catalog.verify().problems)
+            with pytest.raises(CatalogError, match="cannot be read"):
+                catalog.training_curves()
+
+
+@pytest.mark.parametrize("name", ["format-1", *SUBJECTS])
+def test_sound_catalogues_are_called_sound(room: Path, name: str) -> None:
+    """What is checked holds of every golden catalogue."""
+    path = room / "shop.catalog"
+    unpacked(name, path)
+    with opened(path) as catalog:
+        assert catalog.verify().problems == ()
+        make.undone(catalog)
+        assert catalog.verify().problems == ()
+
+
+@pytest.mark.parametrize("scale", [4, pytest.param(80, marks=pytest.mark.soak)])
+def test_commands_on_damaged_catalogues(
+    room: Path, scale: int, in_process: Callable[..., tuple[int, str, str]]
+) -> None:
+    """The command ends with an exit code that is documented, and never with a traceback."""
+    path, rng = room / "shop.catalog", random.Random(5)
+    content = unpacked("format-2-frozen", path)
+    used = regions(path)
+    for _ in range(scale):
+        for command in ("verify", "labels", "items", "info", "undo"):
+            ((_, start, end),) = rng.choices(used)
+            write(path, flipped(content, rng.randrange(start, end), rng.randrange(8)))
+            code, _, said = in_process(command, "--catalog", path)
+            assert code in range(8)
+            assert "Traceback" not in said
+
+
+def test_a_double_is_not_harmed() -> None:
+    """The subjects are asked through the embedder that they were made with."""
+    assert make.embedder().specification == FakeEmbedder(width=make.WIDTH).specification
+    assert make.asked()[0].shape == (6, 6, 3)
