@@ -66,6 +66,8 @@ def back_up(catalog: Path, path: Path, *, replace: bool) -> Backup:
     with _translated(path):
         if _same(catalog, path):
             raise Conflict(f"{path} is the catalogue itself; give the copy another name")
+        if path.is_dir():
+            raise Conflict(f"{path} is a folder; name the file to make in it")
         older = replace and path.is_file()
         if path.is_file() and not replace:
             raise Conflict(f"{path} exists already; choose another name, or --replace it")
@@ -141,7 +143,10 @@ def _overwrite(path: Path, copy: Path) -> None:
         _copy(copy, path, path)
     except InvalidInput:
         if not cache_folder(path).is_dir():  # where there is one, it was a catalogue once
-            raise
+            raise InvalidInput(
+                f"{path} is not a catalogue, or has lost its beginning; if it was one, move it "
+                "away, and restore again"
+            ) from None
         path.with_name(path.name + "-journal").unlink(missing_ok=True)
         files.replace(copy, path)
     except (Damaged, sqlite3.DatabaseError) as error:
@@ -210,7 +215,8 @@ def _checked(copy: Path, path: Path, source: Path) -> Backup:
     except NewerFormat as error:
         raise NewerFormat(str(error).replace(str(copy), str(source))) from error
     except Damaged as error:
-        problems = (str(error).replace(str(copy), str(source)),)
+        problem, _, _ = str(error).replace(str(copy), str(source)).partition(". Restore")
+        problems = (problem,)
     if problems:
         raise Damaged(f"{source} is not sound, so nothing was copied: {problems[0]}")
     return Backup(str(path), copy.stat().st_size, generation, items)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 import machine
 from catalog import binding, inventory, journal
 from catalog.binding import Binding
-from catalog.store import APPLICATION_ID, FORMAT_VERSION, cache_folder
+from catalog.schema import APPLICATION_ID, FORMAT_VERSION
+from catalog.store import cache_folder
 from data import prior_for
 from data.starter import FLATBUFFER
 from descriptors import CatalogError
@@ -120,7 +121,10 @@ def _header(path: Path) -> bytes | Check:
         return Check("catalogue", "bad", found, "see to its permissions, and those of its folder")
     own = int.from_bytes(header[68:72], "big") == APPLICATION_ID
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC) or not own:
-        advice = "restore it from a backup, or name another with --catalog"
+        advice = (
+            "name another with --catalog; if this was one, move it away, and restore it from a "
+            "backup (`catalog restore`)"
+        )
         return Check("catalogue", "bad", f"{path} is not a catalogue", advice)
     return header
 

@@ -221,8 +221,8 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
     command, kind = last
     if kind in _FINAL:
         raise Conflict(
-            "the last command dropped descriptors for good; neither that nor what came before it "
-            "can be undone"
+            "the last command dropped or deleted something for good; neither that nor what came "
+            "before it can be undone"
         )
     (between,) = tx.execute(
         "SELECT coalesce(max(id), 0) FROM event "

@@ -20,7 +20,7 @@ from catalog.compaction import compacted_classes, require_stored
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label
-from descriptors import Conflict, InvalidInput, LabelConflict
+from descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,13 @@ def move(
     if not wanted:
         raise InvalidInput("no items were given to move")
     found = [(item, inventory.slot_of(tx, item)) for item in wanted]
-    if new:
-        refuse_existing(tx, name)
-    else:
-        require_label(tx, name)
+    try:
+        (refuse_existing if new else require_label)(tx, name)
+    except NotFound as error:
+        raise NotFound(f"{error}; --new makes it") from error
+    except LabelConflict as error:
+        held, _, _ = str(error).partition(";")
+        raise LabelConflict(f"{held}; without --new, items go to a class that exists") from error
     return _take(tx, "move", open_label(tx, name), found, name=name, keeper=keeper)
 
 

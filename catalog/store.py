@@ -22,6 +22,15 @@ from typing import Any
 
 from catalog.failpoints import reach
 from catalog.files import beside, link
+from catalog.schema import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    PAGE_SIZE,
+    SCHEMA_1,
+    SCHEMA_2,
+    mistyped,
+    statements,
+)
 from descriptors import (
     CatalogError,
     Conflict,
@@ -33,158 +42,17 @@ from descriptors import (
     NotFound,
 )
 
-FORMAT_VERSION = 2
-APPLICATION_ID = 0x4354_4C47  # "CTLG"
-_PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
+_PLAIN: dict[int, tuple[type[CatalogError], str]] = {
+    sqlite3.SQLITE_FULL: (NoSpace, "no space left on the disk of {}; make some, and try again"),
+    sqlite3.SQLITE_READONLY: (
+        CatalogError,
+        "{} is read-only here: you may not write to it, or to its folder",
+    ),
+}
+"""What some errors of SQLite are here, and in words."""
+
 BUSY_SECONDS = 15.0
 """How long to wait for another process's transaction."""
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-
--- The embedder whose descriptors these are, and the prior its metric starts from.
-CREATE TABLE embedder (
-    id INTEGER PRIMARY KEY,
-    fingerprint TEXT NOT NULL UNIQUE,
-    spec TEXT NOT NULL,
-    prior BLOB NOT NULL,
-    probes BLOB NOT NULL
-);
-
--- A class keeps its slot for ever; it exists while it has items.
-CREATE TABLE label (
-    slot INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    key TEXT NOT NULL UNIQUE
-);
-
--- A picture that was embedded; an item of the catalogue while it has a label.
-CREATE TABLE item (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    content BLOB NOT NULL UNIQUE,
-    label INTEGER REFERENCES label (slot)
-);
-CREATE INDEX item_label ON item (label) WHERE label IS NOT NULL;
-
-CREATE TABLE descriptor (
-    id INTEGER PRIMARY KEY,
-    item INTEGER NOT NULL REFERENCES item (id),
-    embedder INTEGER NOT NULL REFERENCES embedder (id),
-    value BLOB NOT NULL,
-    checksum INTEGER NOT NULL,
-    UNIQUE (item, embedder)
-);
-
--- The journal: what happened, and how it changed each item's label. Undo reads it backwards.
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    command INTEGER NOT NULL,
-    token BLOB NOT NULL,
-    at TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    undone_by INTEGER REFERENCES event (id)
-);
-CREATE TABLE change (
-    event INTEGER NOT NULL REFERENCES event (id),
-    item INTEGER NOT NULL REFERENCES item (id),
-    before INTEGER REFERENCES label (slot),
-    after INTEGER REFERENCES label (slot),
-    PRIMARY KEY (event, item)
-) WITHOUT ROWID;
-CREATE INDEX change_item ON change (item, event);
-
--- Where a picture was found; a picture may be found in several places.
-CREATE TABLE source (
-    item INTEGER NOT NULL REFERENCES item (id),
-    place TEXT NOT NULL,
-    event INTEGER NOT NULL REFERENCES event (id),
-    PRIMARY KEY (item, place, event)
-) WITHOUT ROWID;
-"""
-
-# What format 2 added to format 1.
-_SCHEMA_2 = """
--- How the head is trained from an event on; the newest row counts. Without a row it is solved
--- from the descriptors, and derived. One whose weights depend on history is stored, with the
--- metric that its descriptors are whitened with.
-CREATE TABLE head (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    event INTEGER NOT NULL REFERENCES event (id),
-    training TEXT NOT NULL,
-    options TEXT NOT NULL,
-    metric BLOB,
-    curves BLOB
-);
-CREATE TABLE head_column (
-    head INTEGER NOT NULL REFERENCES head (id),
-    position INTEGER NOT NULL,
-    label INTEGER NOT NULL REFERENCES label (slot),
-    event INTEGER NOT NULL REFERENCES event (id),
-    weights BLOB NOT NULL,
-    bias REAL NOT NULL,
-    UNIQUE (head, position)
-);
-
--- Photos that were answered "unknown" and kept, to propose new classes from.
-CREATE TABLE kept (
-    item INTEGER PRIMARY KEY REFERENCES item (id),
-    at TEXT NOT NULL,
-    place TEXT
-);
-
--- What is left of classes whose descriptors were dropped: exact sums. A row without a label is of a
--- class that was removed since, and goes on in the metric alone.
-CREATE TABLE compacted (
-    id INTEGER PRIMARY KEY,
-    label INTEGER UNIQUE REFERENCES label (slot),
-    items INTEGER NOT NULL,
-    total BLOB NOT NULL
-);
-CREATE TABLE compacted_item (item INTEGER PRIMARY KEY REFERENCES item (id));
-CREATE TABLE compacted_gram (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
-
--- The generative network that a document head replays old classes with.
-CREATE TABLE generator (
-    head INTEGER PRIMARY KEY REFERENCES head (id),
-    event INTEGER NOT NULL REFERENCES event (id),
-    arrays BLOB NOT NULL
-);
-"""
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one after another."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def schema_faults(tx: sqlite3.Connection) -> Iterator[str]:
-    """Tables and indices that are not those of this format, in words."""
-    question = "SELECT name, type, tbl_name, sql FROM sqlite_master"
-    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(_SCHEMA + _SCHEMA_2)
-        wanted = set(fresh.execute(question))
-    for name in sorted({row[0] for row in wanted - set(tx.execute(question))}):
-        yield f"the {name!r} of this file is not that of its format"
-
-
-def mistyped(tx: sqlite3.Connection) -> Iterator[str]:
-    """Tables with values of another type than their columns have: SQLite lets that pass."""
-    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
-        wrong = " OR ".join(
-            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
-        )
-        if wrong:  # names are those of the file's own tables
-            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
-            if count:
-                yield f"{count} rows of {table} hold values of another type"
 
 
 def now() -> str:
@@ -208,7 +76,11 @@ class Store:
 
     def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         if not _is_file(path):
-            raise NotFound(f"there is no catalogue at {path}; make one with `catalog init {path}`")
+            what = "is a folder" if _is_folder(path) else "does not exist"
+            raise NotFound(
+                f"there is no catalogue at {path}, which {what}; say where yours is (--catalog or "
+                "CATALOG_PATH), or make one with `catalog init`"
+            )
         self.path = path
         self._holder = cache_folder(path) / "writer.json"
         with self._translated():
@@ -313,7 +185,7 @@ class Store:
         try:
             # Another process may have done it since the version was read.
             if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
-                for statement in _statements(_SCHEMA_2):
+                for statement in statements(SCHEMA_2):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
             self._connection.commit()
@@ -361,10 +233,9 @@ class Store:
                 raise Locked(
                     f"{self.path} is being written by {self._writer()}; try again when it is done"
                 ) from error
-            if code == sqlite3.SQLITE_FULL:
-                raise NoSpace(
-                    f"no space left on the disk of {self.path}; make some, and try again"
-                ) from error
+            if code in _PLAIN:
+                kind, words = _PLAIN[code]
+                raise kind(words.format(self.path)) from error
             if code == 0:  # Python's own: a text in the file is not UTF-8
                 raise self._damaged(error) from error
             raise CatalogError(f"{self.path}: {error}") from error
@@ -455,6 +326,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
@@ -478,11 +356,11 @@ def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
 def _fill(path: Path, embedder: dict[str, Any]) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("PRAGMA synchronous = EXTRA")
-        connection.executescript(_SCHEMA + _SCHEMA_2)
+        connection.executescript(SCHEMA_1 + SCHEMA_2)
         connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",

@@ -17,7 +17,7 @@ from catalog import compaction, heads, inventory, journal
 from catalog.labels import clean_label, label_key
 from catalog.learning import Learning
 from catalog.learnt_files import KINDS
-from catalog.store import mistyped, schema_faults
+from catalog.schema import mistyped, schema_faults
 from descriptors import Damaged, InvalidLabel
 from index import derived
 

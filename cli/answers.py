@@ -141,7 +141,7 @@ def _headline(answer: Prediction) -> str:
 def _surety(answer: Prediction) -> str:
     agree = "all agree" if answer.agree else "not all agree"
     if answer.probability is None:
-        return f" ({agree}; too few photos to say how sure that is)"
+        return f" ({answer.verdict}, {agree}; too few independent photos to say how sure that is)"
     unreachable = answer.coverage == 0 and answer.verdict != "unknown"
     few = "; too few independent photos for a match" if unreachable else ""
     return f" ({answer.verdict}: {answer.probability:.1%} sure, {agree}{few})"

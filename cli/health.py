@@ -21,7 +21,9 @@ _WIDTH = 100
 def doctor(
     catalog: Annotated[
         Path | None,
-        typer.Option("--catalog", envvar="CATALOG_PATH", help="The catalogue file, if any."),
+        typer.Option(
+            "--catalog", envvar="CATALOG_PATH", help="The catalogue file, if any.", readable=False
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

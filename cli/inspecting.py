@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from catalog import Event
 
 
+_PROBLEMS = 10  # shown, of as many as there are
+
+
 def labels(catalog: CatalogPath, json: Json = False) -> None:
     """List the classes."""
     from catalog import Catalog
@@ -120,7 +123,10 @@ def verify(catalog: CatalogPath, json: Json = False) -> None:
         typer.echo(f"sound: {found.items} items, generation {found.generation}")
     for fault in found.derived:
         say(f"derived file replaced: {fault}")
-    for problem in found.problems:
+    for problem in found.problems[:_PROBLEMS]:
         say(f"damaged: {problem}")
+    if len(found.problems) > _PROBLEMS:
+        say(f"damaged: and {len(found.problems) - _PROBLEMS} more")
     if not found.sound:
+        say("restore the file from a backup (`catalog restore`), or make it anew")
         raise typer.Exit(7)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 CatalogPath: TypeAlias = Annotated[
     Path,
-    typer.Option("--catalog", envvar="CATALOG_PATH", help="The catalogue file."),
+    # Whether it can be read is said in our words.
+    typer.Option("--catalog", envvar="CATALOG_PATH", help="The catalogue file.", readable=False),
 ]
 ClassName: TypeAlias = Annotated[
     str, typer.Argument(help="Name of the class.", autocompletion=class_names)

@@ -123,6 +123,16 @@ def require_yes(question: str, otherwise: str) -> None:
     raise typer.Abort
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say on Ctrl-C that what a command of many steps has done is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; what was done is kept, and the same command goes on from there")
+        raise
+
+
 def print_imported(result: Imported, *, json: bool) -> None:
     """Print what came of pictures of many classes, and list what was refused."""
     if json:

@@ -16,6 +16,7 @@ from cli.output import (
     print_imported,
     print_json,
     require_yes,
+    resumable,
     say,
     training_bar,
 )
@@ -102,7 +103,8 @@ def forget(
     staged: Annotated[
         bool,
         typer.Option(
-            "--staged", help="All that is in no class: removed items, and photos that were kept."
+            "--staged",
+            help="All that is in no class: what was removed or undone, and photos that were kept.",
         ),
     ] = False,
     rewrite: Annotated[
@@ -122,10 +124,14 @@ def forget(
     from catalog import Catalog
 
     named = [f"item {item}" for item in items or ()]
-    named += [f"class {label!r}" for label in labels or ()]
     named += [str(picture) for picture in pictures or ()]
     named += ["everything that is in no class"] if staged else []
     with Catalog.open(catalog) as opened:
+        counts = {row.label: row.items for row in opened.labels()}
+        named += [
+            f"class {label!r} with {counted(counts.get(label, 0), 'item')}"
+            for label in labels or ()
+        ]
         if named and not yes:
             require_yes(f"Forget {', '.join(named)} for good?", "nothing was forgotten; --yes")
         done = opened.forget(
@@ -140,6 +146,8 @@ def forget(
     else:
         about = f" and {counted(done.classes, 'class')}" if done.classes else ""
         typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
+        if done.event:
+            say("backups that were made before still have it")
     for label in done.emptied:
         say(f"class {label!r} has no items left; `catalog forget --label` forgets its name, too")
     if done.in_metric:
@@ -169,6 +177,7 @@ def merge(
     from catalog import Catalog
 
     with (
+        resumable(),
         Catalog.open(catalog) as opened,
         pictures_bar("merging", None) as progress,
         training_bar() as training,

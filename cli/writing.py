@@ -29,6 +29,7 @@ from cli.output import (
     read_stdin,
     report_refusals,
     require_yes,
+    resumable,
     say,
     training_bar,
 )
@@ -137,19 +138,14 @@ def import_(
     from catalog import Catalog
 
     listing = read_listing(source, split, part, seed)
-    try:
-        with (
-            # One bad picture among thousands must not take the rest with it.
-            Catalog.open(catalog, isolate=True) as opened,
-            pictures_bar("importing", len(listing.entries)) as progress,
-            training_bar() as training,
-        ):
-            result = opened.import_(
-                listing, move=move, head=head, progress=progress, training=training
-            )
-    except KeyboardInterrupt:
-        say("stopped; what was done is kept, and the same command goes on from there")
-        raise
+    with (
+        resumable(),
+        # One bad picture among thousands must not take the rest with it.
+        Catalog.open(catalog, isolate=True) as opened,
+        pictures_bar("importing", len(listing.entries)) as progress,
+        training_bar() as training,
+    ):
+        result = opened.import_(listing, move=move, head=head, progress=progress, training=training)
     print_imported(result, json=json)
     _note_folders(listing, Path(source))
     if result.others:

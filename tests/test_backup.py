@@ -88,9 +88,11 @@ class TestBackup:
         letter.write_text("Dear Sir or Madam")
         catalog.backup(older)
         before = older.read_bytes()
-        for taken in (older, letter, tmp_path):
+        for taken in (older, letter):
             with pytest.raises(Conflict, match="exists already"):
                 catalog.backup(taken)
+        with pytest.raises(Conflict, match="is a folder; name the file"):
+            catalog.backup(tmp_path, replace=True)
         with pytest.raises(InvalidInput, match="not a catalogue"):
             catalog.backup(letter, replace=True)
         with pytest.raises(Conflict, match="is the catalogue itself"):

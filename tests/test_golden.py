@@ -21,7 +21,8 @@ import pytest
 from golden import make
 
 from catalog import Catalog, store
-from catalog.store import FORMAT_VERSION, Store, cache_folder
+from catalog.schema import FORMAT_VERSION, SCHEMA_2
+from catalog.store import Store, cache_folder
 from descriptors import CatalogError, NewerFormat
 
 NAMES = ("format-1", "format-2-exact", "format-2-frozen", "format-2-document")
@@ -183,7 +184,7 @@ class TestUpgrade:
         """What a kill leaves on the disk, file and journal, is a whole catalogue of format 1."""
         left = [tmp_path / f"left {number}.catalog" for number in range(99)]
         made: list[Path] = []
-        statements = store._statements
+        statements = store.statements
 
         def watched(script: str) -> Iterator[str]:
             for statement in [*statements(script), "PRAGMA user_version"]:
@@ -195,7 +196,7 @@ class TestUpgrade:
                 made.append(snapshot)
                 yield statement
 
-        monkeypatch.setattr(store, "_statements", watched)
+        monkeypatch.setattr(store, "statements", watched)
         opened(old).close()
         monkeypatch.undo()
         assert len(made) > 6
@@ -206,10 +207,10 @@ class TestUpgrade:
     def test_a_failure_leaves_format_1(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where a statement fails, the file is to the byte what it was."""
         before = old.read_bytes()
-        statements = list(store._statements(store._SCHEMA_2))
+        statements = list(store.statements(SCHEMA_2))
         for number in range(len(statements)):
             broken = [*statements[:number], "CREATE TABLE item (id)"]
-            monkeypatch.setattr(store, "_statements", lambda _, broken=broken: broken)
+            monkeypatch.setattr(store, "statements", lambda _, broken=broken: broken)
             with pytest.raises(CatalogError):
                 opened(old)
             assert old.read_bytes() == before

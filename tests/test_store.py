@@ -19,7 +19,8 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, binding
-from catalog.store import APPLICATION_ID, FORMAT_VERSION, Store, cache_folder, create
+from catalog.schema import APPLICATION_ID, FORMAT_VERSION
+from catalog.store import Store, cache_folder, create
 from descriptors import (
     CatalogError,
     Conflict,
@@ -439,7 +440,7 @@ class TestPlaces:
                 with without_privileges(), opened(path) as catalog:
                     assert catalog.predict(photos.photo(1, 9)).label == "jug"
                     assert catalog.verify().sound
-                    with pytest.raises(CatalogError, match=r"shop\.catalog.*readonly"):
+                    with pytest.raises(CatalogError, match=r"shop\.catalog is read-only here"):
                         catalog.add_class("pan", photos.shots(2, 3))
                     assert [row.label for row in catalog.labels()] == ["cup", "jug"]
             finally:

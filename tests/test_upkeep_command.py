@@ -19,6 +19,8 @@ from catalog import Catalog
 
 Run = Callable[..., tuple[int, str, str]]
 
+BACKUPS = "backups that were made before still have it\n"
+
 
 @pytest.fixture
 def do(in_process: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -78,16 +80,16 @@ def test_forgetting_asks(do: Run, listed: Callable[[], dict[str, int]], made: Pa
     """What is forgotten for good is named and asked about first, unless told otherwise."""
     code, said, asked = do("forget", "1", "--label", "jug")
     assert (code, said) == (1, "")
-    assert "Forget item 1, class 'jug' for good?" in asked
+    assert "Forget item 1, class 'jug' with 4 items for good?" in asked
     assert "nothing was forgotten; --yes does it without asking" in asked
     assert listed() == dict.fromkeys(LABELS, 4)
     assert do("forget", "1", "--label", "jug", "--yes") == (
         0,
         "5 pictures and 1 class forgotten\n",
-        "",
+        BACKUPS,
     )
     picture = made / "tree" / "pan" / "000.jpg"
-    assert do("forget", "--picture", picture, "--yes") == (0, "1 picture forgotten\n", "")
+    assert do("forget", "--picture", picture, "--yes") == (0, "1 picture forgotten\n", BACKUPS)
     assert listed() == {"cup": 3, "pan": 3}
     code, _, error = do("forget")
     assert (code, error) == (2, "error: nothing was named to forget\n")
@@ -101,7 +103,7 @@ def test_a_head_that_remembers(do: Run) -> None:
     do("train-head", "--head", "frozen")
     code, _, noted = do("forget", "1", "2", "3", "4", "--yes")
     assert code == 0
-    assert noted == (
+    assert noted == BACKUPS + (
         "class 'cup' has no items left; `catalog forget --label` forgets its name, too\n"
         "the head had been trained on what was forgotten, so it was dropped; it is exact now, and "
         "`catalog train-head` trains another\n"

@@ -28,7 +28,7 @@ from doubles import GRID, FakeEmbedder  # noqa: E402
 
 import descriptors  # noqa: E402
 from catalog import Catalog, read_manifest  # noqa: E402
-from catalog.store import FORMAT_VERSION  # noqa: E402
+from catalog.schema import FORMAT_VERSION  # noqa: E402
 from descriptors import CatalogError  # noqa: E402
 
 WIDTH = 16

@@ -1,0 +1,158 @@
+"""The tables of a catalogue file, as each version of its format added them."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+FORMAT_VERSION = 2
+APPLICATION_ID = 0x4354_4C47  # "CTLG"
+PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
+
+SCHEMA_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- The embedder whose descriptors these are, and the prior its metric starts from.
+CREATE TABLE embedder (
+    id INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL,
+    prior BLOB NOT NULL,
+    probes BLOB NOT NULL
+);
+
+-- A class keeps its slot for ever; it exists while it has items.
+CREATE TABLE label (
+    slot INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE
+);
+
+-- A picture that was embedded; an item of the catalogue while it has a label.
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content BLOB NOT NULL UNIQUE,
+    label INTEGER REFERENCES label (slot)
+);
+CREATE INDEX item_label ON item (label) WHERE label IS NOT NULL;
+
+CREATE TABLE descriptor (
+    id INTEGER PRIMARY KEY,
+    item INTEGER NOT NULL REFERENCES item (id),
+    embedder INTEGER NOT NULL REFERENCES embedder (id),
+    value BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    UNIQUE (item, embedder)
+);
+
+-- The journal: what happened, and how it changed each item's label. Undo reads it backwards.
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    command INTEGER NOT NULL,
+    token BLOB NOT NULL,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    undone_by INTEGER REFERENCES event (id)
+);
+CREATE TABLE change (
+    event INTEGER NOT NULL REFERENCES event (id),
+    item INTEGER NOT NULL REFERENCES item (id),
+    before INTEGER REFERENCES label (slot),
+    after INTEGER REFERENCES label (slot),
+    PRIMARY KEY (event, item)
+) WITHOUT ROWID;
+CREATE INDEX change_item ON change (item, event);
+
+-- Where a picture was found; a picture may be found in several places.
+CREATE TABLE source (
+    item INTEGER NOT NULL REFERENCES item (id),
+    place TEXT NOT NULL,
+    event INTEGER NOT NULL REFERENCES event (id),
+    PRIMARY KEY (item, place, event)
+) WITHOUT ROWID;
+"""
+
+# What format 2 added to format 1.
+SCHEMA_2 = """
+-- How the head is trained from an event on; the newest row counts. Without a row it is solved
+-- from the descriptors, and derived. One whose weights depend on history is stored, with the
+-- metric that its descriptors are whitened with.
+CREATE TABLE head (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event INTEGER NOT NULL REFERENCES event (id),
+    training TEXT NOT NULL,
+    options TEXT NOT NULL,
+    metric BLOB,
+    curves BLOB
+);
+CREATE TABLE head_column (
+    head INTEGER NOT NULL REFERENCES head (id),
+    position INTEGER NOT NULL,
+    label INTEGER NOT NULL REFERENCES label (slot),
+    event INTEGER NOT NULL REFERENCES event (id),
+    weights BLOB NOT NULL,
+    bias REAL NOT NULL,
+    UNIQUE (head, position)
+);
+
+-- Photos that were answered "unknown" and kept, to propose new classes from.
+CREATE TABLE kept (
+    item INTEGER PRIMARY KEY REFERENCES item (id),
+    at TEXT NOT NULL,
+    place TEXT
+);
+
+-- What is left of classes whose descriptors were dropped: exact sums. A row without a label is of a
+-- class that was removed since, and goes on in the metric alone.
+CREATE TABLE compacted (
+    id INTEGER PRIMARY KEY,
+    label INTEGER UNIQUE REFERENCES label (slot),
+    items INTEGER NOT NULL,
+    total BLOB NOT NULL
+);
+CREATE TABLE compacted_item (item INTEGER PRIMARY KEY REFERENCES item (id));
+CREATE TABLE compacted_gram (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL);
+
+-- The generative network that a document head replays old classes with.
+CREATE TABLE generator (
+    head INTEGER PRIMARY KEY REFERENCES head (id),
+    event INTEGER NOT NULL REFERENCES event (id),
+    arrays BLOB NOT NULL
+);
+"""
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one after another."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def schema_faults(tx: sqlite3.Connection) -> Iterator[str]:
+    """Tables and indices that are not those of this format, in words."""
+    question = "SELECT name, type, tbl_name, sql FROM sqlite_master"
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(SCHEMA_1 + SCHEMA_2)
+        wanted = set(fresh.execute(question))
+    for name in sorted({row[0] for row in wanted - set(tx.execute(question))}):
+        yield f"the {name!r} of this file is not that of its format"
+
+
+def mistyped(tx: sqlite3.Connection) -> Iterator[str]:
+    """Tables with values of another type than their columns have: SQLite lets that pass."""
+    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+        wrong = " OR ".join(
+            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
+        )
+        if wrong:  # names are those of the file's own tables
+            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
+            if count:
+                yield f"{count} rows of {table} hold values of another type"
