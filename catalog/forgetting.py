@@ -8,7 +8,7 @@ free page keeps a trace.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,12 +143,13 @@ def forget(tx: sqlite3.Connection, items: Sequence[int], labels: Sequence[str]) 
 
 
 def _known(tx: sqlite3.Connection, label: str) -> Label | None:
-    """The class of that name; None if the journal alone says it."""
+    """The class of that name; None if it was never made, and only a note of feedback says it."""
     found = find_label(tx, label)
     if found is not None and found.name == clean_label(label):
         return found
     key = label_key(label)
-    if found is None and any(_names(event.detail, {key}) for event in journal.history(tx)):
+    noted = (e.detail.get("label") for e in journal.history(tx) if e.kind == "feedback")
+    if found is None and any(isinstance(name, str) and _key(name) == key for name in noted):
         return None
     other = f"; there is {found.name!r}" if found else ""
     raise NotFound(f"this catalogue knows no class {clean_label(label)!r}{other}")
@@ -241,15 +242,6 @@ def _all_names(
         if respelt := event.detail.get("respelt"):  # as older files say it
             yield respelt["slot"], respelt["name"]
             yield respelt["slot"], event.detail["label"]
-
-
-def _names(detail: Mapping[str, Any], keys: set[str]) -> bool:
-    """Whether an event speaks of a class of one of those names."""
-    return any(
-        _without(value, keys) != value
-        for field, value in detail.items()
-        if field in _NAMES or field == "predicted"
-    )
 
 
 def _without(value: Any, keys: set[str]) -> Any:

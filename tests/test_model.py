@@ -113,7 +113,9 @@ class Histories(Machine):
     )
     def forget(self, command: Command, how: How, *, wanted: bool) -> None:
         """Something is forgotten; not every time, so that there is a past to undo."""
-        if wanted:
+        model = self.subjects[how.on == "b"].model
+        # A name that no class has may be in a note of feedback, which the model does not follow.
+        if wanted and all(model.find(label) is not None for label in command.labels):
             self.do(command, how)
 
     @rule(
