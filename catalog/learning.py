@@ -148,7 +148,8 @@ class Learning:
         """
         current = journal.version(tx)
         learnt = self._items or self._files.load_items()
-        if learnt is None or (learnt.epoch if exact else learnt.version) != current:
+        # A file that was put back may be of the very state that an epoch began with.
+        if learnt is None or learnt.version != current or (exact and learnt.epoch != current):
             learnt = self._renewed(tx, current, None if exact else learnt)
         if learnt.epoch == current:
             # One object for one metric, so that the index can tell that no ranking again is needed.

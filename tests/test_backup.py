@@ -17,6 +17,7 @@ from catalog import Catalog, Entry, Picture, backup
 from catalog.failpoints import armed
 from catalog.store import cache_folder
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
+from index import items
 
 
 @pytest.fixture
@@ -329,3 +330,19 @@ def test_names_that_are_too_long(catalog: Catalog, tmp_path: Path) -> None:
     ):
         with pytest.raises(CatalogError):
             attempt()
+
+
+def test_back_to_where_an_epoch_began(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was added under the metric of the state that is restored is gone from the index, too."""
+    monkeypatch.setattr(items, "RENEW_ROWS", 0)
+    monkeypatch.setattr(items, "RENEW_SHARE", 2.0)
+    copy = tmp_path / "copy.catalog"
+    before = catalog.predict(photos.photo(0, 9))
+    catalog.backup(copy)
+    catalog.add_class("urn", photos.shots(7, 3))
+    catalog.nearest(photos.photo(7, 9))
+    Catalog.restore(copy, catalog.path)
+    assert catalog.audit().kept == 0
+    assert catalog.predict(photos.photo(0, 9)) == before

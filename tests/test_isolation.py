@@ -259,9 +259,12 @@ class TestLife:
 
     def test_ctrl_c_interrupts_the_wait(self) -> None:
         """The caller of a picture that hangs can interrupt, and go on with the next."""
+        # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
         with start_script("""
+            import signal
             from embedder.isolation import IsolatedDecoder
             from test_isolation import GOOD, LETHAL_PICTURE
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             decoder = IsolatedDecoder(seconds=50, door="attack_doors:hang")
             decoder.decode(GOOD)
             print("ready", flush=True)
