@@ -15,7 +15,7 @@ from pathlib import Path
 
 from catalog import binding, files, inventory, journal
 from catalog.failpoints import reach
-from catalog.store import BUSY_SECONDS, Store, cache_folder, is_marked
+from catalog.store import BUSY_SECONDS, Store, cache_folder, is_marked, read_only
 from catalog.verification import problems_of_file
 from descriptors import (
     CatalogError,
@@ -27,6 +27,8 @@ from descriptors import (
     NoSpace,
     NotFound,
 )
+
+_TRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,7 @@ def back_up(catalog: Path, path: Path, *, replace: bool) -> Backup:
             raise Conflict(f"{path} exists already; choose another name, or --replace it")
         if not older:
             files.require_free(path)
-        with files.beside(path) as copy:
-            snapshot(catalog, copy)
-            made = _checked(copy, path, catalog)
-            reach("copied")
-            if older:
-                _overwrite(path, copy)
-            else:
-                files.link(copy, path)
-        return made
+        return _transfer(catalog, path, "copied", there=older)
 
 
 def restore(backup: Path, path: Path) -> Backup:
@@ -107,15 +101,7 @@ def restore(backup: Path, path: Path) -> Backup:
         there = path.exists()
         if not there:
             files.require_free(path)
-        with files.beside(path) as copy:
-            snapshot(backup, copy)
-            checked = _checked(copy, path, backup)
-            reach("restoring")
-            if there:
-                _overwrite(path, copy)
-            else:
-                files.link(copy, path)
-        return checked
+        return _transfer(backup, path, "restoring", there=there)
 
 
 def snapshot(catalog: Path, copy: Path) -> None:
@@ -135,23 +121,41 @@ def snapshot(catalog: Path, copy: Path) -> None:
         _copy(catalog, copy, catalog)
 
 
+def _transfer(source: Path, path: Path, place: str, *, there: bool) -> Backup:
+    """Let a file hold what another one does, once a copy of that is known to be sound.
+
+    Args:
+        source: the catalogue or backup to copy.
+        path: of the file to be.
+        place: the failpoint between the check and the change.
+        there: whether it is there, and to be overwritten.
+    """
+    with files.beside(path) as copy:
+        snapshot(source, copy)
+        checked = _checked(copy, path, source)
+        reach(place)
+        if there:
+            _overwrite(path, copy)
+        else:
+            files.link(copy, path)
+    return checked
+
+
 def _overwrite(path: Path, copy: Path) -> None:
     """Let a catalogue hold what a copy holds, for all who have it open."""
     try:
         with contextlib.closing(Store(path)) as present:
             _require_same_catalogue(present, copy)
         _copy(copy, path, path)
-    except InvalidInput:
-        if not cache_folder(path).is_dir():  # where there is one, it was a catalogue once
+    except sqlite3.OperationalError:
+        raise
+    except (InvalidInput, Damaged, sqlite3.DatabaseError) as error:
+        # Where there is a cache folder it was a catalogue once.
+        if isinstance(error, InvalidInput) and not cache_folder(path).is_dir():
             raise InvalidInput(
                 f"{path} is not a catalogue, or has lost its beginning; if it was one, move it "
                 "away, and restore again"
             ) from None
-        path.with_name(path.name + "-journal").unlink(missing_ok=True)
-        files.replace(copy, path)
-    except (Damaged, sqlite3.DatabaseError) as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
         # Too damaged to be written to; its journal must not be taken for the copy's.
         path.with_name(path.name + "-journal").unlink(missing_ok=True)
         files.replace(copy, path)
@@ -180,18 +184,13 @@ def _copy(source: Path, target: Path, named: Path) -> None:
         sqlite3.Error: the source cannot be read, or the target cannot be written.
     """
     with (
-        contextlib.closing(_read_only(source)) as reading,
-        contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writing,
+        contextlib.closing(read_only(source, _TRY_SECONDS)) as reading,
+        contextlib.closing(
+            sqlite3.connect(target, timeout=_TRY_SECONDS, isolation_level=None)
+        ) as writing,
     ):
-        for connection in (reading, writing):
-            connection.execute("PRAGMA busy_timeout = 100")
         writing.execute("PRAGMA synchronous = EXTRA")
         reading.backup(writing, progress=_patience(named))
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    uri = path.resolve().as_uri() + "?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
 def _patience(path: Path) -> Callable[[int, int, int], None]:

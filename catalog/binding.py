@@ -8,10 +8,7 @@ import io
 import json
 import platform
 import sqlite3
-import struct
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,11 @@ import data
 from descriptors import (
     Damaged,
     EmbedderMismatch,
+    InvalidInput,
     NotFound,
     Prior,
     from_bytes,
+    read_arrays,
     to_bytes,
     to_integers,
 )
@@ -76,8 +75,12 @@ def read(tx: sqlite3.Connection) -> Binding:
     try:
         return _read(tx)
     except (
-        *(AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
-        *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
+        AttributeError,
+        InvalidInput,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
     ) as error:
         raise Damaged(
             f"the embedder that this catalogue records cannot be read: {error}. "
@@ -192,10 +195,10 @@ def _pack(prior: Prior) -> bytes:
 
 
 def _unpack(blob: bytes) -> Prior:
-    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-        return Prior(
-            arrays["mean"].astype(np.float32),
-            arrays["directions"].astype(np.float32),
-            arrays["variances"],
-            float(arrays["residual"]),
-        )
+    arrays = read_arrays(blob)
+    return Prior(
+        arrays["mean"].astype(np.float32),
+        arrays["directions"].astype(np.float32),
+        arrays["variances"],
+        float(arrays["residual"]),
+    )

@@ -23,7 +23,7 @@ import machine
 from catalog import binding, inventory, journal
 from catalog.binding import Binding
 from catalog.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store import cache_folder
+from catalog.store import cache_folder, read_only
 from data import prior_for
 from data.starter import FLATBUFFER
 from descriptors import CatalogError
@@ -31,6 +31,7 @@ from embedder import MobileNetEmbedder, load, models
 from embedder.model_cache import Model
 from embedder.probes import AGREEMENT
 from machine import Check
+from machine.folders import size_of
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
@@ -76,7 +77,7 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
     if header[18:20] != _ROLLBACK:  # reading would make files beside it
         return
     try:
-        with contextlib.closing(_read_only(path)) as connection:
+        with contextlib.closing(read_only(path, _BUSY_SECONDS)) as connection:
             yield _pages(connection, path)
             yield _contents(connection)
             yield _clock(connection)
@@ -150,7 +151,7 @@ def _companions(path: Path, header: bytes) -> Iterator[Check]:
         yield Check("journal mode", "warning", "write-ahead log", advice)
     else:
         yield Check("journal mode", "ok", "rollback journal")
-    if _size(path.with_name(path.name + "-journal")):
+    if size_of(path.with_name(path.name + "-journal")):
         advice = (
             "someone is writing, or was killed while doing so; leave it where it is, since the "
             "next command takes back with it what was half done"
@@ -172,7 +173,7 @@ def _pages(connection: sqlite3.Connection, path: Path) -> Check:
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_size", "page_count", "freelist_count")
     )
-    there = _size(path)
+    there = size_of(path)
     if there < size * pages:
         found = f"cut short: {there} bytes of {size * pages}"
         return Check("file", "bad", found, "restore it from a backup (`catalog restore`)")
@@ -229,13 +230,6 @@ def _probed(embedder: MobileNetEmbedder) -> NDArray[np.float32]:
         return embedder.probe()
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    uri = path.resolve().as_uri() + "?mode=ro"
-    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, uri=True, isolation_level=None)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
 def _unreadable(error: Exception) -> Check:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
@@ -250,13 +244,6 @@ def _unreadable(error: Exception) -> Check:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _changed(path: Path) -> float:

@@ -25,7 +25,11 @@ _PER_CLASS = 32
 
 
 def load(tx: sqlite3.Connection, metric: Metric) -> Generator | None:
-    """The newest generator of descriptors that are whitened with a metric."""
+    """The newest generator of descriptors that are whitened with a metric.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
     row = tx.execute(
         "SELECT arrays FROM generator JOIN head ON head.id = generator.head WHERE metric = ? "
         "ORDER BY generator.head DESC LIMIT 1",
@@ -33,8 +37,7 @@ def load(tx: sqlite3.Connection, metric: Metric) -> Generator | None:
     ).fetchone()
     if row is None:
         return None
-    with np.load(io.BytesIO(row[0]), allow_pickle=False) as arrays:
-        return Generator.from_arrays({name: arrays[name] for name in arrays.files})
+    return Generator.from_arrays(heads.unpacked(row[0]))
 
 
 def store(tx: sqlite3.Connection, head: int, event: int, generator: Generator) -> None:

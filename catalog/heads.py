@@ -11,9 +11,6 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
@@ -21,7 +18,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import Damaged, InvalidInput, Metric
+from descriptors import Damaged, InvalidInput, Metric, read_arrays
 from head import Curves, Head
 
 HeadTraining = Literal["exact", "frozen", "document", "none"]
@@ -31,13 +28,6 @@ _ADVICE = "`catalog train-head --head exact` makes it anew"
 
 TRAININGS: tuple[HeadTraining, ...] = get_args(HeadTraining)
 """Every way to train the head, the default first."""
-
-
-# What NumPy and zipfile raise for damaged bytes.
-_UNREADABLE = (
-    EOFError, KeyError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError,
-    ValueError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class _Column(NamedTuple):
@@ -248,9 +238,8 @@ def unpacked(stored: bytes) -> dict[str, NDArray[Any]]:
         Damaged: it cannot be read.
     """
     try:
-        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except _UNREADABLE as error:
+        return read_arrays(stored)
+    except InvalidInput as error:
         raise Damaged(
             f"what was stored with the head cannot be read: {error}; {_ADVICE}"
         ) from error

@@ -303,6 +303,12 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         raise CatalogError(f"cannot make {path}: {error}") from error
 
 
+def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a database that never writes to it, nor brings it to another format."""
+    uri = path.resolve().as_uri() + "?mode=ro"
+    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
+
+
 def is_marked(path: Path) -> bool:
     """Whether a file says of itself that it is a catalogue, sound or not.
 

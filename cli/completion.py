@@ -84,21 +84,14 @@ def class_names(ctx: typer.Context) -> list[str]:
 
 def backbone_names() -> list[str]:
     """Offer the networks that a catalogue can be made with: those of this machine, by name."""
+    from machine import model_cache
+
     names = {"imagenet", "starter"}
     with contextlib.suppress(OSError, RuntimeError):
-        for file in _models_folder().glob("*.json"):
+        for file in (model_cache() / "models").glob("*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 names.add(str(json.loads(file.read_text("utf-8"))["name"]))
     return sorted(filter(_is_plain, names))
-
-
-def _models_folder() -> Path:
-    """As the embedder has it, which would bring OpenCV along."""
-    if named := os.environ.get("CATALOG_CACHE"):
-        return Path(named) / "models"
-    from platformdirs import user_cache_path
-
-    return user_cache_path(_PROGRAM) / "models"
 
 
 def _is_catalogue(file: Path) -> bool:

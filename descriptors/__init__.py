@@ -3,6 +3,7 @@
 Needs NumPy alone, and imports none of the other packages.
 """
 
+from descriptors.archives import read_arrays
 from descriptors.errors import (
     BackboneError,
     CatalogError,
@@ -47,6 +48,7 @@ __all__ = [
     "class_means",
     "fit",
     "from_bytes",
+    "read_arrays",
     "to_bytes",
     "to_floats",
     "to_integers",

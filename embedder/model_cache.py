@@ -15,6 +15,7 @@ from pathlib import Path
 
 from descriptors.errors import BackboneError
 from embedder import probes
+from machine import model_cache
 
 
 @dataclass(frozen=True)
@@ -102,23 +103,14 @@ class Model:
         return content
 
 
-def cache_folder() -> Path:
-    """The folder of the cache: ``CATALOG_CACHE``, or the user's cache folder for ``catalog``."""
-    if named := os.environ.get("CATALOG_CACHE"):
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("catalog")
-
-
 def file_of(digest: str) -> Path:
     """Where the flatbuffer of a SHA-256 lies, or would."""
-    return cache_folder() / "models" / f"{digest}.tflite"
+    return model_cache() / "models" / f"{digest}.tflite"
 
 
 def recorded() -> list[Model]:
     """Every readable record, the newest first, whether or not its flatbuffer is there."""
-    found = [_from_record(file) for file in (cache_folder() / "models").glob("*.json")]
+    found = [_from_record(file) for file in (model_cache() / "models").glob("*.json")]
     return sorted(
         (model for model in found if model), key=lambda model: model.imported_at, reverse=True
     )

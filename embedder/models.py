@@ -17,7 +17,8 @@ from data import starter as shipped
 from descriptors.errors import BackboneError, InvalidInput, NotFound
 from embedder import probes
 from embedder.litert import LiteRTNetwork
-from embedder.model_cache import Model, Origin, cache_folder, file_of, keep, recorded
+from embedder.model_cache import Model, Origin, file_of, keep, recorded
+from machine import model_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +174,7 @@ def fetch(
         if handle in model.sources and trusted and model.is_intact:
             return model
     url = download.address(handle)
-    with download.archive(url, cache_folder() / "downloads", progress=progress) as packed:
+    with download.archive(url, model_cache() / "downloads", progress=progress) as packed:
         origin = Origin(handle, _digest(packed))
         if not accept_unverified:
             _check_pin(origin)

@@ -19,12 +19,12 @@ from descriptors import CatalogError, errors
 ROOT = Path(__file__).resolve().parent.parent
 
 MAY_IMPORT = {
+    "machine": set(),
     "descriptors": set(),
     "data": {"descriptors"},
-    "embedder": {"descriptors", "data"},
+    "embedder": {"descriptors", "data", "machine"},
     "index": {"descriptors"},
     "head": {"descriptors"},
-    "machine": set(),
     "catalog": {"descriptors", "embedder", "index", "head", "data", "machine"},
     "cli": {"descriptors", "embedder", "catalog", "data", "machine"},
 }
@@ -121,6 +121,7 @@ EXPORTS = {
         "class_means",
         "fit",
         "from_bytes",
+        "read_arrays",
         "to_bytes",
         "to_floats",
         "to_integers",

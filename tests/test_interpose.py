@@ -148,7 +148,7 @@ class TestCounting:
         assert sum(call.name == "write" for call in calls.seen) == 4
 
     def test_afterwards(self, folder: Path) -> None:
-        """When the context has ended, calls pass as if it had never been, and so after ``stop``."""
+        """When the context has ended, or is inactive, calls pass as if it had never been."""
         with failing(folder) as calls:
             write(folder)
             calls.active = False

@@ -7,24 +7,14 @@ the built-in probe pictures beside the prior, so another export of the same netw
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
-from importlib.resources import as_file, files
-from pathlib import Path
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import CatalogError, Prior
+from descriptors import CatalogError, InvalidInput, Prior, read_arrays
 
 _SAME = 0.9999
-
-# What NumPy and zipfile raise for damaged bytes.
-_UNREADABLE = (
-    AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, SyntaxError,
-    TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def prior_for(probes: NDArray[np.float32]) -> Prior | None:
@@ -42,24 +32,23 @@ def prior_for(probes: NDArray[np.float32]) -> Prior | None:
     for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
         if not entry.name.endswith(".npz"):
             continue
-        with as_file(entry) as path:
-            try:
-                found = _read(path, probes)
-            except _UNREADABLE as error:
-                raise CatalogError(f"{path} is damaged: {error}; install catalog again") from error
+        try:
+            found = _read(entry.read_bytes(), probes)
+        except (InvalidInput, KeyError, OSError, TypeError, ValueError) as error:
+            raise CatalogError(f"{entry} is damaged: {error}; install catalog again") from error
         if found is not None:
             return found
     return None
 
 
-def _read(path: Path, probes: NDArray[np.float32]) -> Prior | None:
-    with np.load(path, allow_pickle=False) as arrays:
-        known = arrays["probes"].astype(np.float32)
-        if known.shape != probes.shape or (known * probes).sum(axis=1).min() <= _SAME:
-            return None
-        return Prior(
-            arrays["mean"].astype(np.float32),
-            arrays["directions"].astype(np.float32),
-            arrays["variances"].astype(np.float32),
-            float(arrays["residual"]),
-        )
+def _read(data: bytes, probes: NDArray[np.float32]) -> Prior | None:
+    arrays = read_arrays(data)
+    known = arrays["probes"].astype(np.float32)
+    if known.shape != probes.shape or (known * probes).sum(axis=1).min() <= _SAME:
+        return None
+    return Prior(
+        arrays["mean"].astype(np.float32),
+        arrays["directions"].astype(np.float32),
+        arrays["variances"].astype(np.float32),
+        float(arrays["residual"]),
+    )
