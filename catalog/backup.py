@@ -15,7 +15,9 @@ from pathlib import Path
 
 from catalog import binding, files, inventory, journal
 from catalog.failpoints import reach
-from catalog.store import BUSY_SECONDS, Store, cache_folder, is_marked, read_only
+from catalog.files import cache_folder
+from catalog.schema import is_marked
+from catalog.store import BUSY_SECONDS, Store, read_only
 from catalog.verification import problems_of_file
 from descriptors import (
     CatalogError,
@@ -158,7 +160,7 @@ def _overwrite(path: Path, copy: Path) -> None:
             ) from None
         # Too damaged to be written to; its journal must not be taken for the copy's.
         path.with_name(path.name + "-journal").unlink(missing_ok=True)
-        files.replace(copy, path)
+        files.put_in_place(copy, path)
 
 
 def _require_same_catalogue(present: Store, copy: Path) -> None:

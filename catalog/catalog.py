@@ -18,8 +18,8 @@ from embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 class Catalog(Asking, Upkeep):
     """An open catalogue; for one thread, and one of many processes.
 
-    Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``. The
-    network is loaded when the first picture is embedded.
+    Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``; a
+    process that is forked opens it anew. The network is loaded when the first picture is embedded.
     """
 
     @classmethod
@@ -101,7 +101,12 @@ class Catalog(Asking, Upkeep):
         self.close()
 
     def close(self) -> None:
-        """Keep what was learnt for the next time, and close the file."""
+        """Keep what was learnt for the next time, and close the file.
+
+        In a process that was forked from the one that opened it, nothing happens.
+        """
+        if self._store.forked:
+            return
         with ExitStack() as stack:
             stack.callback(self._store.close)
             if self._own_embedder is not None:

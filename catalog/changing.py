@@ -77,13 +77,11 @@ class Changing(Opened):
             InvalidInput: there are no pictures, or no such way to train a head.
         """
         way = training_named(head) if head else None
-        with self._store.reading() as tx:
-            refuse_existing(tx, label)  # before the head is switched to another way
         outcomes = self._staged(label, pictures, refuse_existing, progress)
-        some = any(isinstance(outcome, Staged) for outcome in outcomes)
-        command = self._switched(way) if some else None
-        added = self._landed(label, outcomes, refuse_existing, command, move=move)
-        self._trained(way if some else None, command or added.event, training)
+        keeper = HeadKeeper(self._learning, way)
+        added = self._landed(label, outcomes, refuse_existing, keeper, move=move)
+        command = keeper.switched or added.event
+        self._trained(way if command else None, command, training)
         return added
 
     def preview_class(
@@ -166,18 +164,13 @@ class Changing(Opened):
         """
         way = training_named(head) if head else None
         listing = listed(source, split, part, seed)
-        command = self._switched(way)
+        keeper = HeadKeeper(self._learning, way)
         imported = import_listing(
-            self._store,
-            self._staging(),
-            listing,
-            move=move,
-            keeper=HeadKeeper(self._learning),
-            command=command,
-            progress=progress,
+            self._store, self._staging(), listing, move=move, keeper=keeper, progress=progress
         )
         first = next((added.event for added in imported.classes if added.event), None)
-        self._trained(way, command or first, training)
+        command = keeper.switched or first
+        self._trained(way if command else None, command, training)
         return imported
 
     def feedback(
@@ -420,7 +413,7 @@ class Changing(Opened):
         label: str,
         outcomes: Sequence[Staged | Refusal],
         check: Callable[[sqlite3.Connection, str], object],
-        command: int | None = None,
+        keeper: HeadKeeper | None = None,
         *,
         move: bool = False,
         kind: str = "add",
@@ -432,19 +425,10 @@ class Changing(Opened):
             outcomes,
             check=check,
             move=move,
-            command=command,
-            keeper=HeadKeeper(self._learning),
+            keeper=keeper or HeadKeeper(self._learning),
             kind=kind,
             note=note,
         )
-
-    def _switched(self, way: HeadTraining | None) -> int | None:
-        """Switch the head to a way that needs no training now; the event, if that was a change."""
-        with self._store.reading() as tx:
-            present = heads.current(tx).training
-        if way in {None, present, "document"}:
-            return None
-        return switch_head(self._store, self._learning, cast("HeadTraining", way)).event
 
     def _trained(
         self, way: HeadTraining | None, command: int | None, training: TrainingProgress | None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catalog import files
 from catalog.answers import Neighbour
 from catalog.evaluation import CrossCheck, Evaluation, Mistake
 from catalog.reliability import Reliability
@@ -19,6 +20,9 @@ from embedder import Box, Picture, Source, thumbnail
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_MARK = b'<meta name="generator" content="catalog contact sheet">'
+"""What tells pages of this module; the template has it in the head of each."""
 
 _MOST_MISTAKES = 200
 _ALL_CHARTED = 120  # classes; of more, the chart of confusions has those that were confused
@@ -106,6 +110,32 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
     )
 
 
+def write_sheet(page: str, path: Path, *, replace: bool = False) -> None:
+    """Write a page into a file, whole or not at all.
+
+    Args:
+        page: what :func:`nearest_sheet` or :func:`evaluation_sheet` made.
+        path: of the file; an older page of this program's making is replaced.
+        replace: another file that is there already, if it is neither a catalogue nor a picture.
+
+    Raises:
+        Conflict: something is there that is not to be replaced.
+        NotFound: there is no such folder.
+        NoSpace: the disk is full.
+        CatalogError: the file cannot be written.
+    """
+    files.write(path, lambda file: file.write(page.encode()), mark=_MARK, replace=replace)
+
+
+def require_writable(path: Path, *, replace: bool = False) -> None:
+    """Make sure, before the work of making a page, that :func:`write_sheet` may write it.
+
+    Raises:
+        Conflict, NotFound, CatalogError: as that does.
+    """
+    files.require_writable(path, mark=_MARK, replace=replace)
+
+
 def _mistake(mistake: Mistake, nearest_label: str, nearest_place: str | None) -> dict[str, Any]:
     return {
         "found": mistake,
@@ -125,7 +155,8 @@ def _sureness(reliability: Reliability) -> float | None:
 
 def _coverage_chart(check: CrossCheck) -> str | None:
     """None where no picture is surer than another."""
-    from catalog.figures import coverage_figure, to_svg
+    from catalog.figure_output import to_svg
+    from catalog.figures import coverage_figure
 
     if all(len(points) < 2 for points in check.curves.values()):
         return None
@@ -140,14 +171,16 @@ def _coverage_chart(check: CrossCheck) -> str | None:
 
 def _calibration_chart(reliability: Reliability) -> str | None:
     """None where no picture has a probability."""
-    from catalog.figures import reliability_figure, to_svg
+    from catalog.figure_output import to_svg
+    from catalog.figures import reliability_figure
 
     return None if reliability.error is None else to_svg(reliability_figure(reliability))
 
 
 def _confusion_chart(evaluation: Evaluation) -> tuple[str | None, int]:
     """The chart, unless there is nothing or too much to draw, and how many classes it is of."""
-    from catalog.figures import confusion_figure, to_svg
+    from catalog.figure_output import to_svg
+    from catalog.figures import confusion_figure
 
     labels = evaluation.confusion_matrix.labels
     counts = np.array(evaluation.confusion_matrix.counts, dtype=np.int64)

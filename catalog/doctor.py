@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 import machine
 from catalog import binding, inventory, journal
 from catalog.binding import Binding
+from catalog.files import cache_folder
 from catalog.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store import cache_folder, read_only
+from catalog.store import read_only
 from data import prior_for
 from data.starter import FLATBUFFER
 from descriptors import CatalogError

@@ -5,9 +5,7 @@ Items come in the order of their content hashes, which no history changes.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import sqlite3
 import zipfile
@@ -22,7 +20,6 @@ from numpy.typing import NDArray
 
 from catalog import files, inventory, journal, landing
 from catalog.learning import Learning
-from catalog.store import is_marked
 from catalog.stored import StoredDescriptors
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
 
@@ -108,11 +105,14 @@ def export(
         CatalogError: the folder cannot be written, the disk is full, or pyarrow is not installed.
     """
     chosen = format_of(path, format)
-    _require_room(tx, path, chosen, replace=replace)
+    if chosen == "projector":
+        _require_free(path)
+    else:
+        files.require_writable(path, replace=replace)
     (items,) = tx.execute("SELECT count(*) FROM item WHERE label IS NOT NULL").fetchone()
     if chosen == "labels":
         text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
-        _write_file(path, lambda file: file.write(text.encode()), replace=replace)
+        files.write(path, lambda file: file.write(text.encode()), replace=replace)
         return Exported(str(path), chosen, items, 0)
     (dropped,) = tx.execute(
         "SELECT count(*) FROM compacted_item JOIN item ON id = item WHERE label IS NOT NULL"
@@ -122,7 +122,7 @@ def export(
     if chosen == "projector":
         _write_folder(path, contents)
     elif chosen == "npz":
-        _write_file(path, _npz(contents), replace=replace)
+        files.write(path, _npz(contents), replace=replace)
     else:
         about = {
             "catalog": version("catalog"),
@@ -130,7 +130,7 @@ def export(
             "generation": str(journal.version(tx).generation),
             "learning_state": learning.state(tx),
         }
-        _write_file(path, _parquet(contents, about), replace=replace)
+        files.write(path, _parquet(contents, about), replace=replace)
     return Exported(str(path), chosen, count, dropped)
 
 
@@ -255,17 +255,9 @@ def _npz(contents: _Contents) -> Callable[[IO[bytes]], object]:
     return write
 
 
-def _write_file(path: Path, write: Callable[[IO[bytes]], object], *, replace: bool) -> None:
-    with _translated(path), files.beside(path) as temporary:
-        with temporary.open("xb") as file:
-            write(file)
-            _sync(file)
-        (files.replace if replace else files.link)(temporary, path)
-
-
 def _write_folder(path: Path, contents: _Contents) -> None:
     """Write what the embedding projector of TensorBoard reads, in a folder that appears whole."""
-    with _translated(path), files.beside(path) as temporary:
+    with files.explained(path), files.beside(path) as temporary:
         temporary.mkdir()
         _fill(temporary, contents)
         files.sync_folder(temporary / _CONFIG)
@@ -283,8 +275,8 @@ def _fill(folder: Path, contents: _Contents) -> None:
             for label, item, sources in zip(block.labels, block.items, block.sources, strict=True):
                 source = sources[0] if sources else ""
                 metadata.write(f"{_one_cell(label)}\t{item}\t{_one_cell(source)}\n".encode())
-        _sync(tensors)
-        _sync(metadata)
+        files.sync(tensors)
+        files.sync(metadata)
     with (folder / _CONFIG).open("xb") as config:
         lines = [
             "embeddings {",
@@ -297,7 +289,7 @@ def _fill(folder: Path, contents: _Contents) -> None:
             "",
         ]
         config.write("\n".join(lines).encode())
-        _sync(config)
+        files.sync(config)
 
 
 def _one_cell(text: str) -> str:
@@ -305,39 +297,16 @@ def _one_cell(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text)
 
 
-def _require_room(tx: sqlite3.Connection, path: Path, chosen: Format, *, replace: bool) -> None:
-    """Make sure that an export may stand at a path.
+def _require_free(path: Path) -> None:
+    """Make sure that a folder may be made; no call of the system puts one in another's place.
 
     Raises:
-        Conflict: something is there that is not to be replaced.
-        NotFound: there is no such folder.
+        Conflict: there is something at that path.
+        NotFound: there is no such folder to make it in.
         CatalogError: that cannot be looked into.
     """
-    with _translated(path):
+    with files.explained(path):
         if not path.parent.is_dir():
             raise NotFound(f"there is no folder {path.parent}; make it first")
-        if not path.exists():
-            return
-        if chosen == "projector":  # no call of the system puts one folder in place of another
+        if path.exists():
             raise Conflict(f"{path} exists already; choose another name, or delete it first")
-        if not replace:
-            raise Conflict(f"{path} exists already; choose another name, or --replace it")
-        catalogue = Path(tx.execute("PRAGMA database_list").fetchone()[2])
-        if path.samefile(catalogue):
-            raise Conflict(f"{path} is the catalogue itself; choose another name")
-        if not path.is_file() or is_marked(path):
-            raise Conflict(f"{path} is no file of an export; choose another name")
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what may go wrong with a file into our error."""
-    try:
-        yield
-    except OSError as error:
-        raise CatalogError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _sync(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())

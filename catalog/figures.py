@@ -1,15 +1,11 @@
 """Charts of an evaluation and of a training, to be put into a page or written to a file.
 
-Each ``..._figure`` draws a Matplotlib figure that nothing else knows of; :func:`to_svg` makes of it
-text for a page, :func:`write_figure` a file. The same data give the same bytes, whatever the user's
-own Matplotlib settings are.
+Each ``..._figure`` draws a Matplotlib figure that nothing else knows of. The same data give the
+same figure, whatever the user's own Matplotlib settings are.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
-import io
 import math
 import re
 import threading
@@ -17,23 +13,19 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.reliability import CoveragePoint, Reliability
-from descriptors import CatalogError, InvalidInput
+from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-FIGURE_ENDINGS: Final = (".pdf", ".png", ".svg")
-"""What the name of a figure's file may end in."""
 
 INK: Final = "#1f2933"
 """Of text and axes in a file; in a page they take the colour of its text."""
@@ -47,6 +39,9 @@ RIGHT: Final = "#1c6dc4"
 WRONG: Final = "#d9480f"
 """Of a cell beside the diagonal, where all of its row is in it."""
 
+TITLE: Final = "title:"
+"""What begins the id of a group that is to have a title."""
+
 _FONT = 12.0  # sizes are pixels of a page
 _SMALL = 10.5
 _LETTER = 0.62  # mean width of a letter, by the size of the font
@@ -56,7 +51,6 @@ _MOST_NAMED = 120
 _WHITE_FROM = 0.85  # strength of a cell on which white is easier to read than ink
 _MOST_POINTS = 1000  # of a training; more batches are averaged
 _DASHES = (0, (5, 4))
-_TITLE = "title:"  # what begins the id of a group that is to have a title
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LETTERS_ABROAD = ("Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")
 _LATIN = "DejaVu Sans"  # comes with Matplotlib
@@ -77,7 +71,7 @@ def coverage_figure(
         promised: the precision that was promised, in [0, 1]; a dot marks the largest share that a
             witness can answer and keep to it.
     """
-    with _style():
+    with style():
         figure = _new("Precision by coverage", 640, 400)
         axes = figure.add_subplot()
         if promised is not None:
@@ -104,7 +98,7 @@ def coverage_figure(
 
 def reliability_figure(reliability: Reliability) -> Figure:
     """Draw the share of right pictures by probability, and how many pictures each bin has."""
-    with _style():
+    with style():
         figure = _new("Calibration", 560, 480)
         grid = figure.add_gridspec(2, 1, height_ratios=(4, 1))
         upper = figure.add_subplot(grid[0])
@@ -145,7 +139,7 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
     if not count or matrix.shape != (count, count):
         raise InvalidInput(f"a matrix {matrix.shape} does not fit the names of {count} classes")
     cell = min(72.0, max(700 / count, min(10.5, 1050 / count)))
-    with _style():
+    with style():
         figure = _new("What each class was taken for", count * cell, count * cell)
         axes = figure.add_axes((0, 0, 1, 1))  # the rest lies outside, and is in what is written
         axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))
@@ -172,7 +166,7 @@ def training_figure(
         validation_loss: after each epoch; epochs are of as many batches each.
         validation_accuracy: after each epoch, in [0, 1].
     """
-    with _style():
+    with style():
         figure = _new("Loss and accuracy during training", 860, 330)
         left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
         _add_training(left, loss, validation_loss)
@@ -187,57 +181,8 @@ def training_figure(
     return figure
 
 
-def to_svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element to be put into HTML.
-
-    It is as wide as its place, up to its own size, on the background of the page and with text in
-    the colour of the page. Its ids are its own, and what it does not refer to has none.
-    """
-    drawn = _rendered(figure, ".svg", facecolor="none").decode()
-    root, _, content = drawn[drawn.index("<svg") :].partition(">")
-    box = re.findall(r"[\d.]+", root[root.index("viewBox=") :])[:4]
-    width, height = (math.ceil(float(side)) for side in box[2:])
-    for what in ("metadata", "style"):  # the style would be the whole page's
-        content = re.sub(f"<{what}.*?</{what}>", "", content, count=1, flags=re.DOTALL)
-    mark = "f" + hashlib.sha256(content.encode()).hexdigest()[:8]
-    used = set(re.findall(r"(?:url\(|href=\")#([^\")]+)", content))
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="0 0 {width} {height}" width="100%" style="max-width: {width}px; height: auto; '
-        'font-family: system-ui, sans-serif; stroke-linejoin: round" role="img" '
-        f'aria-label="{html.escape(str(figure.get_label()))}">'
-        + re.sub(r"<[^>]*>", lambda tag: _for_page(tag[0], used, mark), content)
-    )
-
-
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as what the name of the file ends in: ``.pdf``, ``.png`` or ``.svg``.
-
-    Raises:
-        InvalidInput: the name ends in something else.
-        CatalogError: the file cannot be written.
-    """
-    drawn = _rendered(figure, require_ending(path), facecolor="white")
-    try:
-        path.write_bytes(drawn)
-    except OSError as error:
-        raise CatalogError(f"cannot write {path}: {error.strerror}") from error
-
-
-def require_ending(path: Path) -> str:
-    """The ending of a file that a figure can be written to, in lower case.
-
-    Raises:
-        InvalidInput: the name ends in something else.
-    """
-    ending = path.suffix.lower()
-    if ending not in FIGURE_ENDINGS:
-        raise InvalidInput(f"cannot write {path}: name a file that ends in .pdf, .png or .svg")
-    return ending
-
-
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Matplotlib as this module wants it, and afterwards as it was."""
     import matplotlib.style
     from matplotlib.font_manager import fontManager
@@ -302,41 +247,6 @@ def _lay_out(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
-def _rendered(figure: Figure, ending: str, *, facecolor: str) -> bytes:
-    undated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    written = io.BytesIO()
-    with _style():
-        figure.savefig(
-            written,
-            format=ending[1:],
-            dpi=144 if ending == ".png" else 72,
-            bbox_inches="tight",
-            pad_inches=6 / 72,
-            facecolor=facecolor,
-            metadata=undated.get(ending),
-        )
-    if ending != ".svg":
-        return written.getvalue()
-    titled = rf"<g id=([\"']){_TITLE}(.*?)\1>"
-    drawn = re.sub(titled, r"<g><title>\2</title>", written.getvalue().decode(), flags=re.DOTALL)
-    return drawn.encode()
-
-
-def _for_page(tag: str, used: set[str], mark: str) -> str:
-    """A tag as it is within a page, without what only a file of its own needs."""
-    tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{mark}-{m[1]}"' if m[1] in used else "", tag)
-    tag = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", tag)
-    for pattern, instead in (
-        (r"(url\(|href=\")#", rf"\1#{mark}-"),
-        (r' transform="rotate\(-0 [^"]*"', ""),
-        (r"font-family: [^;\"]*(; )?", ""),
-        (r"(font: [^;\"]*px) [^;\"]*", r"\1 system-ui, sans-serif"),  # of Matplotlib 3.9
-        (INK, "currentColor"),
-    ):
-        tag = re.sub(pattern, instead, tag)
-    return tag
-
-
 def _add_curve(
     axes: Axes, points: Sequence[CoveragePoint], promised: float | None, at: int
 ) -> Line2D:
@@ -386,7 +296,7 @@ def _add_cells(axes: Axes, matrix: NDArray[np.int64], names: Sequence[str], cell
                 side,
                 facecolor=(*colour, strength),
                 clip_on=False,
-                gid=f"{_TITLE}{names[row]}: {pictures:,} of {total:,} {taken}",
+                gid=f"{TITLE}{names[row]}: {pictures:,} of {total:,} {taken}",
             )
         )
         if numbered:

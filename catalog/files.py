@@ -1,19 +1,141 @@
-"""Files that appear whole or not at all: made under a temporary name, then given their own."""
+"""Files that appear whole or not at all: made under a temporary name, then given their own.
+
+What a user asks for as a file goes through :func:`write`, which never replaces a catalogue or a
+picture, and other things only if it made them itself or is told to.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from glob import escape
 from pathlib import Path
+from typing import IO
 
-from descriptors import CatalogError, Conflict, NotFound
+from catalog.schema import is_marked
+from descriptors import CatalogError, Conflict, NoSpace, NotFound
+from embedder.formats import is_picture
 
 _STALE_SECONDS = 3600
+_MARKED_BYTES = 2**14
+_JOURNALS = ("-journal", "-wal", "-shm")
+
+
+def write(
+    path: Path,
+    fill: Callable[[IO[bytes]], object],
+    *,
+    mark: bytes | None = None,
+    replace: bool = False,
+) -> None:
+    """Write a file for the user, whole or not at all.
+
+    Args:
+        path: of the file. A pipe or a device takes what has a mark as it comes.
+        fill: writes the content into an open file.
+        mark: what tells files of this kind that this program made; such a one may be replaced.
+        replace: what is there already, if it is neither a catalogue nor a picture.
+
+    Raises:
+        Conflict, NotFound: as :func:`require_writable` does.
+        NoSpace: the disk is full; what was there is as it was.
+        CatalogError: the file cannot be written.
+    """
+    require_writable(path, mark=mark, replace=replace)
+    with explained(path):
+        if mark is not None and _is_stream(path):
+            with path.open("wb") as stream:
+                fill(stream)
+            return
+        file = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+        with beside(file) as temporary:
+            with temporary.open("xb") as opened:
+                fill(opened)
+                sync(opened)
+            if exists(file):
+                put_in_place(temporary, file)
+            else:
+                link(temporary, file)
+
+
+def require_writable(path: Path, *, mark: bytes | None = None, replace: bool = False) -> None:
+    """Make sure that :func:`write` may write to a path, with the same arguments.
+
+    Raises:
+        Conflict: a catalogue, a picture, a folder or a device is there, or something that is not
+            to be replaced.
+        NotFound: there is no such folder.
+        CatalogError: that cannot be looked into.
+    """
+    with explained(path):
+        if not path.parent.is_dir():
+            raise NotFound(f"there is no folder {path.parent}; make it first")
+        if mark is not None and _is_stream(path):
+            return
+        if _belongs_to_catalogue(path):
+            raise Conflict(f"{path} is a catalogue, or belongs to one; choose another name")
+        if not path.exists():
+            return
+        if path.is_dir():
+            raise Conflict(f"{path} is a folder; name a file to make in it")
+        if not path.is_file():
+            raise Conflict(f"{path} is no file; choose another name")
+        beginning, end = _ends(path)
+        if mark is not None and (mark in beginning or mark in end):
+            return
+        if is_picture(beginning[:18]):
+            raise Conflict(f"{path} is a picture; choose another name")
+        if not replace:
+            raise Conflict(f"{path} exists already; choose another name, or --replace it")
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    """The first and the last few thousand bytes of a file, where marks are."""
+    with path.open("rb") as file:
+        beginning = file.read(_MARKED_BYTES)
+        file.seek(max(0, path.stat().st_size - _MARKED_BYTES))
+        return beginning, file.read()
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path leads to a pipe, a device or an open file, which has nothing to lose."""
+    if Path("/dev") in path.absolute().parents:
+        return exists(path)
+    return exists(path) and stat.S_ISFIFO(path.stat().st_mode)
+
+
+def _belongs_to_catalogue(path: Path) -> bool:
+    """Whether a path is that of a catalogue, of one that lost its mark, or of a journal of one."""
+    names = [path.name, *(path.name.removesuffix(end) for end in _JOURNALS)]
+    for file in (path.with_name(name) for name in dict.fromkeys(names) if name):
+        if file.is_file() and (is_marked(file) or cache_folder(file).is_dir()):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what may go wrong with a file into errors of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(
+                f"no space left on the disk of {path}; make some, and try again"
+            ) from error
+        raise CatalogError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def cache_folder(path: Path) -> Path:
+    """The folder of what is derived from a catalogue file, by whatever link that is named."""
+    file = path.resolve()
+    return file.with_name(file.name + ".cache")
 
 
 @contextlib.contextmanager
@@ -73,7 +195,7 @@ def link(temporary: Path, path: Path) -> None:
     sync_folder(path)
 
 
-def replace(temporary: Path, path: Path) -> None:
+def put_in_place(temporary: Path, path: Path) -> None:
     """Give a finished file its name, in place of what has it.
 
     Raises:
@@ -81,6 +203,12 @@ def replace(temporary: Path, path: Path) -> None:
     """
     temporary.replace(path)
     sync_folder(path)
+
+
+def sync(file: IO[bytes]) -> None:
+    """Have what was written to a file on the disk, so that it survives a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The head kept in step with the classes: widened in the transaction in which a class lands."""
+"""The head kept in step with the classes, in the transaction in which a class lands."""
 
 from __future__ import annotations
 
@@ -8,22 +8,61 @@ from typing import Any
 import numpy as np
 
 from catalog import heads
+from catalog.heads import HeadTraining
 from catalog.learning import Learning
+from catalog.store import Store
+from catalog.training import Switch, prepare_switch
 from descriptors import Damaged, Metric
 from head import Head, TrainingOptions, widen, widen_frozen
 
 
 class HeadKeeper:
-    """Widens the head for new classes; for one command.
+    """Switches the head with the first class that lands, and widens it for new ones.
+
+    For one command.
 
     Args:
         learning: of the catalogue.
+        way: how the head is to be trained from the first class on that lands; as it is by default.
+
+    Attributes:
+        switched: the event that switched the head, once there is one.
     """
 
-    def __init__(self, learning: Learning) -> None:
+    def __init__(self, learning: Learning, way: HeadTraining | None = None) -> None:
         self._learning = learning
+        self._way = way
+        self._switch: Switch | None = None
         self._known: Head | None = None
         self._looked = False
+        self.switched: int | None = None
+
+    def prepare(self, store: Store) -> None:
+        """Get ready what a switch begins with, since solving it takes too long for a landing."""
+        if self._way is None or self.switched is not None:
+            return
+        with store.reading() as tx:
+            present = heads.current(tx).training
+        # A document head is trained once everything has landed, and stored then.
+        if self._way not in {present, "document"}:
+            self._switch = prepare_switch(store, self._learning, self._way)
+
+    def switch(self, tx: sqlite3.Connection, command: int | None) -> int | None:
+        """Switch the head in the transaction of a class that lands, if that is still to be done.
+
+        Args:
+            tx: a writing transaction.
+            command: the first event of the same command, if this is a later step of one.
+
+        Returns:
+            The first event of the command.
+
+        Raises:
+            Conflict: the catalogue was changed since the switch was prepared.
+        """
+        if self._switch is not None and self.switched is None:
+            self.switched = self._switch.record(tx, command)
+        return command or self.switched
 
     def look(self, tx: sqlite3.Connection) -> None:
         """Look at the head as it is before a class lands, without solving it anew."""

@@ -26,7 +26,6 @@ def import_listing(
     *,
     move: bool,
     keeper: HeadKeeper,
-    command: int | None,
     progress: Progress | None,
 ) -> Imported:
     """Stage pictures in one stream, and land each class as soon as its last picture is staged.
@@ -36,10 +35,10 @@ def import_listing(
         staging: that embeds what is not known.
         listing: pictures with their classes.
         move: take pictures away from other classes, instead of refusing them.
-        keeper: widens the head for each new class.
-        command: the first event of the same command, if there was one already.
+        keeper: switches the head with the first class, and widens it for each new one.
         progress: told of each picture.
     """
+    command = None
     result = Imported(others=listing.others, unread=listing.unread)
     classes = _importable(store, listing.entries, result.refused_classes)
     pictures = (picture for own in classes.values() for picture in own)
@@ -60,7 +59,7 @@ def import_listing(
             result.refused_classes[label] = str(error)
             continue
         result.classes.append(added)
-        command = command or added.event
+        command = command or keeper.switched or added.event
         reach("next class")
     return result
 

@@ -66,7 +66,8 @@ def land(
             :func:`classes.refuse_existing` or :func:`classes.refuse_variant`.
         move: take pictures away from other classes, instead of refusing them.
         command: the first event of the same command, if this is a later step of one.
-        keeper: widens the head for a new class, in the same transaction.
+        keeper: switches the head with the first class, and widens it for a new one, in the same
+            transaction.
         kind: of the event.
         note: JSON values that the event says beside what was added.
 
@@ -80,6 +81,8 @@ def land(
     staged = [outcome for outcome in outcomes if isinstance(outcome, Staged)]
     if not staged:
         return result
+    if keeper is not None:
+        keeper.prepare(store)
     with store.writing() as tx:
         check(tx, name)
         label = open_label(tx, name)
@@ -87,6 +90,8 @@ def land(
         result.created = result.added + result.moved > 0 and label.items == 0
         if changes or places or (note and not result.refused):
             detail = {"added": result.added, "moved": result.moved, **(note or {})}
+            if keeper is not None and changes:
+                command = keeper.switch(tx, command)
             made = keeper if result.created else None
             event = record(
                 tx, kind, label, changes, detail, name=name, keeper=made, command=command

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from catalog import binding
+from catalog.files import cache_folder
 from catalog.learning import Learning
 from catalog.staging import Staging
-from catalog.store import Store, cache_folder
+from catalog.store import Store
 from embedder import Embedder
 
 
@@ -36,7 +37,9 @@ class Opened:
         Raises:
             NotFound: its network is not on this machine.
             BackboneError: its network cannot be used.
+            InvalidInput: this process was forked from the one that opened the catalogue.
         """
+        self._store.require_own_process()
         if self._embedder is None:
             self._embedder = binding.embedder_of(self._binding, self._cache, isolate=self._isolate)
             self._own_embedder = self._embedder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 FORMAT_VERSION = 2
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
@@ -122,6 +123,16 @@ CREATE TABLE generator (
     arrays BLOB NOT NULL
 );
 """
+
+
+def is_marked(path: Path) -> bool:
+    """Whether a file says of itself that it is a catalogue, sound or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(100)[68:72] == APPLICATION_ID.to_bytes(4)
 
 
 def statements(script: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.failpoints import reach
-from catalog.files import beside, link
+from catalog.files import beside, cache_folder, link
 from catalog.schema import (
     APPLICATION_ID,
     FORMAT_VERSION,
@@ -61,7 +61,7 @@ def now() -> str:
 
 
 class Store:
-    """A connection to a catalogue file; for one thread.
+    """A connection to a catalogue file; for one thread of the process that opened it.
 
     Args:
         path: of the file.
@@ -83,6 +83,7 @@ class Store:
             )
         self.path = path
         self._holder = cache_folder(path) / "writer.json"
+        self._process = os.getpid()
         with self._translated():
             self._connection = _connect(path, busy_seconds)
             try:
@@ -92,8 +93,26 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; in a process forked from the one that opened it, nothing happens."""
+        if not self.forked:
+            self._connection.close()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is another process than the one that opened the file."""
+        return self._process != os.getpid()
+
+    def require_own_process(self) -> None:
+        """Make sure that this is the process that opened the file: SQLite does not bear a fork.
+
+        Raises:
+            InvalidInput: it was forked from that one.
+        """
+        if self.forked:
+            raise InvalidInput(
+                f"{self.path} was opened before this process was forked; open it again here, with "
+                "Catalog.open"
+            )
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -103,6 +122,7 @@ class Store:
             Locked: a writer held the file for too long.
             Damaged: SQLite cannot read it.
         """
+        self.require_own_process()
         with self._translated(), self.explained():
             if self._connection.in_transaction:
                 yield self._connection
@@ -122,6 +142,7 @@ class Store:
             Damaged: SQLite cannot read the file.
             CatalogError: the disk is full or the file cannot be written.
         """
+        self.require_own_process()
         with self._translated(), self.explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -141,6 +162,7 @@ class Store:
             Whether that could be done: not while other processes are using the file, nor where the
             disk has no room for a second one.
         """
+        self.require_own_process()
         reach("rewriting")
         try:
             with self._translated():
@@ -307,22 +329,6 @@ def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
     """A connection to a database that never writes to it, nor brings it to another format."""
     uri = path.resolve().as_uri() + "?mode=ro"
     return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
-
-
-def is_marked(path: Path) -> bool:
-    """Whether a file says of itself that it is a catalogue, sound or not.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return file.read(100)[68:72] == APPLICATION_ID.to_bytes(4)
-
-
-def cache_folder(path: Path) -> Path:
-    """The folder of what is derived from a catalogue file, by whatever link that is named."""
-    file = path.resolve()
-    return file.with_name(file.name + ".cache")
 
 
 def _is_file(path: Path) -> bool:

@@ -38,6 +38,65 @@ class Trained:
     curves: Curves | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A head that is about to be trained in another way, as it begins.
+
+    Attributes:
+        training: in which way.
+        begun: the head to begin with, and the metric it keeps.
+        options: of that way.
+    """
+
+    training: HeadTraining
+    begun: LearntHead
+    options: TrainingOptions | None = None
+
+    def record(self, tx: sqlite3.Connection, command: int | None = None) -> int:
+        """Train the head this way from now on.
+
+        Args:
+            tx: a writing transaction.
+            command: the first event of the same command, if this is a later step of one.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            Conflict: the catalogue was changed since the head was looked at.
+        """
+        kept = dict(self.options.to_dict()) if self.options else {}
+        detail = {"training": self.training, "columns": len(self.begun.head)}
+        if self.training == "frozen":
+            _require_unchanged(tx, self.begun.version)
+        event = journal.record(tx, "train-head", detail, (), command)
+        if self.training in {"frozen", "document"}:
+            head, metric = self.begun.head, self.begun.metric
+            heads.store(tx, event, self.training, head, metric, options=kept)
+        else:
+            heads.switch(tx, event, self.training, kept)
+        return event
+
+
+def prepare_switch(
+    store: Store,
+    learning: Learning,
+    training: HeadTraining,
+    *,
+    options: TrainingOptions | None = None,
+) -> Switch:
+    """Look what a head would begin with that is trained in another way; nothing is written.
+
+    A ``frozen`` head begins as the head that is there, or the exact one, and keeps its columns; a
+    ``document`` one begins with none.
+    """
+    with store.reading() as tx:  # solving it may take a while
+        begun = _no_head(tx, learning)
+        if training == "frozen":
+            begun = learning.head(tx) or learning.exact(tx)
+    return Switch(training, begun, options)
+
+
 def switch_head(
     store: Store,
     learning: Learning,
@@ -48,9 +107,6 @@ def switch_head(
 ) -> Trained:
     """Train the head in another way from now on, without training it now.
 
-    A ``frozen`` head begins as the head that is there, or the exact one, and keeps its columns; a
-    ``document`` one begins with none.
-
     Args:
         store: of the catalogue.
         learning: of the catalogue.
@@ -58,20 +114,10 @@ def switch_head(
         options: of that way.
         command: the first event of the same command, if this is a later step of one.
     """
-    kept = dict(options.to_dict()) if options else {}
-    with store.reading() as tx:  # solving it may take a while
-        begun = _no_head(tx, learning)
-        if training == "frozen":
-            begun = learning.head(tx) or learning.exact(tx)
+    switch = prepare_switch(store, learning, training, options=options)
     with store.writing() as tx:
-        _require_unchanged(tx, begun.version)
-        detail = {"training": training, "columns": len(begun.head)}
-        event = journal.record(tx, "train-head", detail, (), command)
-        if training in {"frozen", "document"}:
-            heads.store(tx, event, training, begun.head, begun.metric, options=kept)
-        else:
-            heads.switch(tx, event, training, kept)
-    return Trained(training, len(begun.head), event)
+        event = switch.record(tx, command)
+    return Trained(training, len(switch.begun.head), event)
 
 
 def train_document(

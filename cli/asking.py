@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from cli.options import (
     Json,
     Part,
     Precision,
+    Replace,
     Seed,
     Split,
     read_listing,
@@ -26,7 +28,6 @@ from cli.output import (
     print_table,
     report_refusals,
     say,
-    write_page,
 )
 
 if TYPE_CHECKING:
@@ -43,17 +44,20 @@ def nearest(
     k: Annotated[int, typer.Option("-k", "--k", help="How many items to show.")] = 10,
     box: BoxText = None,
     html: Html = None,
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Show the items that look most like a picture."""
     from catalog import Catalog, PictureError, contact_sheet
 
+    if html is not None:
+        contact_sheet.require_writable(html, replace=replace)
     asked = _pictures(pictures, box)
     with Catalog.open(catalog) as opened:
         with pictures_bar("embedding", len(asked)) as progress:
             answers = opened.nearest_many(asked, k, progress=progress)
         if html is not None:
-            write_page(html, contact_sheet.nearest_sheet(asked, answers))
+            _write_page(contact_sheet.nearest_sheet(asked, answers), html, replace)
         named = list(zip(pictures, answers, strict=True))
         if json:
             print_json([_record(name, "neighbours", answer) for name, answer in named])
@@ -130,17 +134,20 @@ def evaluate(
     part: Part = None,
     seed: Seed = 0,
     html: Html = None,
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Measure how often the catalogue is right about pictures whose class is known."""
     from catalog import Catalog, contact_sheet
 
+    if html is not None:
+        contact_sheet.require_writable(html, replace=replace)
     listing = read_listing(source, split, part, seed)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
             result = opened.evaluate(listing, precision=precision, progress=progress)
         if html is not None:
-            write_page(html, contact_sheet.evaluation_sheet(result, opened.items()))
+            _write_page(contact_sheet.evaluation_sheet(result, opened.items()), html, replace)
     if json:
         print_json(result)
     else:
@@ -162,6 +169,13 @@ def _pictures(places: Iterable[str], box: str | None) -> list[Picture]:
 
     region = Box.parse(box) if box else None
     return [Picture(sys.stdin.buffer.read() if place == "-" else place, region) for place in places]
+
+
+def _write_page(page: str, html: Path, replace: bool) -> None:
+    from catalog import contact_sheet
+
+    contact_sheet.write_sheet(page, html, replace=replace)
+    say(f"contact sheet: {html}")
 
 
 def _record(name: str, what: str, answer: object) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import Catalog, Neighbour, contact_sheet
-from cli.output import pictures_bar, say, write_page
+from cli.output import pictures_bar, say
 from data import covers
 from descriptors import CatalogError, Conflict
 from embedder.models import STARTER
@@ -152,7 +152,8 @@ def _report(lookups: Sequence[Lookup], folder: Path) -> None:
         heading=heading,
     )
     typer.echo()
-    write_page(folder / _SHEET, page)
+    contact_sheet.write_sheet(page, folder / _SHEET)
+    say(f"contact sheet: {folder / _SHEET}")
 
 
 def _draw(folder: Path, number: int) -> Path:

@@ -30,6 +30,14 @@ Html: TypeAlias = Annotated[
     Path | None,
     typer.Option("--html", help="Write a contact sheet: one HTML file that needs no network."),
 ]
+Replace: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Let it take the place of a file that is there already; one that an earlier run made "
+        "is replaced in any case, a catalogue or a picture never.",
+    ),
+]
 BoxText: TypeAlias = Annotated[
     str | None,
     typer.Option("--box", help="Only this part of each picture: x,y,width,height in pixels."),

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -65,21 +64,6 @@ def read_stdin(*, paths: bool = False) -> str:
         return os.fsdecode(given) if paths else given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"standard input is not UTF-8: {error}") from error
-
-
-def write_page(path: Path, html: str) -> None:
-    """Write a contact sheet, and say where.
-
-    Raises:
-        CatalogError: it cannot be written.
-    """
-    from descriptors import CatalogError
-
-    try:
-        path.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise CatalogError(f"cannot write {path}: {error.strerror}") from error
-    say(f"contact sheet: {path}")
 
 
 def counted(count: int, noun: str) -> str:
@@ -164,7 +148,9 @@ def pictures_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
     """A bar with rate and time left on a terminal, and nothing elsewhere."""
     from rich.progress import MofNCompleteColumn, TextColumn
 
-    with _bar(what, total, MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as bar:
+    with _bar(
+        what, total, MofNCompleteColumn(), TextColumn("{task.fields[rate]}", markup=False)
+    ) as bar:
         if bar is None:
             yield None
             return
@@ -215,7 +201,8 @@ def _bar(
     if not console.is_terminal or total == 1:
         yield None
         return
-    about = TextColumn("{task.description}")
+    # Names of classes are text, whatever brackets they have: never markup.
+    about = TextColumn("{task.description}", markup=False)
     with Progress(about, BarColumn(), *columns, TimeRemainingColumn(), console=console) as progress:
         yield progress, progress.add_task(what, total=total, rate="", visible=shown)
 

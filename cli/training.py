@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.completion import among, class_names
-from cli.options import BoxText, CatalogPath, Json
+from cli.options import BoxText, CatalogPath, Json, Replace
 from cli.output import counted, print_json, say, training_bar
 
 
@@ -92,16 +92,17 @@ def train_head(
         Path | None,
         typer.Option(help="document: draw loss and accuracy into this .svg, .png or .pdf."),
     ] = None,
+    replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Train the softmax head, now and from now on; `catalog undo` brings the old one back.
 
     The options of a document training are kept for the next one.
     """
-    from catalog import Catalog, figures
+    from catalog import Catalog, figure_output, figures
 
     if plot is not None:
-        figures.require_ending(plot)
+        figure_output.require_writable(plot, replace=replace)
     with Catalog.open(catalog) as opened, training_bar() as training:
         trained = opened.train_head(
             head,
@@ -124,7 +125,7 @@ def train_head(
             validation_loss=curves.validation_loss.tolist(),
             validation_accuracy=curves.validation_accuracy.tolist(),
         )
-        figures.write_figure(drawn, plot)
+        figure_output.write_figure(drawn, plot, replace=replace)
         say(f"plot: {plot}")
     if json:
         print_json(trained)

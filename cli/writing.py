@@ -147,6 +147,8 @@ def import_(
     ):
         result = opened.import_(listing, move=move, head=head, progress=progress, training=training)
     print_imported(result, json=json)
+    if not any(added.event for added in result.classes):
+        _note_head(head)
     _note_folders(listing, Path(source))
     if result.others:
         say(f"{result.others} files with other endings than those of pictures were left alone")
@@ -299,6 +301,12 @@ def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> No
         raise typer.Exit(5)
 
 
+def _note_head(head: object) -> None:
+    """Say that the way in which the head is trained is as it was, since nothing came in."""
+    if head is not None:
+        say(f"the head is trained as before; `catalog train-head --head {head}` changes that")
+
+
 def _add(
     call: str,
     label: str,
@@ -332,4 +340,5 @@ def _add(
     if added.refused:
         if not (added.added or added.moved or added.known):
             say(f"nothing was added to {added.label!r}: every picture was refused")
+            _note_head(options.get("head"))
         raise typer.Exit(5)

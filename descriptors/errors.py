@@ -22,7 +22,7 @@ A message says what is wrong and what to do about it. Exit codes 0 (ok) and 4 (d
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 RefusalReason = Literal[
     "too_large", "unsupported", "truncated", "corrupt", "empty", "unreadable", "timeout"
@@ -63,6 +63,10 @@ class PictureError(CatalogError):
         self.detail = detail
         self.source = source
         super().__init__(f"{source}: {detail} ({reason})" if source else f"{detail} ({reason})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is copied and pickled: by its own arguments, which are not those of its base."""
+        return type(self), (self.reason, self.detail, self.source), self.__dict__
 
 
 class NotFound(CatalogError):

@@ -50,8 +50,8 @@ class Embedder(Protocol):
 class MobileNetEmbedder:
     """The frozen network, a few views of each picture, and their normalised mean.
 
-    Safe to use from many threads. Each picture is computed by itself, so it gets the same bits
-    whatever else is asked for.
+    Safe to use from many threads, and in a process that was forked. Each picture is computed by
+    itself, so it gets the same bits whatever else is asked for.
 
     Args:
         model: from the model cache.
@@ -82,17 +82,11 @@ class MobileNetEmbedder:
         self.specification = Specification(
             model.sha256, self._network.input_size, self._network.width, chosen
         )
-        self._workers = threads or _processors()
-        # Threads start when there is work for them.
-        self._pool = ThreadPoolExecutor(self._workers, "embedder")
-        self._isolated = IsolatedDecoder(self._workers) if isolate else None
-        self._decode = self._isolated.decode if self._isolated else decode
+        self._workers = _Workers(threads or _processors(), isolate=isolate)
 
     def close(self) -> None:
         """Stop the threads, and the processes, once what they are at is done."""
-        self._pool.shutdown(cancel_futures=True)
-        if self._isolated:
-            self._isolated.close()
+        self._workers.close()
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
         """Compute the descriptor of one picture.
@@ -155,11 +149,12 @@ class MobileNetEmbedder:
         pictures: Iterable[Source | Picture],
     ) -> Iterator[_Result]:
         waiting: deque[Future[_Result]] = deque()
+        workers = self._workers.here()
         try:
             for picture in pictures:
-                waiting.append(self._pool.submit(function, picture))
+                waiting.append(workers.pool.submit(function, picture))
                 # Enough to keep every thread busy, few enough to hold in memory.
-                if len(waiting) > 3 * self._workers:
+                if len(waiting) > 3 * workers.count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -188,7 +183,39 @@ class MobileNetEmbedder:
             scale = jpeg_scale(region, spec.views, spec.input_size)
         else:
             scale = 1
-        return _inside(self._decode(data, scale, header), box, scale)
+        return _inside(self._workers.here().decode(data, scale, header), box, scale)
+
+
+class _Workers:
+    """Threads to embed in, and where pictures are decoded; they start when there is work.
+
+    A process that is forked has none of the threads of its parent, although it has the pool that
+    waits for them, so it gets workers of its own.
+    """
+
+    def __init__(self, count: int, *, isolate: bool) -> None:
+        self.count = count
+        self._isolate = isolate
+        self._start()
+
+    def here(self) -> _Workers:
+        """The same, once its threads are those of this process."""
+        if self._process != os.getpid():
+            self._start()
+        return self
+
+    def _start(self) -> None:
+        self.pool = ThreadPoolExecutor(self.count, "embedder")
+        self._isolated = IsolatedDecoder(self.count) if self._isolate else None
+        self.decode = self._isolated.decode if self._isolated else decode
+        self._process = os.getpid()  # last, since another thread may look meanwhile
+
+    def close(self) -> None:
+        """Stop them once what they are at is done; those of another process are not touched."""
+        if self._process == os.getpid():
+            self.pool.shutdown(cancel_futures=True)
+            if self._isolated:
+                self._isolated.close()
 
 
 def _processors() -> int:

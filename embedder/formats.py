@@ -92,6 +92,19 @@ def inspect(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
     return _walker(data)(data, limits)
 
 
+def is_picture(beginning: bytes) -> bool:
+    """Whether a file is a picture, of a format that is read here or of another.
+
+    Args:
+        beginning: its first 18 bytes, or all there are.
+    """
+    try:
+        _walker(beginning)
+    except PictureError:
+        return beginning.startswith(_FOREIGN_MAGICS) or beginning[4:8] == b"ftyp"
+    return True
+
+
 def essence(data: bytes, header: Header) -> bytes:
     """Cut an inspected file to the part that the decoder should see.
 
@@ -123,6 +136,11 @@ def png_grey_key(data: bytes) -> int | None:
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+# TIFF and the raw formats of cameras, JPEG XL, JPEG 2000, Photoshop.
+_FOREIGN_MAGICS = (
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIU\0", b"FUJIFILM"),
+    *(b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"8BPS"),
+)
 _GIF_TRAILER, _GIF_FRAME, _GIF_EXTENSION = b"\x3b", b"\x2c", b"\x21"
 _GIF_CONTROL = b"\x21\xf9"
 _EXIF_PREFIX = b"Exif\0\0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,9 @@ from descriptors import InvalidInput
 # Below this many queries a second OpenMP thread costs more than it brings: waking it takes longer
 # than the scan it would share.
 _PARALLEL_QUERIES = 16
+
+_FIRST_PROCESS = os.getpid()
+"""The process that OpenMP's threads belong to. A process forked from it would wait for them."""
 
 
 class FlatIndex:
@@ -78,7 +82,8 @@ class FlatIndex:
         k = min(k, len(self))
         if k == 0:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        with _threads(1 if len(queries) < _PARALLEL_QUERIES else None):
+        alone = len(queries) < _PARALLEL_QUERIES or os.getpid() != _FIRST_PROCESS
+        with _threads(1 if alone else None):
             scores, positions = self._index.search(np.ascontiguousarray(queries), k)
         return scores, self.keys[positions]
 

@@ -11,7 +11,7 @@ from typing import Any
 from golden import make
 
 from catalog import Catalog
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from descriptors import CatalogError
 
 SUBJECTS = ("format-2-exact", "format-2-frozen", "format-2-document")

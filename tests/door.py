@@ -19,7 +19,7 @@ from embedder.decode import decode
 VALID = malformed.valid_pictures()
 KINDS = sorted(VALID)
 QUARTERS = malformed.quarters()
-many = settings(max_examples=400, deadline=None)
+many = settings(max_examples=400)
 
 
 def refusal(data: bytes) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from descriptors import CatalogError, errors
+from descriptors import CatalogError, PictureError, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,7 +43,7 @@ ONLY_IN = {
     "tensorflow": {"embedder.export"},
     "tensorflow_hub": {"embedder.export"},
     "keras": {"embedder.export", "head.document", "head.gan"},
-    "matplotlib": {"catalog.figures"},
+    "matplotlib": {"catalog.figures", "catalog.figure_output"},
     "faiss": {"index"},
     "sqlite3": {"catalog", "machine", "cli.completion"},  # which must not bring NumPy along
     "jinja2": {"catalog"},
@@ -439,6 +443,47 @@ def test_errors_are_defined_in_one_place() -> None:
 def test_every_error_is_exported() -> None:
     """Whatever the project raises can be caught by name from the package all may import."""
     assert set(drawn_tree()) <= set(EXPORTS["descriptors"])
+
+
+def everything_raised() -> Iterator[CatalogError]:
+    """One of each error of the tree, as it is raised."""
+    pending: list[type[CatalogError]] = [CatalogError]
+    while pending:
+        error = pending.pop()
+        pending += error.__subclasses__()
+        if error is PictureError:
+            yield PictureError("truncated", "it ends within its header", "a.jpg")
+            yield PictureError("empty", "there are no bytes")
+        else:
+            yield error("there is no such thing")
+
+
+def passed_on(error: CatalogError) -> None:
+    """Fail, as a process of a pool does."""
+    raise error
+
+
+@pytest.mark.parametrize("error", list(everything_raised()), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+def test_errors_can_be_copied(
+    error: CatalogError, again: Callable[[CatalogError], CatalogError]
+) -> None:
+    """An error that is copied or pickled is of the same kind, and says the same."""
+    error.add_note("while it was imported")
+    other = again(error)
+    assert type(other) is type(error)
+    assert str(other) == str(error)
+    assert vars(other) == vars(error)
+
+
+def test_errors_come_out_of_a_process() -> None:
+    """An error raised in a process of a pool is raised for who waits for it."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for error in everything_raised():
+            with pytest.raises(type(error), match=re.escape(str(error))):
+                pool.submit(passed_on, error).result()
 
 
 # --- how it is kept readable ---------------------------------------------------------------------

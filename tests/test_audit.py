@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from catalog.scoring import Gallery
 
-anywhere = settings(deadline=None, max_examples=40)
+anywhere = settings(max_examples=40)
 
 
 def audit_of(raw: NDArray[np.float32], labels: list[int], groups: list[int] | None = None) -> Audit:

@@ -15,7 +15,7 @@ from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, backup
 from catalog.failpoints import armed
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
 from index import items
 

@@ -21,7 +21,6 @@ from catalog.witnesses import Witnesses, best_of_class
 from descriptors import Prior, Sums, class_means, fit, to_floats, to_integers
 from head import solve
 
-anywhere = settings(deadline=None)
 CLASSES, OCCASIONS, WIDTH = 8, 10, 24
 
 
@@ -201,7 +200,7 @@ class TestCrossFit:
 class TestHistory:
     """What came in which order does not matter."""
 
-    @settings(deadline=None, max_examples=5)
+    @settings(max_examples=5)
     @given(seeds)
     def test_same_catalogue_same_numbers(self, seed: int) -> None:
         """Other ids, batches in another order and a detour give the same bits."""
@@ -336,7 +335,6 @@ class TestLearning:
 class TestProbabilities:
     """The probability of an answer."""
 
-    @anywhere
     @given(st.integers(1, 6), st.integers(0, 5), st.data())
     def test_lie_between_0_and_1(
         self, doubtful: Calibration, classes: int, queries: int, data: st.DataObject
@@ -400,7 +398,6 @@ class TestThreshold:
         confidence, right, share = found
         return replace(calibration, confidence=confidence, right=right, share=share)
 
-    @anywhere
     @given(outcomes(), st.floats(0.01, 0.99))
     def test_by_definition(
         self,
@@ -427,7 +424,6 @@ class TestThreshold:
         assert np.sum((share * confidence)[kept]) / (share[kept].sum() + 1) >= precision - 1e-9
         assert coverage == pytest.approx(share[kept].sum() / share.sum())
 
-    @anywhere
     @given(outcomes(), st.floats(0.01, 0.98), st.floats(0.01, 0.98))
     def test_coverage_is_the_price(
         self,

@@ -14,8 +14,8 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, read_manifest
+from catalog.files import cache_folder
 from catalog.learning import Learning
-from catalog.store import cache_folder
 from descriptors import CatalogError, Damaged, InvalidInput, NotFound, Sums
 
 

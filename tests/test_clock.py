@@ -23,8 +23,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, inventory, journal, learning, store
+from catalog.files import cache_folder
 from catalog.learnt_files import KINDS
-from catalog.store import cache_folder
 from embedder import models
 from embedder.model_cache import Model, Origin, keep
 from index import derived
@@ -105,7 +105,7 @@ JUMPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(seconds=JUMPS)
 @example(seconds=[YEAR_1970])
 @example(seconds=[YEAR_2100, YEAR_1970])
@@ -116,7 +116,7 @@ def test_the_clock_changes_no_answer(steady: dict[str, Any], seconds: list[int])
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(seconds=JUMPS)
 def test_no_clock_changes_an_answer(steady: dict[str, Any], seconds: list[int]) -> None:
     """Hundreds of other clocks change nothing either."""

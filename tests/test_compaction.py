@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 
 NAMES = ("cup", "jug", "pan")
@@ -291,7 +291,7 @@ class TestGoingOn:
         assert catalog.compact(["cup"]).items == 0
         assert catalog.verify().sound
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(
         st.lists(
             st.tuples(

@@ -14,8 +14,8 @@ import soak_page
 from damage import flipped, opened, rounded, spoilt, unpacked
 from golden import make
 
+from catalog.files import cache_folder
 from catalog.learnt_files import KINDS
-from catalog.store import cache_folder
 from index import derived
 
 pytest_plugins = ["trial_fixtures"]

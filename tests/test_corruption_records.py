@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog import binding
-from catalog.store import Store, cache_folder
+from catalog.files import cache_folder
+from catalog.store import Store
 from descriptors import CatalogError, Locked
 from embedder import models
 
@@ -47,7 +48,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(content=awkward)
 @example(content=DEEP)
 def test_any_word_of_a_writer(small_shop: Path, content: bytes) -> None:
@@ -63,7 +64,7 @@ def test_any_word_of_a_writer(small_shop: Path, content: bytes) -> None:
             pass
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(content=awkward)
 @example(content=DEEP)
 def test_any_record_of_a_machine(small_shop: Path, content: bytes) -> None:
@@ -88,7 +89,7 @@ any_record = st.fixed_dictionaries(
 ).map(lambda record: json.dumps({**RECORD, **record}).encode())  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(content=awkward | any_record)
 @example(content=DEEP)
 @example(content=json.dumps({**RECORD, "imported_at": 5}).encode())

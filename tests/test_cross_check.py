@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from catalog.ranking import first_best
 from catalog.witnesses import Witnesses
 from descriptors import InvalidInput
 from head import softmax
-
-anywhere = settings(deadline=None)
 
 
 def measured(
@@ -123,7 +121,6 @@ class TestVerdicts:
         assert (same.verdicts, other.verdicts) == (("ambiguous",), ("disagree",))
         assert (same.chosen.tolist(), other.chosen.tolist()) == ([0], [1])
 
-    @anywhere
     @given(anything_said(), st.floats(-1, 1), st.integers(0, 150), st.floats(0.01, 0.99))
     def test_by_the_rules(
         self, heard: Witnesses, familiar: float, wrong: int, precision: float
@@ -149,7 +146,6 @@ class TestVerdicts:
             for at in range(len(chosen))
         )
 
-    @anywhere
     @given(seeds, st.integers(1, 20), st.integers(1, 6), st.floats(0.5, 0.98))
     def test_more_precision_means_fewer_matches(
         self, seed: int, queries: int, classes: int, precision: float
@@ -165,7 +161,6 @@ class TestVerdicts:
         found = judge(witnesses([1, -1], [1, -1]), measured(wrong=190), 0.98)
         assert (found.verdicts, found.coverage, found.precision) == (("ambiguous",), 0, 0.98)
 
-    @anywhere
     @given(anything_said())
     def test_nothing_was_measured(self, heard: Witnesses) -> None:
         """Without a calibration nothing matches or is unknown, and nothing has a probability."""
@@ -200,7 +195,6 @@ class TestShares:
         """Without a head there is no softmax of one."""
         assert judge(witnesses([0.6, 0.2], [0.5, 0.1]), measured(), 0.9).head_shares is None
 
-    @anywhere
     @given(anything_said(), st.sampled_from([None, measured()]))
     def test_the_answer_has_the_largest_share(
         self, heard: Witnesses, calibration: Calibration | None
@@ -252,7 +246,6 @@ def test_precisions_that_are_not() -> None:
 class TestCandidateCount:
     """How many classes it takes to be that sure."""
 
-    @anywhere
     @given(arrays(np.float64, st.integers(1, 8), elements=st.floats(0.001, 1)), st.floats(0, 1))
     def test_by_definition(self, numbers: NDArray[np.float64], wanted: float) -> None:
         """It is the least number of largest shares that hold as much; all of them at most."""
@@ -263,7 +256,6 @@ class TestCandidateCount:
         assert count == len(shares) or sum(falling[:count]) >= wanted - 1e-9
         assert count == 1 or sum(falling[: count - 1]) < wanted + 1e-9
 
-    @anywhere
     @given(arrays(np.float64, st.integers(1, 8), elements=st.floats(0.001, 1)), seeds)
     def test_order_does_not_matter(self, numbers: NDArray[np.float64], seed: int) -> None:
         """Classes in another order are as many, and more are needed to be surer."""

@@ -29,7 +29,6 @@ KEY = {"basis": "a", "generation": 7}
 OLD = {"numbers": np.arange(5)}
 NEW = {"numbers": np.arange(9), "names": np.array([b"a", b"b"]), "none": np.zeros((0, 3))}
 
-anywhere = settings(deadline=None)
 several = st.dictionaries(st.text(max_size=5), strategies.any_arrays(), max_size=4)
 keys = st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(-(2**70), 2**70))
 
@@ -67,9 +66,6 @@ def file(tmp_path: Path) -> Path:
 
 
 # --- reading what was written --------------------------------------------------------------------
-
-
-@anywhere
 @given(keys, several)
 @example({}, {})
 @example({}, {"scalar": np.array(3.5)})
@@ -131,7 +127,7 @@ def test_notices_a_bit_in_every_byte(file: Path) -> None:
         assert derived.read(file, "sums") is None, f"bit {position}"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data(), st.integers(0, 7))
 def test_notices_a_bit_in_any_block(data: st.DataObject, bit: int) -> None:
     """A flipped bit is noticed wherever it is in a file of several blocks, and named."""
@@ -154,7 +150,6 @@ def test_notices_every_truncation(file: Path) -> None:
         assert_refused(file)
 
 
-@anywhere
 @given(several, st.binary(min_size=1, max_size=20))
 def test_notices_bytes_after_the_end(arrays: dict[str, NDArray[Any]], more: bytes) -> None:
     """A file that goes on after its end is refused, if only by one byte."""
@@ -165,7 +160,6 @@ def test_notices_bytes_after_the_end(arrays: dict[str, NDArray[Any]], more: byte
         assert_refused(path)
 
 
-@anywhere
 @given(st.binary(max_size=200))
 @example(b"")
 @example(b"CATDERIV" + b"\xff" * 8)

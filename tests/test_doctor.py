@@ -21,7 +21,7 @@ from doubles import FakeEmbedder
 from tiny_network import command, environment
 
 from catalog import Catalog, doctor
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from data.starter import FLATBUFFER
 from embedder import models
 from embedder.model_cache import file_of

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -21,7 +21,6 @@ from head import Head, softmax, widen
 from head.document import Curves, TrainingOptions, count_batches, held_out, train
 
 WIDTH = 16
-anywhere = settings(deadline=None)
 
 
 def photos(
@@ -58,9 +57,6 @@ def loss(
 
 
 # --- widening ------------------------------------------------------------------------------------
-
-
-@anywhere
 @given(st.integers(1, 6), strategies.seeds, st.sampled_from(["zeros", "random"]))
 def test_widening_does_not_truncate_old_weights_to_integers(
     classes: int, seed: int, start: Any
@@ -181,7 +177,6 @@ def test_few_pictures_are_enough(classes: int, positions: list[int]) -> None:
     assert np.isfinite(curves.validation_loss).all()
 
 
-@anywhere
 @given(
     st.lists(st.integers(0, 4), max_size=60), st.floats(0, 1, exclude_max=True), strategies.seeds
 )

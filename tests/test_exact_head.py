@@ -15,7 +15,7 @@ from head.exact import OPERATIONS, STEPS, allowed_steps, balanced_weights
 
 WIDTH = 12
 RIDGE = 1.0
-thorough = settings(deadline=None, max_examples=20)
+thorough = settings(max_examples=20)
 counts = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 """How many rows each class has."""
 
@@ -182,7 +182,6 @@ class TestBalance:
         )
         assert abs(drift) < 0.05
 
-    @settings(deadline=None)
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any))
     def test_weights(self, counts: list[int]) -> None:
         """Rows of each class that has any weigh the same together, and all weigh N."""
@@ -239,7 +238,6 @@ class TestEdges:
         assert not head.bias.any()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**7), st.integers(0, 10**5), st.integers(1, 2000))
 def test_allowed_steps(rows: int, classes: int, width: int) -> None:
     """Any problem gets the closed form, small ones all steps, and larger ones never more."""

@@ -117,8 +117,8 @@ class TestExitCodes:
         sheet = tmp_path / "none" / "sheet.html"
         photo, shop = made / "tree" / "cup" / "000.jpg", made / "shop.catalog"
         code, out, err = in_process("nearest", photo, "--html", sheet, "--catalog", shop)
-        assert (code, out) == (1, "")
-        assert str(sheet) in err
+        assert (code, out) == (3, "")
+        assert str(sheet.parent) in err
 
     def test_a_list_in_another_encoding(self, shop: Path, tiny_cache: Path) -> None:
         """A manifest on stdin that is not UTF-8 is refused as one in a file is."""

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import label_text
 
+from catalog.figure_output import to_svg
 from catalog.figures import (
     RIGHT,
     WRONG,
     confusion_figure,
     coverage_figure,
     reliability_figure,
-    to_svg,
     training_figure,
 )
 from catalog.reliability import CoveragePoint, Reliability, ReliabilityBin, reliability
@@ -184,7 +184,7 @@ class TestConfusions:
         assert written.count("</text><scrip…t(1)</script>") == 2
         assert titles(figure) == [f"{name}: 1 of 1 right" for name in NASTY]
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(
         st.lists(
             label_text() | st.text(st.characters(codec=None), max_size=60), min_size=1, max_size=3

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,7 +16,6 @@ from descriptors import InvalidInput, Prior, Sums, class_means, fit, unit_rows
 from index import FlatIndex, centroids
 
 WIDTH = 8
-anywhere = settings(deadline=None)
 
 
 def rows_of(seed: int, count: int, width: int = WIDTH) -> NDArray[np.float32]:
@@ -40,7 +39,6 @@ def threads() -> Iterator[int]:
     faiss.omp_set_num_threads(before)
 
 
-@anywhere
 @given(strategies.seeds, st.integers(1, 60), st.integers(1, 40), st.integers(1, 70))
 def test_answers_as_numpy_does(seed: int, count: int, queries: int, k: int) -> None:
     """Keys and scores are those of a brute-force search, however many queries there are."""
@@ -58,7 +56,6 @@ def test_answers_as_numpy_does(seed: int, count: int, queries: int, k: int) -> N
     assert all(len(set(row)) == len(row) for row in found.tolist())
 
 
-@anywhere
 @given(
     strategies.seeds,
     st.lists(st.booleans(), max_size=20),
@@ -173,7 +170,6 @@ def test_refuses_to_find_less_than_one(k: int) -> None:
             FlatIndex(keys_of(0, count), rows_of(0, count)).search(rows_of(1, 1), k)
 
 
-@anywhere
 @given(strategies.seeds, st.integers(0, 6), strategies.priors(WIDTH))
 def test_centroids_are_whitened_means(seed: int, classes: int, prior: Prior) -> None:
     """The centroid index has one unit row a class, its whitened mean, under the class's id."""

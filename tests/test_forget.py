@@ -18,7 +18,7 @@ from doubles import FakeEmbedder
 
 from catalog import Catalog, Picture
 from catalog.failpoints import armed
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from descriptors import Conflict, InvalidInput, NotFound
 
 SECRET = "Geheimnis Ünïque"

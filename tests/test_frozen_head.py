@@ -14,7 +14,7 @@ from head import Head, solve, widen_frozen
 
 WIDTH = 12
 RIDGE = 1.0
-thorough = settings(deadline=None, max_examples=20)
+thorough = settings(max_examples=20)
 counts = st.lists(st.integers(1, 12), min_size=2, max_size=5)
 """How many rows each class has; the last one is new."""
 

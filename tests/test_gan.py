@@ -20,7 +20,7 @@ from head.gan import NOISE, GanOptions, Generator, train_gan, widen_generator
 WIDTH = 12
 CLASSES = (4, 2, 9)
 EMBEDDINGS = ("generator.embedding.rows", "discriminator.embedding.rows")
-quickly = settings(deadline=None, max_examples=20)
+quickly = settings(max_examples=20)
 
 
 def photos(seed: int = 0, per_class: int = 20) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

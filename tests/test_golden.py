@@ -21,8 +21,9 @@ import pytest
 from golden import make
 
 from catalog import Catalog, store
+from catalog.files import cache_folder
 from catalog.schema import FORMAT_VERSION, SCHEMA_2
-from catalog.store import Store, cache_folder
+from catalog.store import Store
 from descriptors import CatalogError, NewerFormat
 
 NAMES = ("format-1", "format-2-exact", "format-2-frozen", "format-2-document")

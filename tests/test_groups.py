@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from descriptors import InvalidInput, unit_rows
@@ -16,7 +16,6 @@ from index import groups, near_duplicate_groups, typical_stranger_cosine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-anywhere = settings(deadline=None)
 thresholds = st.floats(-0.9, 0.99)
 
 
@@ -54,7 +53,6 @@ def plain_groups(
 class TestNearDuplicateGroups:
     """Single linkage within classes."""
 
-    @anywhere
     @given(strategies.seeds, st.integers(0, 40), st.integers(1, 5), thresholds, st.integers(1, 50))
     def test_as_by_walking_along_links(
         self, seed: int, count: int, classes: int, threshold: float, block: int
@@ -67,7 +65,6 @@ class TestNearDuplicateGroups:
         assert found.dtype == np.int64
         assert found.tolist() == plain_groups(rows, labels, threshold)
 
-    @anywhere
     @given(strategies.seeds, st.integers(0, 40), st.integers(1, 5), thresholds)
     def test_classes_are_never_mixed(
         self, seed: int, count: int, classes: int, threshold: float
@@ -79,7 +76,6 @@ class TestNearDuplicateGroups:
         np.testing.assert_array_equal(found[found], found)
         assert (found <= np.arange(count)).all()
 
-    @anywhere
     @given(strategies.seeds, st.integers(1, 40), st.integers(1, 5), thresholds)
     def test_the_order_does_not_matter(
         self, seed: int, count: int, classes: int, threshold: float
@@ -91,7 +87,6 @@ class TestNearDuplicateGroups:
         after = near_duplicate_groups(rows[order], labels[order], threshold)
         np.testing.assert_array_equal(before[:, None] == before, after[:, None] == after)
 
-    @anywhere
     @given(strategies.seeds, st.integers(0, 40), thresholds, thresholds)
     def test_a_lower_threshold_only_joins(
         self, seed: int, count: int, one: float, other: float
@@ -146,7 +141,6 @@ class TestNearDuplicateGroups:
 class TestTypicalStrangerCosine:
     """How alike an item and the most alike item of another class are."""
 
-    @anywhere
     @given(
         strategies.seeds,
         st.integers(2, 40),

@@ -13,7 +13,6 @@ from strategies import seeds
 from descriptors import InvalidInput
 from head import Head, softmax, widen
 
-anywhere = settings(deadline=None)
 around_blocks = st.integers(0, 70) | st.sampled_from([63, 64, 65, 127, 128, 129])
 """Numbers of classes, those about the borders of blocks among them."""
 
@@ -52,7 +51,6 @@ def asked(seed: int, count: int, width: int) -> NDArray[np.float32]:
 class TestWidening:
     """One more class, and all as it was."""
 
-    @anywhere
     @given(any_heads(), st.sampled_from(["zeros", "random"]), seeds)
     def test_old_columns_are_carried_over(self, head: Head, start: str, seed: int) -> None:
         """Keys, weights and biases of the old classes are the same bytes, for either start."""
@@ -98,7 +96,7 @@ class TestWidening:
 class TestLogits:
     """What a head says of rows."""
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(around_blocks, st.integers(0, 70), st.integers(1, 40), st.integers(1, 3), seeds)
     def test_old_logits_stay(
         self, classes: int, rows: int, width: int, added: int, seed: int
@@ -125,7 +123,7 @@ class TestLogits:
                 assert before.tobytes() == after[:, :-1].tobytes(), label
                 before = after
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(around_blocks, st.integers(0, 70), st.integers(1, 40), seeds)
     def test_is_the_plain_product(self, classes: int, rows: int, width: int, seed: int) -> None:
         """Blocks or not, a logit is the product of row and column, and the bias."""
@@ -135,7 +133,6 @@ class TestLogits:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
-    @anywhere
     @given(st.integers(2, 10), st.integers(2, 70), seeds)
     def test_layout_does_not_matter(self, width: int, rows: int, seed: int) -> None:
         """Rows that lie in memory in another way have the same logits, to the last bit."""
@@ -177,7 +174,6 @@ class TestLogits:
 class TestChecksum:
     """A hash of all there is to a head."""
 
-    @anywhere
     @given(any_heads(), st.data())
     def test_any_bit_changes_it(self, head: Head, data: st.DataObject) -> None:
         """A head with one other bit of a key, a weight or a bias has another checksum."""
@@ -197,7 +193,6 @@ class TestChecksum:
             return
         assert other.checksum() != head.checksum()
 
-    @anywhere
     @given(any_heads())
     def test_is_of_contents_alone(self, head: Head) -> None:
         """Equal heads have equal checksums, and each count of columns has its own."""
@@ -245,7 +240,6 @@ def test_keys_that_are_refused(classes: NDArray[np.generic]) -> None:
 class TestSoftmax:
     """Probabilities of logits."""
 
-    @anywhere
     @given(
         arrays(
             np.float32,

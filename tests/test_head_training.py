@@ -32,8 +32,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture, Prediction
-from catalog.store import cache_folder
-from descriptors import CatalogError, Damaged, InvalidInput
+from catalog.files import cache_folder
+from descriptors import CatalogError, Conflict, Damaged, InvalidInput
+
+
+def _refuse(*_: object) -> None:
+    raise Conflict("refused")
 
 
 @pytest.fixture
@@ -109,7 +113,7 @@ class TestFrozen:
             catalog.add("cup", photos.shots(0, 3, first=20))
             assert (stored(catalog), logits(catalog)[1]) == (columns, before)
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "undo"]), st.integers(0, 4))))
     def test_any_history(
         self, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
@@ -205,6 +209,32 @@ class TestWhole:
             before = state(catalog)
             assert catalog.add_class("tea", [b"no picture"], head="frozen").event is None
             assert state(catalog) == before
+
+    def test_pictures_of_another_class_switch_nothing(self, path: Path) -> None:
+        """Where every picture is in another class already, the head is trained as before."""
+        with filled(path) as catalog:
+            before = state(catalog)
+            cups = photos.shots(0, 2)
+            added = catalog.add_class("tea", cups, head="none")
+            assert (added.event, len(added.refused)) == (None, 2)
+            imported = catalog.import_([Entry("tea", Picture(cup)) for cup in cups], head="frozen")
+            assert len(imported.refused) == 2
+            assert state(catalog) == before
+
+    def test_a_switch_lands_with_its_class(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the class cannot land, the head is trained as before."""
+        with filled(path) as catalog:
+            before = state(catalog)
+            monkeypatch.setattr("catalog.journal.amend", _refuse)
+            for call in (
+                lambda: catalog.add_class("tea", photos.shots(3, 2), head="frozen"),
+                lambda: catalog.import_([Entry("tea", Picture(photos.photo(3)))], head="none"),
+            ):
+                with pytest.raises(Conflict, match="refused"):
+                    call()
+                assert state(catalog) == before
 
     def test_an_existing_class_switches_nothing(self, path: Path) -> None:
         """Where the class exists, the head is trained as before."""

@@ -64,7 +64,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield made
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.permutations(range(16)), st.integers(1, 16))
 def test_one_at_a_time_is_all_at_once(reference: Reference, order: list[int], size: int) -> None:
     """Classes that arrive one at a time, in any order and in parts, give the state of an import."""

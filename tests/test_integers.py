@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from descriptors import SCALE, InvalidInput, from_bytes, to_bytes, to_floats, to_integers
 
 WIDTH = 12
-anywhere = settings(deadline=None)
 
 
-@anywhere
 @given(strategies.unit_rows(WIDTH))
 def test_rounds_to_the_nearest_step(rows: NDArray[np.float64]) -> None:
     """Every component is kept to within half a step."""
@@ -26,7 +24,6 @@ def test_rounds_to_the_nearest_step(rows: NDArray[np.float64]) -> None:
     assert np.abs(integers / SCALE - rows).max() <= 0.5 / SCALE
 
 
-@anywhere
 @given(strategies.unit_rows(WIDTH))
 def test_floats_and_integers_say_the_same(rows: NDArray[np.float64]) -> None:
     """A stored descriptor made float again is rounded to itself."""
@@ -36,7 +33,6 @@ def test_floats_and_integers_say_the_same(rows: NDArray[np.float64]) -> None:
     assert np.array_equal(to_integers(floats), integers)
 
 
-@anywhere
 @given(arrays.arrays(np.int16, st.tuples(st.integers(0, 5), st.just(WIDTH))))
 def test_bytes_give_the_integers_back(rows: NDArray[np.int16]) -> None:
     """Every int16 survives being written and read, whatever its value."""
@@ -63,7 +59,6 @@ def test_bytes_are_little_endian_on_every_machine() -> None:
     assert to_bytes(row) == to_bytes(row.astype(">i2")) == expected
 
 
-@anywhere
 @given(
     strategies.unit_rows(WIDTH),
     st.data(),
@@ -79,7 +74,6 @@ def test_refuses_what_is_not_finite(
         to_integers(rows)
 
 
-@anywhere
 @given(
     strategies.unit_rows(WIDTH),
     st.data(),
@@ -94,7 +88,6 @@ def test_refuses_another_length(
         to_integers(rows)
 
 
-@anywhere
 @given(st.lists(st.binary(max_size=4 * WIDTH), min_size=1, max_size=4), st.integers(0, 3))
 def test_refuses_bytes_of_another_width(blobs: list[bytes], at: int) -> None:
     """A blob that does not hold as many components as it should is refused, not reshaped."""

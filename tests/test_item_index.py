@@ -19,7 +19,6 @@ from index import ItemIndex, items
 
 WIDTH = 8
 CLASSES = 5
-anywhere = settings(deadline=None)
 
 
 class Gallery:
@@ -55,7 +54,6 @@ def never(_: NDArray[np.int64]) -> NDArray[np.float32]:
     pytest.fail("stored descriptors were asked for without need")
 
 
-@anywhere
 @given(strategies.seeds, st.integers(1, 80), st.integers(1, 100))
 def test_answers_as_numpy_does(seed: int, count: int, k: int) -> None:
     """Under the metric of its epoch the index gives NumPy's answers, from its own rows alone."""
@@ -69,7 +67,7 @@ def test_answers_as_numpy_does(seed: int, count: int, k: int) -> None:
     np.testing.assert_allclose(scores, found, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(strategies.seeds, st.integers(1, 10), st.integers(0, 30), st.integers(0, 30))
 def test_an_older_epoch_gives_the_same_answers(seed: int, k: int, gone: int, come: int) -> None:
     """After a few changes the nearest items and their scores are those of an index made anew."""
@@ -89,7 +87,6 @@ def test_an_older_epoch_gives_the_same_answers(seed: int, k: int, gone: int, com
     assert not (differing & ~(ties[:, 1:] | ties[:, :-1])).any()
 
 
-@anywhere
 @given(strategies.seeds, st.integers(1, 30))
 def test_scores_are_of_the_current_metric(seed: int, k: int) -> None:
     """Candidates found under an unrelated epoch are scored, and sorted, by the current metric."""

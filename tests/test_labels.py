@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 import strategies
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from catalog.labels import clean_label, label_key
@@ -17,7 +17,6 @@ GRAVE, DIAERESIS = "\u0300", "\u0308"
 DOTLESS_I = "\u0131"
 FULL_WIDTH = "".join(chr(ord(letter) + 0xFEE0) for letter in "FullWidth")
 
-anywhere = settings(deadline=None)
 texts = strategies.label_text()
 
 
@@ -29,7 +28,6 @@ def key_of(name: str) -> str:
         return reject()
 
 
-@anywhere
 @given(texts)
 def test_a_clean_name_is_clean(name: str) -> None:
     """What is kept of a name is NFC, without spaces to spare, and cleaned to itself."""
@@ -43,7 +41,6 @@ def test_a_clean_name_is_clean(name: str) -> None:
     assert 0 < len(clean) <= 200
 
 
-@anywhere
 @given(texts)
 def test_any_text_is_a_name_or_refused(name: str) -> None:
     """No text makes anything but a key or a refusal."""
@@ -55,7 +52,6 @@ def test_any_text_is_a_name_or_refused(name: str) -> None:
     assert key == label_key(clean_label(name))
 
 
-@anywhere
 @given(texts)
 def test_a_key_is_its_own_key(name: str) -> None:
     """A name that is spelt as the key of another is the same class."""
@@ -63,7 +59,6 @@ def test_a_key_is_its_own_key(name: str) -> None:
     assert label_key(key) == key
 
 
-@anywhere
 @given(texts, st.text(SPACES, min_size=1, max_size=3), st.text(SPACES, max_size=3))
 def test_spacing_makes_no_difference(name: str, inside: str, outside: str) -> None:
     """White space of any sort, of any length and at either end leaves a name what it is."""
@@ -78,14 +73,12 @@ def test_spacing_makes_no_difference(name: str, inside: str, outside: str) -> No
     assert clean_label(respaced) == expected
 
 
-@anywhere
 @given(texts, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
 def test_the_form_of_unicode_makes_no_difference(name: str, form: str) -> None:
     """A name has one key in all four normal forms."""
     assert key_of(unicodedata.normalize(form, name)) == key_of(name)
 
 
-@anywhere
 @given(st.text(st.characters(categories=["L", "N"], max_codepoint=0x24F), min_size=1, max_size=20))
 def test_latin_case_and_accents_make_no_difference(name: str) -> None:
     """Capitals, small letters and accents of Latin names have one key, but for the dotless i."""

@@ -8,7 +8,7 @@ import photos
 import pytest
 from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
@@ -32,7 +32,7 @@ def made_of(path: Path, shown: dict[str, list[bytes]]) -> Catalog:
         unique_by=lambda shot: shot[:2],
     )
 )
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_equal_to_having_built_one(
     tmp_path_factory: pytest.TempPathFactory, shots: list[tuple[int, int, str]]
 ) -> None:

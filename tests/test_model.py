@@ -27,7 +27,7 @@ from model_commands import Command
 from model_machine import Bench, How, Machine, Tally, how, where
 from model_trouble import foreseen, seen
 
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 from index import items
 
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))
@@ -238,7 +238,6 @@ def endure(bench: Bench, examples: int, steps: int, first: int | None = None) ->
     run_state_machine_as_test(
         machine if first is None else seed(first)(machine),
         settings=settings(
-            deadline=None,
             derandomize=first is None,
             database=None,
             max_examples=examples,

@@ -24,7 +24,7 @@ from index import typical_stranger_cosine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-anywhere = settings(deadline=None, max_examples=40)
+anywhere = settings(max_examples=40)
 
 
 def plain_clusters(rows: NDArray[np.float32], threshold: float) -> list[list[int]]:

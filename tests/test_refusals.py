@@ -209,7 +209,7 @@ def test_random_bytes_decode_or_are_refused(magic: bytes, tail: bytes) -> None:
     decode_or_refuse(magic + tail)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 2**32), scale=st.sampled_from([1, 8]))
 def test_damaged_files_decode_or_are_refused(kind: str, seed: int, scale: int) -> None:
     """A valid file of any format, spoilt anywhere, is a picture or a refusal."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import seeds
@@ -23,10 +23,6 @@ from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-anywhere = settings(deadline=None)
-"""A machine that is busy with something else is no failure."""
 
 
 @st.composite
@@ -71,7 +67,6 @@ def plain_error(probability: list[float], right: list[bool], bins: int) -> float
 class TestRiskCoverage:
     """The surest pictures first."""
 
-    @anywhere
     @given(answers())
     def test_by_definition(self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]]) -> None:
         """A point says what is answered, and how well, from its threshold up."""
@@ -79,7 +74,6 @@ class TestRiskCoverage:
         found = [(p.coverage, p.precision, p.threshold) for p in risk_coverage(confidence, right)]
         assert found == plain_curve(confidence.tolist(), right.tolist())
 
-    @anywhere
     @given(seeds, st.integers(101, 3000), st.integers(1, 4))
     def test_few_points_of_many(self, seed: int, count: int, digits: int) -> None:
         """At most 100 points of the whole curve are kept, wherever along it pictures are."""
@@ -97,7 +91,6 @@ class TestRiskCoverage:
         assert max(gaps) <= 0.01 + widest + 1e-9
         assert (kept[-1].coverage, kept[-1].precision) == (1, right.sum() / count)
 
-    @anywhere
     @given(answers(), st.floats(-3, 3))
     def test_the_scale_does_not_matter(
         self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]], shift: float
@@ -122,7 +115,6 @@ class TestRiskCoverage:
         )
         assert risk_coverage_area(confidence, right) == pytest.approx((0 + 0.5 * 3 + 0.6) / 5)
 
-    @anywhere
     @given(answers())
     def test_area(self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]]) -> None:
         """The area is the mean over pictures of the risk at which each is answered."""
@@ -131,7 +123,6 @@ class TestRiskCoverage:
         expected = sum(risks[sure] for sure in confidence.tolist()) / len(right)
         assert risk_coverage_area(confidence, right) == pytest.approx(expected, abs=1e-12)
 
-    @anywhere
     @given(st.integers(1, 30), st.integers(0, 30))
     def test_area_of_the_best_order(self, rights: int, wrongs: int) -> None:
         """No order of the same pictures has less area than all right ones first."""
@@ -163,7 +154,6 @@ class TestRiskCoverage:
 class TestReliability:
     """Probabilities against what happened."""
 
-    @anywhere
     @given(answers(), st.integers(1, 20))
     def test_by_definition(
         self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]], bins: int
@@ -177,7 +167,6 @@ class TestReliability:
         assert found.error is not None
         assert 0 <= found.error <= 1
 
-    @anywhere
     @given(answers(least=0), st.integers(1, 20))
     def test_bins(self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]], bins: int) -> None:
         """Bins lie side by side from 0 to 1, and each picture is in the one that holds it."""
@@ -195,7 +184,6 @@ class TestReliability:
             else:
                 assert (b.probability, b.right) == (None, None)
 
-    @anywhere
     @given(st.lists(st.tuples(st.integers(0, 10), st.integers(1, 5)), min_size=1, max_size=5))
     def test_calibrated(self, groups: list[tuple[int, int]]) -> None:
         """Where of pictures at 0.3 three in ten are right, and so on, there is no error."""
@@ -209,7 +197,6 @@ class TestReliability:
         right = np.full(7, said == 0.0)
         assert reliability(np.full(7, said), right).error == 1
 
-    @anywhere
     @given(answers(least=0), st.data())
     def test_pictures_without_a_probability(
         self, answered: tuple[NDArray[np.float64], NDArray[np.bool_]], data: st.DataObject
@@ -244,7 +231,6 @@ class TestReliability:
 class TestConfusionMatrix:
     """What pictures were taken for."""
 
-    @anywhere
     @given(st.integers(1, 6), st.data())
     def test_by_definition(self, classes: int, data: st.DataObject) -> None:
         """Each cell counts its pictures; all cells make all, the diagonal those that are right."""

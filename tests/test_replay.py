@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,7 +17,6 @@ from descriptors import InvalidInput, Metric, Prior, Sums, class_means, fit, to_
 from head.replay import Replay, draw_gaussian, spreads
 
 WIDTH = 24
-anywhere = settings(deadline=None)
 
 
 def pictures(seed: int, counts: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
@@ -44,7 +43,6 @@ def metric_of(sums: Sums) -> Metric:
     return fit(sums, sorted(sums.counts), Prior.isotropic(WIDTH), degrees=20)
 
 
-@anywhere
 @given(strategies.seeds, st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_spreads_are_those_of_the_descriptors(seed: int, counts: list[int]) -> None:
     """The spread from sums alone is what a look at every descriptor gives, by its definition."""
@@ -88,7 +86,6 @@ def test_one_picture_is_repeated() -> None:
     np.testing.assert_allclose(drawn, np.repeat(expected, 3, axis=0), atol=0.02)
 
 
-@anywhere
 @given(st.integers(0, 4), st.integers(0, 5), strategies.seeds)
 def test_draws_have_unit_length_and_follow_the_seed(count: int, per_class: int, seed: int) -> None:
     """There are as many as asked for, of unit length, the same for the same seed alone."""

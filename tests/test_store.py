@@ -19,8 +19,9 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, binding
+from catalog.files import cache_folder
 from catalog.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store import Store, cache_folder, create
+from catalog.store import Store, create
 from descriptors import (
     CatalogError,
     Conflict,

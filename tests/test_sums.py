@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -19,7 +19,6 @@ WIDTH = 4
 NAMES = {1: "apple", 2: "banana", 3: "cherry"}
 Labelled: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int16]]
 
-anywhere = settings(deadline=None)
 labelled = strategies.labelled_rows(WIDTH)
 
 
@@ -47,7 +46,6 @@ def same(one: Sums, other: Sums) -> bool:
     )
 
 
-@anywhere
 @given(labelled)
 def test_agrees_with_python_integers(batch: Labelled) -> None:
     """Counts, totals and Gram matrix are what Python's integers give, to the last digit."""
@@ -64,7 +62,6 @@ def test_agrees_with_python_integers(batch: Labelled) -> None:
     assert len(sums) == len(rows)
 
 
-@anywhere
 @given(labelled, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_order_and_batches_leave_no_trace(batch: Labelled, random: Random, size: int) -> None:
     """The same rows give the same sums in any order, and in batches of any size."""
@@ -78,7 +75,6 @@ def test_order_and_batches_leave_no_trace(batch: Labelled, random: Random, size:
     assert same(shuffled, summed(batch))
 
 
-@anywhere
 @given(labelled, labelled)
 def test_what_is_taken_back_was_never_there(kept: Labelled, gone: Labelled) -> None:
     """Adding rows and subtracting them again gives the sums of the others, and their hash."""
@@ -106,7 +102,6 @@ def test_exact_where_every_component_is_extreme(sign: int) -> None:
     assert sums.gram[0, 2] == sums.gram[2, 0] == (count - 1) * SCALE**2 + sign * SCALE
 
 
-@anywhere
 @given(labelled, st.permutations(list(NAMES)))
 def test_state_does_not_depend_on_class_ids(batch: Labelled, ids: list[int]) -> None:
     """Renumbering the classes leaves the hash as it was, as long as each keeps its name."""
@@ -117,7 +112,6 @@ def test_state_does_not_depend_on_class_ids(batch: Labelled, ids: list[int]) -> 
     assert other.state("embedder", names) == state(summed(batch))
 
 
-@anywhere
 @given(strategies.labelled_rows(WIDTH, most=4), st.data())
 def test_state_depends_on_every_component(batch: Labelled, data: st.DataObject) -> None:
     """One step in one component of any sum changes the hash."""

@@ -25,8 +25,9 @@ import soak_page
 from doubles import FakeEmbedder
 
 from catalog import Catalog, landing
+from catalog.files import cache_folder
 from catalog.manifest import Entry
-from catalog.store import Store, cache_folder
+from catalog.store import Store
 from descriptors import CatalogError, Conflict, Locked, NotFound
 from embedder import Picture
 

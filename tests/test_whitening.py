@@ -25,7 +25,6 @@ from descriptors import (
 from descriptors.whitening import ISOTROPIC_SHARE, PRIOR_DEGREES, PRIOR_PICTURES
 
 WIDTH = 6
-anywhere = settings(deadline=None)
 some_priors = strategies.priors(WIDTH)
 
 
@@ -51,7 +50,6 @@ def pictures(seed: int, count: int, classes: int, width: int = WIDTH) -> NDArray
     return to_integers(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-@anywhere
 @given(strategies.labelled_rows(WIDTH), some_priors)
 def test_agrees_with_the_definition(
     batch: tuple[NDArray[np.int64], NDArray[np.int16]], prior: Prior
@@ -79,7 +77,6 @@ def test_agrees_with_the_definition(
     assert np.array_equal(metric.transform, np.tril(metric.transform))
 
 
-@anywhere
 @given(some_priors, strategies.seeds)
 def test_scores_are_cosines_under_the_inverse_scatter(prior: Prior, seed: int) -> None:
     """The inner product of whitened rows is the cosine of the rows under the inverse scatter."""
@@ -97,7 +94,6 @@ def test_scores_are_cosines_under_the_inverse_scatter(prior: Prior, seed: int) -
     np.testing.assert_allclose(np.linalg.norm(whitened, axis=1), 1, atol=1e-6)
 
 
-@anywhere
 @given(some_priors, strategies.seeds, st.permutations(range(4)))
 def test_order_of_classes_is_rounding_alone(prior: Prior, seed: int, order: list[int]) -> None:
     """Classes in another order give the same metric to within float32."""
@@ -107,7 +103,6 @@ def test_order_of_classes_is_rounding_alone(prior: Prior, seed: int, order: list
     np.testing.assert_allclose(one.mean, other.mean, atol=1e-6)
 
 
-@anywhere
 @given(some_priors, strategies.seeds, st.permutations(range(20)), st.permutations(range(4)))
 def test_history_leaves_no_bit_of_trace(
     prior: Prior, seed: int, arrival: list[int], ids: list[int]
@@ -120,7 +115,6 @@ def test_history_leaves_no_bit_of_trace(
     assert np.array_equal(one.mean, other.mean)
 
 
-@anywhere
 @given(some_priors)
 def test_an_empty_catalogue_has_the_prior(prior: Prior) -> None:
     """Without a picture the mean and the scatter are the prior's."""
@@ -129,7 +123,6 @@ def test_an_empty_catalogue_has_the_prior(prior: Prior) -> None:
     np.testing.assert_allclose(scatter_of(metric), prior.scatter(), atol=1e-4)
 
 
-@anywhere
 @given(some_priors, st.integers(1, 7), strategies.seeds)
 def test_one_picture_a_class_teaches_no_scatter(prior: Prior, classes: int, seed: int) -> None:
     """While each class has one picture, the transform is the prior's to the bit."""
@@ -138,7 +131,6 @@ def test_one_picture_a_class_teaches_no_scatter(prior: Prior, classes: int, seed
     assert np.array_equal(metric.transform, fit(Sums(WIDTH), [], prior).transform)
 
 
-@anywhere
 @given(some_priors, strategies.unit_rows(WIDTH, most=1), st.integers(2, 9))
 def test_copies_of_one_picture_teach_no_scatter(
     prior: Prior, row: NDArray[np.float64], copies: int
@@ -149,7 +141,6 @@ def test_copies_of_one_picture_teach_no_scatter(
     assert np.array_equal(metric.transform, fit(Sums(WIDTH), [], prior).transform)
 
 
-@anywhere
 @given(some_priors, strategies.seeds, st.integers(1, 4))
 def test_each_picture_moves_the_metric_by_its_share(prior: Prior, seed: int, classes: int) -> None:
     """From none to many pictures, none moves the scatter more than its part in it can explain."""
@@ -174,7 +165,7 @@ def spread_of(sums: Sums) -> float:
     return float(np.trace(sums.gram) - sum(squares)) / SCALE**2
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(some_priors, strategies.seeds)
 def test_many_pictures_make_the_scatter_even(prior: Prior, seed: int) -> None:
     """With many pictures the whitened scatter within classes is the same in all directions."""
@@ -193,7 +184,6 @@ def test_many_pictures_make_the_scatter_even(prior: Prior, seed: int) -> None:
     assert unevenness(metric.project(floats)) < 2
 
 
-@anywhere
 @given(some_priors)
 def test_the_scatter_of_a_prior_can_be_inverted(prior: Prior) -> None:
     """A prior's scatter is symmetric, has trace D, and no direction without its even share."""
@@ -223,7 +213,6 @@ def test_the_isotropic_prior_changes_nothing() -> None:
     np.testing.assert_allclose(metric.whiten(rows), rows, atol=1e-6)
 
 
-@anywhere
 @given(strategies.priors(WIDTH).filter(lambda prior: len(prior.variances) > 0), st.data())
 def test_the_digest_sees_every_number(prior: Prior, data: st.DataObject) -> None:
     """The smallest change of any number of a prior changes its digest."""
@@ -243,7 +232,6 @@ def test_a_descriptor_equal_to_the_mean_scores_nothing() -> None:
     assert not metric.whiten(metric.mean[None]).any()
 
 
-@anywhere
 @given(strategies.labelled_rows(WIDTH))
 def test_class_means_are_means(batch: tuple[NDArray[np.int64], NDArray[np.int16]]) -> None:
     """Each row is the mean of its class's descriptors, in the order that was asked for."""

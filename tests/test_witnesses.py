@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from catalog.witnesses import (
 from descriptors import Metric
 from head import Head
 
-anywhere = settings(deadline=None)
 cosines = st.floats(-1, 1, width=32) | st.sampled_from([-1.0, 0.0, 0.5, 1.0])
 
 
@@ -52,7 +51,6 @@ def scored(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 class TestBestOfClass:
     """The nearest item of each class."""
 
-    @anywhere
     @given(tables(), st.integers(1, 7), st.data())
     def test_by_definition(
         self, scores: NDArray[np.float32], classes: int, data: st.DataObject
@@ -77,7 +75,6 @@ class TestBestOfClass:
 class TestMargins:
     """How far a class is ahead."""
 
-    @anywhere
     @given(scored())
     def test_by_definition(self, case: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
         """It is the class's score less the best other one, or all of it where it is alone."""
@@ -90,7 +87,6 @@ class TestMargins:
             assert margin == (row[label] - others.max() if len(others) else row[label])
         np.testing.assert_array_equal(scores, before)
 
-    @anywhere
     @given(tables(least=2))
     def test_of_the_first_class(self, scores: NDArray[np.float32]) -> None:
         """The class with the highest score alone is never behind, and any other never ahead."""
@@ -104,7 +100,6 @@ class TestMargins:
 class TestWitnesses:
     """What they come to together."""
 
-    @anywhere
     @given(some_witnesses())
     def test_by_definition(self, witnesses: Witnesses) -> None:
         """Fused scores, familiarity and names follow from the scores of each witness."""
@@ -125,7 +120,6 @@ class TestWitnesses:
         assert silent.head is None
         assert (silent.centroid, silent.neighbours) == (witnesses.centroid, witnesses.neighbours)
 
-    @anywhere
     @given(some_witnesses(), st.data())
     def test_parts_and_stacks(self, witnesses: Witnesses, data: st.DataObject) -> None:
         """Some queries and the others, one after another, are all of them."""
@@ -139,7 +133,6 @@ class TestWitnesses:
         if stacked.head is not None and witnesses.head is not None:
             np.testing.assert_array_equal(stacked.head, witnesses.head[order])
 
-    @anywhere
     @given(some_witnesses())
     def test_the_scale_is_kept(self, witnesses: Witnesses) -> None:
         """What turns scores back into logits goes with the queries, in parts and in stacks."""
@@ -147,7 +140,6 @@ class TestWitnesses:
         everyone = np.ones(len(witnesses.centroid), np.bool_)
         assert witnesses.of(everyone).logit_scale == witnesses.logit_scale
 
-    @anywhere
     @given(some_witnesses(least=2), st.data())
     def test_without_its_class(self, witnesses: Witnesses, data: st.DataObject) -> None:
         """A query's class is below all others of its row then, and no other score changes."""
@@ -163,7 +155,6 @@ class TestWitnesses:
                 assert masked[label] < row.min()
                 np.testing.assert_array_equal(np.delete(masked, label), np.delete(row, label))
 
-    @anywhere
     @given(tables(least=2), st.data())
     def test_nobody_names_what_is_not_there(
         self, centroid: NDArray[np.float32], data: st.DataObject
@@ -182,7 +173,6 @@ class TestWitnesses:
 class TestHeadScores:
     """A head's logits, in the units of a cosine."""
 
-    @anywhere
     @given(seeds, st.integers(1, 6), st.integers(0, 6), st.integers(1, 5))
     def test_by_definition(self, seed: int, classes: int, columns: int, queries: int) -> None:
         """A class has its logit over the scale, or, without a column, its centroid's cosine."""

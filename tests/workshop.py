@@ -16,8 +16,8 @@ from shop_state import COPY, EXPORT, NAME, State, difference, leftovers, made, o
 from writing_commands import TREE, Act, WritingCommand, ask
 
 from catalog import Catalog, files
+from catalog.files import cache_folder
 from catalog.learnt_files import KINDS
-from catalog.store import cache_folder
 
 
 class Outcomes(NamedTuple):

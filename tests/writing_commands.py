@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shop_state import COPY, EXPORT, OTHER, PART, made, opened
 
 from catalog import Catalog, read_manifest
-from catalog.store import cache_folder
+from catalog.files import cache_folder
 
 TREE = ("ewer", "fork", "gong")
 """The classes of the tree that is imported; its folder lies beside that of the catalogue."""
@@ -159,7 +159,6 @@ COMMANDS = (
         "add_class --head frozen",
         lambda c: c.add_class("tea", photos.shots(3, 3), head="frozen"),
         filled,
-        between=(lambda c: c.train_head("frozen"),),
     ),
     WritingCommand("add", lambda c: c.add("cup", photos.shots(0, 2, first=5)), filled),
     WritingCommand(
