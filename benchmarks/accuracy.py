@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.photos import Photos, embed_views, shared
-from data import prior_for
-from descriptors import Metric, Prior, Sums, class_means, fit, to_floats, to_integers
-from embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder
-from embedder.model_cache import Model
-from embedder.views import View
+from catalog.data import prior_for
+from catalog.descriptors import Metric, Prior, Sums, class_means, fit, to_floats, to_integers
+from catalog.embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder
+from catalog.embedder.model_cache import Model
+from catalog.embedder.views import View
 
 SIZES = (1, 3, 5, 10, None)
 """Pictures per class; None for all."""

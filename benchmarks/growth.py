@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from benchmarks.photos import shared
 from benchmarks.speed import Timing
 from catalog import Catalog, Entry, Picture, find_pictures
-from embedder import MobileNetEmbedder, Source, Specification
-from embedder.model_cache import Model
+from catalog.embedder import MobileNetEmbedder, Source, Specification
+from catalog.embedder.model_cache import Model
 
 _ITEMS, _CLASSES = 10_000, 500
 _MANY = 10_000
 _MARKS = (1_000, 10_000)
-_COMMAND = [sys.executable, "-m", "cli.main"]
+_COMMAND = [sys.executable, "-m", "catalog"]
 
 
 class Synthetic:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import Entry, Picture, read_manifest
-from descriptors import PictureError
-from embedder import MobileNetEmbedder, Source, content_hash, read_picture
-from embedder.decode import decode
-from embedder.formats import inspect
-from embedder.litert import LiteRTNetwork
-from embedder.model_cache import Model
-from embedder.views import View, jpeg_scale, take_views
+from catalog.descriptors import PictureError
+from catalog.embedder import MobileNetEmbedder, Source, content_hash, read_picture
+from catalog.embedder.decode import decode
+from catalog.embedder.formats import inspect
+from catalog.embedder.litert import LiteRTNetwork
+from catalog.embedder.model_cache import Model
+from catalog.embedder.views import View, jpeg_scale, take_views
 
 VIEWS: tuple[View, ...] = (0.0, 0.875, 0.75, 0.6, 0.45)
 

@@ -15,11 +15,11 @@ from benchmarks.photos import Remembering, shared
 from benchmarks.tables import table
 from catalog import Catalog, Entry, Evaluation, read_manifest, take_part
 from catalog.cross_check import VERDICTS
+from catalog.descriptors import Metric
+from catalog.embedder.model_cache import Model
+from catalog.head import solve
 from catalog.learning import live_labels, places_of
 from catalog.ranking import first_best
-from descriptors import Metric
-from embedder.model_cache import Model
-from head import solve
 
 _FIRST = 70
 _STRANGERS = 20

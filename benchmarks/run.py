@@ -17,8 +17,8 @@ from benchmarks import accuracy, growth, predictors, speed
 from benchmarks.accuracy import Benchmark, Setting
 from benchmarks.photos import shared
 from benchmarks.tables import table
-from embedder import models
-from embedder.model_cache import Model
+from catalog.embedder import models
+from catalog.embedder.model_cache import Model
 
 _FOLDER = Path(__file__).parent
 _COUNTS = (2_640, 10_000, 100_000)

@@ -16,11 +16,11 @@ import numpy as np
 
 from benchmarks.photos import shared
 from catalog import Catalog, find_pictures, read_manifest
-from descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
-from embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
-from embedder.decode import decode
-from embedder.model_cache import Model
-from index import ItemIndex
+from catalog.descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
+from catalog.embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
+from catalog.embedder.decode import decode
+from catalog.embedder.model_cache import Model
+from catalog.index import ItemIndex
 
 _WIDTH = 1280
 
@@ -58,7 +58,7 @@ def embedding(model: Model, pictures: int = 400) -> Iterator[Timing]:
 def commands(model: Model) -> Iterator[Timing]:
     """Whole processes on a catalogue of 81 classes and 2,640 items, start-up included."""
     photos = shared() / "pictures"
-    command = [sys.executable, "-m", "cli.main"]
+    command = [sys.executable, "-m", "catalog"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "grocery.catalog"
         with Catalog.init(file, backbone=model.sha256) as made:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from catalog import compaction, landing
 from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
+from catalog.descriptors import Damaged, InvalidInput
 from catalog.learning import Learning, label_names, live_labels, places_of
 from catalog.ranking import tie_ranks
 from catalog.witnesses import Witnesses, head_scores
-from descriptors import Damaged, InvalidInput
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.

@@ -14,8 +14,11 @@ from catalog import answers, files, heads, inventory, journal, verification
 from catalog.answers import Neighbour, Prediction
 from catalog.audit import audit
 from catalog.cross_check import PRECISION, require_precision
+from catalog.descriptors import CatalogError, Conflict, InvalidInput, PictureError
+from catalog.embedder import Picture, Source, models, preset_name
 from catalog.evaluation import Evaluation
 from catalog.gathering import gather
+from catalog.head import Curves
 from catalog.journal import Event
 from catalog.labels import label_key
 from catalog.learning import label_names
@@ -26,9 +29,6 @@ from catalog.results import AuditReport, Info, Item, LabelCount, ProposedClass
 from catalog.scoring import Gallery, evaluate
 from catalog.staging import Progress, Staged, counted
 from catalog.verification import Verification
-from descriptors import CatalogError, Conflict, InvalidInput, PictureError
-from embedder import Picture, Source, models, preset_name
-from head import Curves
 
 _Answer = TypeVar("_Answer")
 _Embedded: TypeAlias = NDArray[np.float32] | PictureError

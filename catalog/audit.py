@@ -24,10 +24,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.descriptors.whitening import PRIOR_DEGREES
+from catalog.index import typical_stranger_cosine
 from catalog.scoring import Gallery
-from descriptors import InvalidInput, unit_rows
-from descriptors.whitening import PRIOR_DEGREES
-from index import typical_stranger_cosine
 
 LISTED = 200
 """How many duplicates, mislabelled items and pairs of classes are listed at most."""

@@ -14,12 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import binding, files, inventory, journal
-from catalog.failpoints import reach
-from catalog.files import cache_folder
-from catalog.schema import is_marked
-from catalog.store import BUSY_SECONDS, Store, read_only
-from catalog.verification import problems_of_file
-from descriptors import (
+from catalog.descriptors import (
     CatalogError,
     Conflict,
     Damaged,
@@ -29,6 +24,11 @@ from descriptors import (
     NoSpace,
     NotFound,
 )
+from catalog.failpoints import reach
+from catalog.files import cache_folder
+from catalog.schema import is_marked
+from catalog.store import BUSY_SECONDS, Store, read_only
+from catalog.verification import problems_of_file
 
 _TRY_SECONDS = 0.1
 

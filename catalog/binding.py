@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import data
-from descriptors import (
+from catalog import data
+from catalog.descriptors import (
     Damaged,
     EmbedderMismatch,
     InvalidInput,
@@ -28,8 +28,8 @@ from descriptors import (
     to_bytes,
     to_integers,
 )
-from embedder import Embedder, Specification, libraries, load, models
-from embedder.probes import AGREEMENT
+from catalog.embedder import Embedder, Specification, libraries, load, models
+from catalog.embedder.probes import AGREEMENT
 
 
 @dataclass(frozen=True, slots=True)

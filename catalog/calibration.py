@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.cross_fit import FOLDING_RULE, HeldOut
+from catalog.head import softmax
 from catalog.ranking import first_best
 from catalog.witnesses import HEAD_SHARE, Witnesses, margins
-from head import softmax
 
 LEAST_GROUPS = 20
 """With fewer independent pictures than this there is no probability."""

@@ -9,10 +9,10 @@ from types import TracebackType
 
 from catalog import binding
 from catalog.asking import Asking
+from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 from catalog.files import require_free
 from catalog.store import Store, create
 from catalog.upkeep import Upkeep
-from embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 
 
 class Catalog(Asking, Upkeep):

@@ -19,6 +19,9 @@ from catalog.classes import (
     require_label,
 )
 from catalog.compaction import Compacted
+from catalog.descriptors import Conflict, InvalidInput, NotFound, PictureError
+from catalog.embedder import Picture, Source
+from catalog.head import TrainingOptions
 from catalog.head_keeper import HeadKeeper
 from catalog.heads import HeadTraining, training_named
 from catalog.importing import import_listing
@@ -36,12 +39,9 @@ from catalog.training import (
     switch_head,
     train_document,
 )
-from descriptors import Conflict, InvalidInput, NotFound, PictureError
-from embedder import Picture, Source
-from head import TrainingOptions
 
 if TYPE_CHECKING:
-    from descriptors import RefusalReason
+    from catalog.descriptors import RefusalReason
 
 
 class Changing(Opened):

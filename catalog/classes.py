@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from catalog.descriptors import LabelConflict, NotFound
 from catalog.labels import clean_label, label_key
-from descriptors import LabelConflict, NotFound
 
 
 @dataclass(frozen=True, slots=True)

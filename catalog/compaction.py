@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import journal
+from catalog.descriptors import SCALE, Conflict, Damaged, Sums
 from catalog.journal import Change
 from catalog.stored import StoredDescriptors
-from descriptors import SCALE, Conflict, Damaged, Sums
 
 _LOST = "the sums of dropped descriptors have lost a part"
 _ADVICE = "restore the file from a backup"

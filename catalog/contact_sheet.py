@@ -12,11 +12,11 @@ import numpy as np
 
 from catalog import files
 from catalog.answers import Neighbour
+from catalog.descriptors import PictureError
+from catalog.embedder import Box, Picture, Source, thumbnail
 from catalog.evaluation import CrossCheck, Evaluation, Mistake
 from catalog.reliability import Reliability
 from catalog.results import Item
-from descriptors import PictureError
-from embedder import Box, Picture, Source, thumbnail
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.calibration import Calibration
+from catalog.descriptors import InvalidInput
+from catalog.head import softmax
 from catalog.ranking import first_best
 from catalog.witnesses import Witnesses
-from descriptors import InvalidInput
-from head import softmax
 
 Verdict = Literal["match", "ambiguous", "disagree", "unknown"]
 """What an answer is worth.

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.compaction import gone_classes
+from catalog.descriptors import Metric, Prior, Sums, class_means, fit, to_floats
+from catalog.head import Head, draw_gaussian, solve, spreads
+from catalog.index import near_duplicate_groups, typical_stranger_cosine
 from catalog.witnesses import Witnesses, best_of_class
-from descriptors import Metric, Prior, Sums, class_means, fit, to_floats
-from head import Head, draw_gaussian, solve, spreads
-from index import near_duplicate_groups, typical_stranger_cosine
 
 STRANGER_QUANTILE = 0.6
 """Items of a class are one group if they are more alike than this share of items are to the item

@@ -19,20 +19,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-import machine
-from catalog import binding, inventory, journal
+from catalog import binding, inventory, journal, machine
 from catalog.binding import Binding
+from catalog.data import prior_for
+from catalog.data.starter import FLATBUFFER
+from catalog.descriptors import CatalogError
+from catalog.embedder import MobileNetEmbedder, load, models
+from catalog.embedder.model_cache import Model
+from catalog.embedder.probes import AGREEMENT
 from catalog.files import cache_folder
+from catalog.machine import Check
+from catalog.machine.folders import size_of
 from catalog.schema import APPLICATION_ID, FORMAT_VERSION
 from catalog.store import read_only
-from data import prior_for
-from data.starter import FLATBUFFER
-from descriptors import CatalogError
-from embedder import MobileNetEmbedder, load, models
-from embedder.model_cache import Model
-from embedder.probes import AGREEMENT
-from machine import Check
-from machine.folders import size_of
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100

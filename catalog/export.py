@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import files, inventory, journal, landing
+from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
 from catalog.learning import Learning
 from catalog.stored import StoredDescriptors
-from descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
 
 Format: TypeAlias = Literal["parquet", "npz", "labels", "projector"]
 """What a catalogue can be written as: ``projector`` is a folder, the others are files."""

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 Action: TypeAlias = Callable[[], object]
 """What a test does at a place: raise, kill the process, or look around."""

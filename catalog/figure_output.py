@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog import files
+from catalog.descriptors import InvalidInput
 from catalog.figures import INK, TITLE, style
-from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import InvalidInput
 from catalog.reliability import CoveragePoint, Reliability
-from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

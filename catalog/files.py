@@ -18,9 +18,9 @@ from glob import escape
 from pathlib import Path
 from typing import IO
 
+from catalog.descriptors import CatalogError, Conflict, NoSpace, NotFound
+from catalog.embedder.formats import is_picture
 from catalog.schema import is_marked
-from descriptors import CatalogError, Conflict, NoSpace, NotFound
-from embedder.formats import is_picture
 
 _STALE_SECONDS = 3600
 _MARKED_BYTES = 2**14

@@ -15,8 +15,8 @@ from typing import Any
 from catalog import heads, journal
 from catalog.classes import Label, emptied, find_label, retire
 from catalog.compaction import compacted_classes, is_compacted
+from catalog.descriptors import Conflict, InvalidLabel, NotFound
 from catalog.labels import clean_label, label_key
-from descriptors import Conflict, InvalidLabel, NotFound
 
 _FORGOTTEN = "(forgotten)"
 _TABLES = ("change", "source", "kept", "descriptor")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from catalog.descriptors import InvalidInput, InvalidLabel, PictureError
+from catalog.embedder import Embedder, Picture, content_hash, read_picture
 from catalog.labels import label_key
 from catalog.manifest import Entry, Listing
 from catalog.scoring import Query
 from catalog.staging import Progress, Refusal, counted, place_of
-from descriptors import InvalidInput, InvalidLabel, PictureError
-from embedder import Embedder, Picture, content_hash, read_picture
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import heads
+from catalog.descriptors import Metric
+from catalog.head import GanOptions, Generator, train_gan, widen_generator
 from catalog.learnt_files import LearntHead
-from descriptors import Metric
-from head import GanOptions, Generator, train_gan, widen_generator
 
 _FURTHER = 500
 """Steps of a training that only adds classes; a first one takes what ``GanOptions`` says."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from catalog import heads
+from catalog.descriptors import Damaged, Metric
+from catalog.head import Head, TrainingOptions, widen, widen_frozen
 from catalog.heads import HeadTraining
 from catalog.learning import Learning
 from catalog.store import Store
 from catalog.training import Switch, prepare_switch
-from descriptors import Damaged, Metric
-from head import Head, TrainingOptions, widen, widen_frozen
 
 
 class HeadKeeper:

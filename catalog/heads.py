@@ -18,8 +18,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import Damaged, InvalidInput, Metric, read_arrays
-from head import Curves, Head
+from catalog.descriptors import Damaged, InvalidInput, Metric, read_arrays
+from catalog.head import Curves, Head
 
 HeadTraining = Literal["exact", "frozen", "document", "none"]
 """How the head learns: solved from everything, new columns alone, as the documents do, or not."""

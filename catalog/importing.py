@@ -8,6 +8,8 @@ from operator import itemgetter
 
 from catalog import landing
 from catalog.classes import refuse_variant
+from catalog.descriptors import InvalidLabel, LabelConflict
+from catalog.embedder import Picture
 from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.labels import clean_label, label_key
@@ -15,8 +17,6 @@ from catalog.manifest import Entry, Listing
 from catalog.results import Imported
 from catalog.staging import Progress, Staging, counted
 from catalog.store import Store
-from descriptors import InvalidLabel, LabelConflict
-from embedder import Picture
 
 
 def import_listing(

@@ -6,9 +6,9 @@ import sqlite3
 
 from catalog import journal, landing
 from catalog.classes import require_label
+from catalog.descriptors import NotFound
 from catalog.results import Item, LabelCount
 from catalog.store import now
-from descriptors import NotFound
 
 
 def label_counts(tx: sqlite3.Connection) -> list[LabelCount]:

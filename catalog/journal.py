@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from catalog.classes import give_back
+from catalog.descriptors import Conflict, Damaged, InvalidInput
 from catalog.store import now
-from descriptors import Conflict, Damaged, InvalidInput
 
 _FINAL = {"compact", "remove-compacted", "forget"}
 """Kinds of events that drop what undoing would need; they are the past's end, too."""

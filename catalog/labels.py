@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from descriptors import InvalidLabel
+from catalog.descriptors import InvalidLabel
 
 _LONGEST = 200
 

@@ -10,13 +10,13 @@ from typing import Any
 from catalog import journal
 from catalog.classes import Label, emptied, open_label, spell
 from catalog.compaction import is_compacted
+from catalog.descriptors import Conflict
 from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label
 from catalog.staging import Refusal, Staged
 from catalog.store import Store
-from descriptors import Conflict
 
 
 @dataclass(slots=True)

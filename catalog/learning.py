@@ -19,19 +19,7 @@ from catalog import calibration, heads, journal
 from catalog.calibration import CALIBRATION_RULE, Calibration
 from catalog.compaction import compacted_classes, gone_classes, sums_of_dropped
 from catalog.cross_fit import DRAWN, Pool
-from catalog.heads import HeadRecord
-from catalog.journal import Version
-from catalog.learnt_files import (
-    LearntCalibration,
-    LearntFiles,
-    LearntHead,
-    LearntItems,
-    LearntMetric,
-    LearntSums,
-)
-from catalog.store import Store
-from catalog.stored import StoredDescriptors
-from descriptors import (
+from catalog.descriptors import (
     WHITENING_RULE,
     CatalogError,
     Damaged,
@@ -43,8 +31,20 @@ from descriptors import (
     fit,
     to_floats,
 )
-from head import EXACT_RULE, Head, draw_gaussian, solve, spreads
-from index import FlatIndex, ItemIndex, centroids
+from catalog.head import EXACT_RULE, Head, draw_gaussian, solve, spreads
+from catalog.heads import HeadRecord
+from catalog.index import FlatIndex, ItemIndex, centroids
+from catalog.journal import Version
+from catalog.learnt_files import (
+    LearntCalibration,
+    LearntFiles,
+    LearntHead,
+    LearntItems,
+    LearntMetric,
+    LearntSums,
+)
+from catalog.store import Store
+from catalog.stored import StoredDescriptors
 
 _Learnt = TypeVar("_Learnt", LearntSums, LearntMetric, LearntItems, LearntHead, LearntCalibration)
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.calibration import Calibration
+from catalog.descriptors import Metric, Sums
 from catalog.failpoints import reach
+from catalog.head import Head
 from catalog.heads import HeadTraining
+from catalog.index import FlatIndex, ItemIndex, derived
 from catalog.journal import Version
-from descriptors import Metric, Sums
-from head import Head
-from index import FlatIndex, ItemIndex, derived
 
 KINDS = ("sums", "metric", "items", "head", "calibration")
 """The files, by name and kind."""

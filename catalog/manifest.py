@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from descriptors import InvalidInput, NotFound
-from embedder import Box, Picture
+from catalog.descriptors import InvalidInput, NotFound
+from catalog.embedder import Box, Picture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 """Files with these endings are taken for pictures in a folder; what they hold decides."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from catalog import inventory, landing
 from catalog.classes import refuse_variant
 from catalog.compaction import compacted_classes
+from catalog.descriptors import Damaged, LabelConflict
 from catalog.failpoints import reach
 from catalog.head_keeper import HeadKeeper
 from catalog.results import Imported
 from catalog.staging import Progress, Staged
 from catalog.store import Store
-from descriptors import Damaged, LabelConflict
 
 
 class _Taken(NamedTuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from catalog import binding
+from catalog.embedder import Embedder
 from catalog.files import cache_folder
 from catalog.learning import Learning
 from catalog.staging import Staging
 from catalog.store import Store
-from embedder import Embedder
 
 
 class Opened:

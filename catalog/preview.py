@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import answers
+from catalog.descriptors import unit_rows
 from catalog.learning import Learning, label_names
 from catalog.results import Taken
-from descriptors import unit_rows
 
 
 def taken_for(

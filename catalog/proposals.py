@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.index import typical_stranger_cosine
 from catalog.scoring import Gallery
-from descriptors import InvalidInput, unit_rows
-from index import typical_stranger_cosine
 
 MOST_PHOTOS = 5000
 """How many photos are compared with each other at most; their cosines take 4 bytes a pair."""

@@ -17,10 +17,10 @@ from catalog.classes import (
     spell,
 )
 from catalog.compaction import compacted_classes, require_stored
+from catalog.descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 from catalog.head_keeper import HeadKeeper
 from catalog.journal import Change
 from catalog.labels import clean_label
-from descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 
 
 @dataclass(frozen=True, slots=True)

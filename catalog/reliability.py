@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 _MOST_POINTS = 100
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from catalog import generators
 from catalog.compaction import compacted_classes
 from catalog.cross_fit import DRAWN
+from catalog.head import Generator, TrainingOptions
 from catalog.learning import Learning, live_labels
 from catalog.learnt_files import LearntHead
-from head import Generator, TrainingOptions
 
 
 class Replayed(NamedTuple):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from catalog.calibration import Calibration
 from catalog.cross_check import PRECISION, VERDICTS, Judgement, Verdict, judge
+from catalog.descriptors import Metric
 from catalog.evaluation import (
     Accuracy,
     Agreement,
@@ -25,6 +26,7 @@ from catalog.evaluation import (
     Retrieval,
     VerdictCount,
 )
+from catalog.index import FlatIndex
 from catalog.learning import places_of
 from catalog.learnt_files import LearntHead
 from catalog.reliability import (
@@ -35,8 +37,6 @@ from catalog.reliability import (
     risk_coverage_area,
 )
 from catalog.witnesses import Witnesses, best_of_class, head_scores, margins
-from descriptors import Metric
-from index import FlatIndex
 
 _BLOCK_QUERIES = 256
 _DIGITS = 6  # of a score; beyond, it is rounding

@@ -17,10 +17,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import PictureError, RefusalReason, to_bytes, to_integers
+from catalog.embedder import Embedder, Picture, Source, content_hash, read_picture
 from catalog.failpoints import reach
 from catalog.store import Store
-from descriptors import PictureError, RefusalReason, to_bytes, to_integers
-from embedder import Embedder, Picture, Source, content_hash, read_picture
 
 # A batch is read, looked up, embedded and stored together: large enough that the sync of each
 # transaction does not show, small enough that a kill costs a second's work.

@@ -20,6 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.descriptors import (
+    CatalogError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    Locked,
+    NewerFormat,
+    NoSpace,
+    NotFound,
+)
 from catalog.failpoints import reach
 from catalog.files import beside, cache_folder, link
 from catalog.schema import (
@@ -30,16 +40,6 @@ from catalog.schema import (
     SCHEMA_2,
     mistyped,
     statements,
-)
-from descriptors import (
-    CatalogError,
-    Conflict,
-    Damaged,
-    InvalidInput,
-    Locked,
-    NewerFormat,
-    NoSpace,
-    NotFound,
 )
 
 _PLAIN: dict[int, tuple[type[CatalogError], str]] = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import Damaged, InvalidInput, from_bytes
+from catalog.descriptors import Damaged, InvalidInput, from_bytes
 
 _BLOCK_ROWS = 8192
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from catalog import generators, heads, journal
+from catalog.descriptors import Conflict, InvalidInput
+from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
 from catalog.heads import HeadTraining
 from catalog.journal import Version
 from catalog.learning import Learning, live_labels
 from catalog.learnt_files import LearntHead
 from catalog.replaying import replay
 from catalog.store import Store
-from descriptors import Conflict, InvalidInput
-from head import Curves, Head, TrainingOptions, count_batches, train, widen
 
 TrainingProgress: TypeAlias = Callable[[int, int], None]
 """Told how many batches are done, and of how many."""

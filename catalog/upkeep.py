@@ -12,6 +12,8 @@ from catalog import backup, binding, files, forgetting, merging, relabelling
 from catalog import export as exporting
 from catalog.backup import Backup
 from catalog.changing import Changing
+from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, InvalidInput, NewerFormat
+from catalog.embedder import Picture, Source, content_hash, read_picture
 from catalog.export import Exported
 from catalog.forgetting import Forgotten
 from catalog.head_keeper import HeadKeeper
@@ -20,8 +22,6 @@ from catalog.results import Imported
 from catalog.staging import Progress, place_of
 from catalog.store import Store
 from catalog.training import TrainingProgress
-from descriptors import Conflict, Damaged, EmbedderMismatch, InvalidInput, NewerFormat
-from embedder import Picture, Source, content_hash, read_picture
 
 
 class Upkeep(Changing):

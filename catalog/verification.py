@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from catalog import compaction, heads, inventory, journal
+from catalog.descriptors import Damaged, InvalidLabel
+from catalog.index import derived
 from catalog.labels import clean_label, label_key
 from catalog.learning import Learning
 from catalog.learnt_files import KINDS
 from catalog.schema import mistyped, schema_faults
-from descriptors import Damaged, InvalidLabel
-from index import derived
 
 _ADDING = {"add", "feedback", "merge", "merge-classes", "move"}
 _REMOVING = {"remove", "remove-class", "remove-compacted"}

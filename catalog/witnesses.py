@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import Metric
+from catalog.head import Head
 from catalog.ranking import first_best
-from descriptors import Metric
-from head import Head
 
 HEAD_SHARE = 0.4
 """What the head's logits, in the units of a cosine, weigh against the centroids' cosines."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.output import counted, print_table
+from catalog.cli.output import counted, print_table
 
 if TYPE_CHECKING:
     from catalog import AuditReport, Candidate, CrossCheck, Evaluation, Prediction, VerdictCount

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.answers import print_evaluation, print_prediction
-from cli.options import (
+from catalog.cli.answers import print_evaluation, print_prediction
+from catalog.cli.options import (
     BoxText,
     CatalogPath,
     Html,
@@ -22,7 +22,7 @@ from cli.options import (
     Split,
     read_listing,
 )
-from cli.output import (
+from catalog.cli.output import (
     pictures_bar,
     print_json,
     print_table,
@@ -179,7 +179,7 @@ def _write_page(page: str, html: Path, replace: bool) -> None:
 
 
 def _record(name: str, what: str, answer: object) -> dict[str, Any]:
-    from descriptors import PictureError
+    from catalog.descriptors import PictureError
 
     if isinstance(answer, PictureError):
         return {"picture": name, "refused": answer.reason, "detail": answer.detail}
@@ -192,7 +192,7 @@ def _heading(name: str, of: int) -> None:
 
 
 def _exit_for(answers: Iterable[object]) -> None:
-    from descriptors import PictureError
+    from catalog.descriptors import PictureError
 
     if any(isinstance(answer, PictureError) for answer in answers):
         raise typer.Exit(5)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from cli.output import confirmed, download_bar, say
+from catalog.cli.output import confirmed, download_bar, say
 
 if TYPE_CHECKING:
-    from embedder.model_cache import Model
+    from catalog.embedder.model_cache import Model
 
 STARTER_NOTE = (
     "note: the network is the starter, which comes with catalog and is less good. For the ImageNet "
@@ -30,8 +30,8 @@ def choose_backbone() -> str:
     Returns:
         What to give :meth:`catalog.Catalog.init` for a backbone.
     """
-    from descriptors import BackboneError, NotFound
-    from embedder import models
+    from catalog.descriptors import BackboneError, NotFound
+    from catalog.embedder import models
 
     try:
         return models.find(models.IMAGENET).sha256
@@ -51,8 +51,8 @@ def choose_backbone() -> str:
 
 
 def fetch(handle: str, *, accept_unverified: bool = False) -> Model:
-    """Download a network with a bar, and export it; errors as in :func:`embedder.models.fetch`."""
-    from embedder import models
+    """Download a network with a bar, and export it; errors as of :func:`models.fetch`."""
+    from catalog.embedder import models
 
     say(f"fetching {handle}; once it is here it is exported, which takes some ten seconds")
     with download_bar("downloading") as progress:

@@ -84,7 +84,7 @@ def class_names(ctx: typer.Context) -> list[str]:
 
 def backbone_names() -> list[str]:
     """Offer the networks that a catalogue can be made with: those of this machine, by name."""
-    from machine import model_cache
+    from catalog.machine import model_cache
 
     names = {"imagenet", "starter"}
     with contextlib.suppress(OSError, RuntimeError):

@@ -17,10 +17,10 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import Catalog, Neighbour, contact_sheet
-from cli.output import pictures_bar, say
-from data import covers
-from descriptors import CatalogError, Conflict
-from embedder.models import STARTER
+from catalog.cli.output import pictures_bar, say
+from catalog.data import covers
+from catalog.descriptors import CatalogError, Conflict
+from catalog.embedder.models import STARTER
 
 RECORDS = 200
 """How many records the shop has before today."""

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli.completion import among
-from cli.options import CatalogPath, Json
-from cli.output import counted, print_json, say
+from catalog.cli.completion import among
+from catalog.cli.options import CatalogPath, Json
+from catalog.cli.output import counted, print_json, say
 
 
 def export(

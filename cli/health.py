@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Json
-from cli.output import print_json
+from catalog.cli.options import Json
+from catalog.cli.output import print_json
 
 if TYPE_CHECKING:
-    from machine import Check
+    from catalog.machine import Check
 
 _WIDTH = 100
 
@@ -42,7 +42,7 @@ def doctor(
 
 def _examined(path: Path | None) -> tuple[Check, ...]:
     """All checks; where libraries cannot be imported, those that need none."""
-    from machine import IMPORTS, Check, examine
+    from catalog.machine import IMPORTS, Check, examine
 
     found = examine(path)
     if any(check.name in IMPORTS and check.state == "bad" for check in found):

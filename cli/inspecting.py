@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.answers import print_audit
-from cli.completion import class_names
-from cli.options import CatalogPath, Json
-from cli.output import counted, print_json, print_table, say
+from catalog.cli.answers import print_audit
+from catalog.cli.completion import class_names
+from catalog.cli.options import CatalogPath, Json
+from catalog.cli.output import counted, print_json, print_table, say
 
 if TYPE_CHECKING:
     from catalog import Event

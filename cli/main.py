@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cli import asking, completion, exporting, health, inspecting, model, training, upkeep, writing
+from catalog.cli import (
+    asking,
+    completion,
+    exporting,
+    health,
+    inspecting,
+    model,
+    training,
+    upkeep,
+    writing,
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -79,7 +89,7 @@ def main() -> None:
         typer.echo(f"error: {error}; `catalog doctor` says which library is amiss", err=True)
         sys.exit(1)
     except Exception as error:
-        from descriptors import CatalogError  # not earlier, since it brings NumPy
+        from catalog.descriptors import CatalogError  # not earlier, since it brings NumPy
 
         if not isinstance(error, CatalogError):
             raise

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import backbone
-from cli.options import Json
-from cli.output import print_json, print_table, say
+from catalog.cli import backbone
+from catalog.cli.options import Json
+from catalog.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from embedder.model_cache import Model
+    from catalog.embedder.model_cache import Model
 
 app = typer.Typer(help="The networks on this machine.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Download a network and export it for use."""
-    from embedder import models
+    from catalog.embedder import models
 
     wanted = handle or models.IMAGENET_HANDLE
     _show(backbone.fetch(wanted, accept_unverified=accept_unverified), json=json)
@@ -50,7 +50,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take a network from a file or folder."""
-    from embedder import models
+    from catalog.embedder import models
 
     say(f"importing {path}; a network that is new is exported, which takes some ten seconds")
     _show(models.import_model(path, name=name), json=json)
@@ -59,7 +59,7 @@ def import_(
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List the networks."""
-    from embedder import models
+    from catalog.embedder import models
 
     found = models.models()
     if json:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from cli.completion import among, class_names
-from cli.output import read_stdin
+from catalog.cli.completion import among, class_names
+from catalog.cli.output import read_stdin
 
 if TYPE_CHECKING:
     from catalog import Listing

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
     from catalog import Imported, Refusal
-    from embedder.download import Progress as BytesProgress
+    from catalog.embedder.download import Progress as BytesProgress
 
 
 def print_json(value: Any) -> None:
@@ -57,7 +57,7 @@ def read_stdin(*, paths: bool = False) -> str:
     Raises:
         InvalidInput: it is not UTF-8.
     """
-    from descriptors import InvalidInput
+    from catalog.descriptors import InvalidInput
 
     try:
         given = sys.stdin.buffer.read()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli.completion import among, class_names
-from cli.options import BoxText, CatalogPath, Json, Replace
-from cli.output import counted, print_json, say, training_bar
+from catalog.cli.completion import among, class_names
+from catalog.cli.options import BoxText, CatalogPath, Json, Replace
+from catalog.cli.output import counted, print_json, say, training_bar
 
 
 def feedback(

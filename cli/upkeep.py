@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.completion import class_names
-from cli.options import CatalogPath, ClassName, Json, Move
-from cli.output import (
+from catalog.cli.completion import class_names
+from catalog.cli.options import CatalogPath, ClassName, Json, Move
+from catalog.cli.output import (
     counted,
     pictures_bar,
     print_imported,

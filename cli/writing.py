@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.backbone import STARTER_NOTE, choose_backbone
-from cli.completion import among, backbone_names, class_names
-from cli.options import (
+from catalog.cli.backbone import STARTER_NOTE, choose_backbone
+from catalog.cli.completion import among, backbone_names, class_names
+from catalog.cli.options import (
     CatalogPath,
     ClassName,
     HeadName,
@@ -21,7 +21,7 @@ from cli.options import (
     Split,
     read_listing,
 )
-from cli.output import (
+from catalog.cli.output import (
     counted,
     pictures_bar,
     print_imported,
@@ -64,9 +64,9 @@ def init(
 ) -> None:
     """Make a new, empty catalogue."""
     from catalog import Catalog
+    from catalog.embedder import models
+    from catalog.embedder.views import preset
     from catalog.files import require_free
-    from embedder import models
-    from embedder.views import preset
 
     preset(views)
     require_free(path.absolute())  # before anyone is asked about a download

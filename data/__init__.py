@@ -1,5 +1,5 @@
 """What the project ships beside its code: the priors measured for known backbones and presets."""
 
-from data.priors import prior_for
+from catalog.data.priors import prior_for
 
 __all__ = ["prior_for"]

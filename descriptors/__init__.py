@@ -3,8 +3,8 @@
 Needs NumPy alone, and imports none of the other packages.
 """
 
-from descriptors.archives import read_arrays
-from descriptors.errors import (
+from catalog.descriptors.archives import read_arrays
+from catalog.descriptors.errors import (
     BackboneError,
     CatalogError,
     Conflict,
@@ -20,9 +20,9 @@ from descriptors.errors import (
     PictureError,
     RefusalReason,
 )
-from descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
-from descriptors.sums import Sums
-from descriptors.whitening import WHITENING_RULE, Metric, Prior, class_means, fit, unit_rows
+from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
+from catalog.descriptors.sums import Sums
+from catalog.descriptors.whitening import WHITENING_RULE, Metric, Prior, class_means, fit, unit_rows
 
 __all__ = [
     "FORMAT",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors.errors import InvalidInput
+from catalog.descriptors.errors import InvalidInput
 
 # What NumPy and zipfile raise for damaged bytes.
 _UNREADABLE: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors.errors import InvalidInput
+from catalog.descriptors.errors import InvalidInput
 
 SCALE = 16384
 """What a component of a unit vector is multiplied by before rounding."""

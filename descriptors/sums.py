@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors.errors import InvalidInput
+from catalog.descriptors.errors import InvalidInput
 
 # A product of two components is below 2^28, and float64 holds integers exactly up to 2^53, so a
 # float64 matrix product over up to 2^25 rows is exact. Blocks are far smaller, to bound memory.

@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors.errors import InvalidInput
-from descriptors.integers import SCALE
-from descriptors.sums import Sums
+from catalog.descriptors.errors import InvalidInput
+from catalog.descriptors.integers import SCALE
+from catalog.descriptors.sums import Sums
 
 PRIOR_DEGREES = 500.0
 """How many degrees of freedom of scatter the prior is worth against what the catalogue shows."""

@@ -16,7 +16,7 @@ One rule for each kind of sample, whatever the format:
 
 ``imread`` is never called: it returns a grey-filled picture for a truncated JPEG. ``libpng`` and
 ``libjpeg`` may still print a line about a bad file to standard error; no call turns that off, but
-:mod:`embedder.isolation` sends it nowhere.
+:mod:`catalog.embedder.isolation` sends it nowhere.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from descriptors.errors import InvalidInput, PictureError
-from embedder.formats import DEFAULT_LIMITS, Header, Limits, essence, inspect, png_grey_key
+from catalog.descriptors.errors import InvalidInput, PictureError
+from catalog.embedder.formats import DEFAULT_LIMITS, Header, Limits, essence, inspect, png_grey_key
 
 # OpenCV reads these once, while it is imported. The first is a second line of defence behind the
 # header check; the second keeps its log of bad files off the caller's terminal. A value that the

@@ -11,16 +11,16 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import BackboneError, InvalidInput, PictureError
-from embedder import probes
-from embedder.decode import decode, read
-from embedder.fingerprint import Specification
-from embedder.formats import Header, inspect
-from embedder.isolation import IsolatedDecoder
-from embedder.litert import LiteRTNetwork
-from embedder.model_cache import Model
-from embedder.picture import Box, Picture, Source
-from embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
+from catalog.descriptors import BackboneError, InvalidInput, PictureError
+from catalog.embedder import probes
+from catalog.embedder.decode import decode, read
+from catalog.embedder.fingerprint import Specification
+from catalog.embedder.formats import Header, inspect
+from catalog.embedder.isolation import IsolatedDecoder
+from catalog.embedder.litert import LiteRTNetwork
+from catalog.embedder.model_cache import Model
+from catalog.embedder.picture import Box, Picture, Source
+from catalog.embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
 
 _Result = TypeVar("_Result")
 

@@ -1,8 +1,8 @@
 """Turn a TensorFlow network into a LiteRT flatbuffer: the only module that imports TensorFlow.
 
 TensorFlow takes 3 s and 570 MB to import and fills stderr with notes, so :func:`export` does the
-work in a child process: ``python -m embedder.export SOURCE OUT``. A SavedModel is a program: export
-only what you would run.
+work in a child process, ``python -m catalog.embedder.export SOURCE OUT``. A SavedModel is a
+program: export only what you would run.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from descriptors.errors import BackboneError
-from embedder import probes
-from embedder.litert import LiteRTNetwork
+from catalog.descriptors.errors import BackboneError
+from catalog.embedder import probes
+from catalog.embedder.litert import LiteRTNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,14 @@ def export(source: Path) -> bytes:
     """
     with tempfile.TemporaryDirectory(prefix="catalog-") as scratch:
         out = Path(scratch) / "network.tflite"
-        command = [sys.executable, "-P", "-m", "embedder.export", str(source.resolve()), str(out)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "catalog.embedder.export",
+            str(source.resolve()),
+            str(out),
+        ]
         try:
             # The command is this interpreter and this module.
             child = subprocess.run(  # noqa: S603

@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 import cv2
 
-from descriptors import FORMAT
-from embedder.views import RESIZE_RULE, View
+from catalog.descriptors import FORMAT
+from catalog.embedder.views import RESIZE_RULE, View
 
 DECODE_RULE = (
     "OpenCV; Exif upright; alpha over white; 16 bits rounded to 8; colour profiles ignored; "

@@ -26,7 +26,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from descriptors.errors import PictureError
+from catalog.descriptors.errors import PictureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

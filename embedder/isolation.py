@@ -1,9 +1,9 @@
 """Decoding in processes of its own, so that no picture can crash, stop or fill the caller's.
 
 The libraries that decode pictures are large, written in C, and fed by strangers.
-:class:`IsolatedDecoder` gives the pixels that :func:`embedder.decode.decode` gives, but computes
-them in child processes, each with a limit on time and on memory. What a picture does to its child
-becomes a :class:`PictureError`:
+:class:`IsolatedDecoder` gives the pixels that :func:`decode.decode` gives, but computes them in
+child processes, each with a limit on time and on memory. What a picture does to its child becomes a
+:class:`PictureError`:
 
 - ``timeout``: it was not decoded in time. The child is killed, be it stopped or busy.
 - ``corrupt``: the decoder crashed on it, and once more in a new child: a child can be killed
@@ -42,9 +42,9 @@ from typing import Final, TypeAlias, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors.errors import CatalogError, InvalidInput, PictureError, RefusalReason
-from embedder.decode import NO_MEMORY, check_scale
-from embedder.formats import Format, Header, inspect
+from catalog.descriptors.errors import CatalogError, InvalidInput, PictureError, RefusalReason
+from catalog.embedder.decode import NO_MEMORY, check_scale
+from catalog.embedder.formats import Format, Header, inspect
 
 Door: TypeAlias = Callable[[bytes, int, Header], NDArray[np.uint8]]
 """What decodes: bytes of a file, scale and header in, uint8 (H, W, 3) out."""
@@ -65,7 +65,7 @@ _READY: Final = b"R"
 _FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _REASONS: Final[tuple[RefusalReason, ...]] = get_args(RefusalReason)
 _PROGRAM: Final = (
-    "import sys; sys.path[:] = sys.argv[4:]; from embedder.isolation import serve;"
+    "import sys; sys.path[:] = sys.argv[4:]; from catalog.embedder.isolation import serve;"
     " serve(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))"
 )
 
@@ -92,7 +92,7 @@ class IsolatedDecoder:
         *,
         seconds: float = SECONDS,
         memory: int = MEMORY,
-        door: str = "embedder.decode:decode",
+        door: str = "catalog.embedder.decode:decode",
     ) -> None:
         if workers < 1 or not 0 < seconds < math.inf or memory < 1:
             raise InvalidInput("a decoder needs at least one worker, some time and some memory")
@@ -108,7 +108,7 @@ class IsolatedDecoder:
     def decode(
         self, data: bytes, scale: int = 1, header: Header | None = None
     ) -> NDArray[np.uint8]:
-        """Decode a picture file into upright RGB, as :func:`embedder.decode.decode` does.
+        """Decode a picture file into upright RGB, as :func:`catalog.embedder.decode.decode` does.
 
         Args:
             data: the file.

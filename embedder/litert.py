@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from descriptors.errors import BackboneError, InvalidInput
+from catalog.descriptors.errors import BackboneError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

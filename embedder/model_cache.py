@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from descriptors.errors import BackboneError
-from embedder import probes
-from machine import model_cache
+from catalog.descriptors.errors import BackboneError
+from catalog.embedder import probes
+from catalog.machine import model_cache
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from data import starter as shipped
-from descriptors.errors import BackboneError, InvalidInput, NotFound
-from embedder import probes
-from embedder.litert import LiteRTNetwork
-from embedder.model_cache import Model, Origin, file_of, keep, recorded
-from machine import model_cache
+from catalog.data import starter as shipped
+from catalog.descriptors.errors import BackboneError, InvalidInput, NotFound
+from catalog.embedder import probes
+from catalog.embedder.litert import LiteRTNetwork
+from catalog.embedder.model_cache import Model, Origin, file_of, keep, recorded
+from catalog.machine import model_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from embedder.download import Progress
+    from catalog.embedder.download import Progress
 
 IMAGENET: Final = "imagenet"
 """The name of the network whose probe descriptors are the recorded ones."""
@@ -166,7 +166,7 @@ def fetch(
             what to do.
     """
     # urllib and its kin take 60 ms to import, which a query should not pay.
-    from embedder import download
+    from catalog.embedder import download
 
     handle = download.handle_of(handle)
     for model in recorded():
@@ -293,7 +293,7 @@ def _exporter(path: Path) -> Callable[[], bytes]:
     # What an export needs takes 40 ms to import, which a query should not pay.
     import tarfile
 
-    from embedder.export import export
+    from catalog.embedder.export import export
 
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
@@ -315,8 +315,8 @@ def _exporter(path: Path) -> Callable[[], bytes]:
 
 
 def _export_packed(packed: Path) -> bytes:
-    from embedder.download import unpack
-    from embedder.export import export
+    from catalog.embedder.download import unpack
+    from catalog.embedder.export import export
 
     with tempfile.TemporaryDirectory(prefix="catalog-") as scratch:
         return export(unpack(packed, Path(scratch)))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 """A path, the bytes of a picture file, or RGB pixels: uint8 (H, W, 3)."""

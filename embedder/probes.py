@@ -100,7 +100,7 @@ def write(file: Path, network: Network) -> None:
 def _record() -> Traversable:
     from importlib.resources import files
 
-    return files("embedder") / "probes.npz"
+    return files(__package__) / "probes.npz"
 
 
 def _gradients(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:

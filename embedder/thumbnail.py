@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from embedder.decode import decode
-from embedder.decode import read as read_picture
-from embedder.formats import inspect
-from embedder.picture import Picture
+from catalog.embedder.decode import decode
+from catalog.embedder.decode import read as read_picture
+from catalog.embedder.formats import inspect
+from catalog.embedder.picture import Picture
 
 
 def thumbnail(picture: Picture, side: int = 160) -> bytes:

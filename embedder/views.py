@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 View: TypeAlias = float
 """Side of a centred square crop as a share of the picture's shorter side; 0 is the whole frame,

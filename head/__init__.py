@@ -1,11 +1,11 @@
 """The expanding softmax head. Knows nothing of pictures, files or FAISS."""
 
-from head.document import Curves, TrainingOptions, count_batches, train
-from head.exact import EXACT_RULE, solve
-from head.frozen import widen_frozen
-from head.gan import GanOptions, Generator, train_gan, widen_generator
-from head.head import Head, Start, softmax, widen
-from head.replay import Replay, draw_gaussian, spreads
+from catalog.head.document import Curves, TrainingOptions, count_batches, train
+from catalog.head.exact import EXACT_RULE, solve
+from catalog.head.frozen import widen_frozen
+from catalog.head.gan import GanOptions, Generator, train_gan, widen_generator
+from catalog.head.head import Head, Start, softmax, widen
+from catalog.head.replay import Replay, draw_gaussian, spreads
 
 __all__ = [
     "EXACT_RULE",

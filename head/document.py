@@ -19,10 +19,10 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
-from head.exact import balanced_weights, check_training
-from head.head import Head, Start
-from head.replay import Replay
+from catalog.descriptors import InvalidInput
+from catalog.head.exact import balanced_weights, check_training
+from catalog.head.head import Head, Start
+from catalog.head.replay import Replay
 
 _QUIET = {
     "CUDA_VISIBLE_DEVICES": "-1",

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
-from head.head import Head
+from catalog.descriptors import InvalidInput
+from catalog.head.head import Head
 
 RIDGE = 1.0
 """r, the weight of the penalty."""

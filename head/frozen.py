@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
-from head.exact import RIDGE, balanced_weights, check_training, descend, preconditioner
-from head.head import Head, widen
+from catalog.descriptors import InvalidInput
+from catalog.head.exact import RIDGE, balanced_weights, check_training, descend, preconditioner
+from catalog.head.head import Head, widen
 
 _STEPS = 40
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput, unit_rows
-from head.document import known, load_keras, require_seed, require_whole
-from head.exact import check_training
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.head.document import known, load_keras, require_seed, require_whole
+from catalog.head.exact import check_training
 
 NOISE = 100
 """The length of the noise, and of the generator's embedding of a class."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 Start = Literal["zeros", "random"]
 """What the column of a new class begins with."""

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import SCALE, InvalidInput, Metric, Sums, class_means, unit_rows
+from catalog.descriptors import SCALE, InvalidInput, Metric, Sums, class_means, unit_rows
 
 Replay = Literal["stored", "gaussian", "gan", "none"]
 """Where the descriptors of the other classes come from: those stored, draws about the class mean,

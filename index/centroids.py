@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from descriptors import Metric, Sums, class_means
-from index.flat import FlatIndex
+from catalog.descriptors import Metric, Sums, class_means
+from catalog.index.flat import FlatIndex
 
 
 def centroids(sums: Sums, order: Sequence[int], metric: Metric) -> FlatIndex:

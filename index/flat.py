@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 # Below this many queries a second OpenMP thread costs more than it brings: waking it takes longer
 # than the scan it would share.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 _BLOCK = 1024  # items compared with all others at a time
 _SAMPLE = 2000

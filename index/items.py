@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import Metric
-from index.flat import FlatIndex
+from catalog.descriptors import Metric
+from catalog.index.flat import FlatIndex
 
 RENEW_ROWS = 10_000
 """Up to how many items an epoch is renewed at every change of the metric."""

@@ -4,7 +4,7 @@ Needs the standard library alone, and imports none of the other packages, so tha
 what is wrong where they cannot be imported.
 """
 
-from machine.check import Check, State
-from machine.examination import IMPORTS, examine, model_cache
+from catalog.machine.check import Check, State
+from catalog.machine.examination import IMPORTS, examine, model_cache
 
 __all__ = ["IMPORTS", "Check", "State", "examine", "model_cache"]

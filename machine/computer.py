@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from machine.check import Check
+from catalog.machine.check import Check
 
 _LEAST_MEMORY: Final = 1_000_000_000  # what TensorFlow takes while it exports a network
 _MEMINFO: Final = Path("/proc/meminfo")

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from machine import computer, folders, libraries
-from machine.check import Check
+from catalog.machine import computer, folders, libraries
+from catalog.machine.check import Check
 
 IMPORTS: Final = tuple(f"import {name}" for name in libraries.IMPORTED)
 """Names of the checks that must not be bad for the other packages to be imported."""

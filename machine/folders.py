@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from machine.check import Check
-from machine.computer import in_bytes
+from catalog.machine.check import Check
+from catalog.machine.computer import in_bytes
 
 _MOUNTS: Final = Path("/proc/self/mounts")
 _REMOTE: Final = re.compile(r"nfs\d?|cifs|smb\w*|9p|fuse(\..*)?|ceph|glusterfs|lustre|afs|ncpfs")

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from typing import Final
 
-from machine.check import Check
+from catalog.machine.check import Check
 
 IMPORTED: Final = ("numpy", "cv2", "faiss", "ai_edge_litert.interpreter")
 """What an answer needs. TensorFlow is left out: it takes seconds, and no answer needs it."""

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.decode import decode
-from embedder.formats import Header
+from catalog.embedder.decode import decode
+from catalog.embedder.formats import Header
 
 LETHAL = b"lethal"
 """What makes a picture one to misbehave on, when it stands anywhere in the file."""

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from attack_recipes import Recipe, build, recipes
 
-from descriptors.errors import PictureError, RefusalReason
-from embedder.formats import inspect
-from embedder.isolation import IsolatedDecoder
+from catalog.descriptors.errors import PictureError, RefusalReason
+from catalog.embedder.formats import inspect
+from catalog.embedder.isolation import IsolatedDecoder
 
 REASONS = {*get_args(RefusalReason), "timeout"}
 CRASHED = "crashed"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catalog.descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
+from catalog.index import centroids
 from catalog.scoring import Gallery
-from descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
-from index import centroids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ import photos
 import pytest
 from tiny_network import NAME, run
 
-from cli.main import main
-from embedder.model_cache import Model
+from catalog.cli.main import main
+from catalog.embedder.model_cache import Model
 
 LABELS = ("cup", "jug", "pan")
 SHOTS = 4

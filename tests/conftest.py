@@ -14,8 +14,8 @@ from hub_server import HANDLE, PAYLOAD, HubServer
 from hypothesis import HealthCheck, settings
 from tiny_network import tiny_cache, tiny_model
 
-from embedder import models
-from embedder.model_cache import Model
+from catalog.embedder import models
+from catalog.embedder.model_cache import Model
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")  # no example fails for being slow on a busy machine

@@ -11,8 +11,8 @@ from typing import Any
 from golden import make
 
 from catalog import Catalog
+from catalog.descriptors import CatalogError
 from catalog.files import cache_folder
-from descriptors import CatalogError
 
 SUBJECTS = ("format-2-exact", "format-2-frozen", "format-2-document")
 """The golden catalogues of the present format."""

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from descriptors.errors import PictureError
-from embedder.decode import decode
+from catalog.descriptors.errors import PictureError
+from catalog.embedder.decode import decode
 
 VALID = malformed.valid_pictures()
 KINDS = sorted(VALID)

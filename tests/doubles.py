@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import PictureError
-from embedder import Picture, Source, Specification, read_picture
-from embedder.decode import decode
+from catalog.descriptors import PictureError
+from catalog.embedder import Picture, Source, Specification, read_picture
+from catalog.embedder.decode import decode
 
 GRID = 6
 

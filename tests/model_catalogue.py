@@ -16,7 +16,7 @@ from model_numpy import SCALE
 from numpy.typing import NDArray
 
 from catalog import Candidate, Catalog, Entry, Neighbour, Picture, Prediction
-from embedder import content_hash
+from catalog.embedder import content_hash
 
 WIDTH = 16
 LABELS = ("Äpfel", "apple", "Banana", "cherry")

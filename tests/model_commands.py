@@ -15,7 +15,7 @@ from model_catalogue import KEYS, NUMBERS, Pool, content_of
 from model_state import Counts, Found, Head, Model, contents_of
 
 from catalog import Added, Catalog, Entry
-from descriptors import CatalogError, Conflict, LabelConflict, NotFound, PictureError
+from catalog.descriptors import CatalogError, Conflict, LabelConflict, NotFound, PictureError
 
 NO_ITEM = 10**6
 

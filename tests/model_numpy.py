@@ -1,8 +1,8 @@
 """What a catalogue must say, worked out from the formulas alone: NumPy in float64, no index.
 
 Nothing of the product is imported: the formulas are those of ``docs`` and of the docstrings of
-:mod:`descriptors.whitening`, for an embedder of which nothing is known beforehand (its prior has
-the same variance in every direction, about the origin).
+:mod:`catalog.descriptors.whitening`, for an embedder of which nothing is known beforehand (its
+prior has the same variance in every direction, about the origin).
 """
 
 from __future__ import annotations

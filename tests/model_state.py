@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from model_catalogue import KEYS, content_of
 
-from descriptors import Conflict, LabelConflict, NotFound
+from catalog.descriptors import Conflict, LabelConflict, NotFound
 
 
 class Head(NamedTuple):

@@ -12,7 +12,7 @@ from model_commands import Command, Course, counts_of, ids, items, live, present
 from model_state import Found, Head, Model
 
 from catalog import Catalog
-from descriptors import Conflict, InvalidInput, LabelConflict, NotFound
+from catalog.descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 
 
 @dataclass(frozen=True)

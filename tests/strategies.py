@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from descriptors import SCALE, Prior
+from catalog.descriptors import SCALE, Prior
 
 seeds = st.integers(0, 2**32 - 1)
 """Seeds of NumPy generators, where the shape of the data matters and not its every value."""

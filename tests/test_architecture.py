@@ -18,38 +18,54 @@ from pathlib import Path
 
 import pytest
 
-from descriptors import CatalogError, PictureError, errors
+from catalog.descriptors import CatalogError, PictureError, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 
+FOLDERS = {
+    "catalog.machine": "machine",
+    "catalog.descriptors": "descriptors",
+    "catalog.data": "data",
+    "catalog.embedder": "embedder",
+    "catalog.index": "index",
+    "catalog.head": "head",
+    "catalog": "catalog",
+    "catalog.cli": "cli",
+}
+"""Each package, the lowest first, and its folder in the checkout."""
+
 MAY_IMPORT = {
-    "machine": set(),
-    "descriptors": set(),
-    "data": {"descriptors"},
-    "embedder": {"descriptors", "data", "machine"},
-    "index": {"descriptors"},
-    "head": {"descriptors"},
-    "catalog": {"descriptors", "embedder", "index", "head", "data", "machine"},
-    "cli": {"descriptors", "embedder", "catalog", "data", "machine"},
+    "catalog.machine": set(),
+    "catalog.descriptors": set(),
+    "catalog.data": {"catalog.descriptors"},
+    "catalog.embedder": {"catalog.descriptors", "catalog.data", "catalog.machine"},
+    "catalog.index": {"catalog.descriptors"},
+    "catalog.head": {"catalog.descriptors"},
+    "catalog": set(FOLDERS) - {"catalog", "catalog.cli"},
+    "catalog.cli": set(FOLDERS) - {"catalog.cli", "catalog.index", "catalog.head"},
 }
 """Each package, and the others it may import."""
 
-RECIPES = {"data.priors.measure": {"descriptors", "embedder", "catalog", "data"}}
-"""Scripts that made what a package ships; no other module imports them."""
+ENTRY = "catalog.__main__"
+"""``python -m catalog``, which leads to the command."""
 
 ONLY_IN = {
-    "cv2": {"embedder", "data", "cli.demo"},
-    "ai_edge_litert": {"embedder"},
-    "tensorflow": {"embedder.export"},
-    "tensorflow_hub": {"embedder.export"},
-    "keras": {"embedder.export", "head.document", "head.gan"},
+    "cv2": {"catalog.embedder", "catalog.data", "catalog.cli.demo"},
+    "ai_edge_litert": {"catalog.embedder"},
+    "tensorflow": {"catalog.embedder.export"},
+    "tensorflow_hub": {"catalog.embedder.export"},
+    "keras": {"catalog.embedder.export", "catalog.head.document", "catalog.head.gan"},
     "matplotlib": {"catalog.figures", "catalog.figure_output"},
-    "faiss": {"index"},
-    "sqlite3": {"catalog", "machine", "cli.completion"},  # which must not bring NumPy along
+    "faiss": {"catalog.index"},
+    "sqlite3": {
+        "catalog",
+        "catalog.machine",
+        "catalog.cli.completion",
+    },  # which must not bring NumPy along
     "jinja2": {"catalog"},
     "pyarrow": {"catalog.export"},
-    "typer": {"cli", "data.priors.measure"},
-    "rich": {"cli"},
+    "typer": {"catalog.cli"},
+    "rich": {"catalog.cli"},
 }
 """Libraries, and the packages or modules that alone may import them."""
 
@@ -99,9 +115,9 @@ EXPORTS = {
         "read_manifest",
         "take_part",
     ],
-    "cli": [],
-    "data": ["prior_for"],
-    "descriptors": [
+    "catalog.cli": [],
+    "catalog.data": ["prior_for"],
+    "catalog.descriptors": [
         "FORMAT",
         "SCALE",
         "WHITENING_RULE",
@@ -131,7 +147,7 @@ EXPORTS = {
         "to_integers",
         "unit_rows",
     ],
-    "embedder": [
+    "catalog.embedder": [
         "DEFAULT_PRESET",
         "PRESETS",
         "Box",
@@ -147,7 +163,7 @@ EXPORTS = {
         "read_picture",
         "thumbnail",
     ],
-    "head": [
+    "catalog.head": [
         "EXACT_RULE",
         "Curves",
         "GanOptions",
@@ -167,18 +183,29 @@ EXPORTS = {
         "widen_frozen",
         "widen_generator",
     ],
-    "index": [
+    "catalog.index": [
         "FlatIndex",
         "ItemIndex",
         "centroids",
         "near_duplicate_groups",
         "typical_stranger_cosine",
     ],
-    "machine": ["IMPORTS", "Check", "State", "examine", "model_cache"],
+    "catalog.machine": ["IMPORTS", "Check", "State", "examine", "model_cache"],
 }
 """What each package promises; a change here is a change that users see."""
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def tops(names: set[str]) -> set[str]:
+    """The top-level packages of modules."""
+    return {name.partition(".")[0] for name in names}
+
+
+def package_of(name: str) -> str:
+    """The package of ours that a module or a name in one belongs to; empty for others."""
+    owners = [package for package in FOLDERS if f"{name}.".startswith(f"{package}.")]
+    return max(owners, key=len, default="")
 
 
 @dataclass(frozen=True)
@@ -190,8 +217,8 @@ class Module:
 
     @property
     def package(self) -> str:
-        """The top-level package."""
-        return self.name.partition(".")[0]
+        """The package that it belongs to."""
+        return package_of(self.name)
 
     @cached_property
     def text(self) -> str:
@@ -235,23 +262,21 @@ class Module:
         """Names that are imported from elsewhere in the project: the module and the name there."""
         return {
             alias.asname or alias.name: (node.module, alias.name)
-            for node in self.tree.body
+            for node in ast.walk(self.tree)
             if isinstance(node, ast.ImportFrom) and node.module is not None
             for alias in node.names
-            if node.module.partition(".")[0] in MAY_IMPORT
+            if tops({node.module}) == {"catalog"}
         }
 
 
 def modules() -> dict[str, Module]:
-    """Every module of the project by name."""
+    """Every module that is installed, by name."""
     found = {}
-    for package in MAY_IMPORT:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            parts = file.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            # The recipe of the starter needs a training framework, and is no part of the program.
-            if not name.startswith("data.starter.train"):
-                found[name] = Module(name, file)
+    for package, folder in FOLDERS.items():
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = file.relative_to(ROOT / folder).with_suffix("").parts
+            name = ".".join([package, *(parts[:-1] if parts[-1] == "__init__" else parts)])
+            found[name] = Module(name, file)
     return found
 
 
@@ -260,19 +285,16 @@ every_module = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES.k
 every_package = pytest.mark.parametrize("package", MAY_IMPORT)
 
 
-def tops(names: set[str]) -> set[str]:
-    """The top-level packages of modules."""
-    return {name.partition(".")[0] for name in names}
-
-
 # --- who may know whom ---------------------------------------------------------------------------
 
 
 @every_module
 def test_imports_go_one_way(module: Module) -> None:
     """A module imports only from its own package and from those below it."""
-    allowed = RECIPES.get(module.name, MAY_IMPORT[module.package]) | {module.package}
-    assert tops(module.imports) & set(MAY_IMPORT) <= allowed
+    allowed = MAY_IMPORT[module.package] | {module.package, ""}
+    if module.name != ENTRY:
+        # `from catalog import machine` names the package above it, too.
+        assert {package_of(name) for name in module.imports - {"catalog"}} <= allowed
 
 
 def test_the_order_of_packages_has_no_circle() -> None:
@@ -284,9 +306,10 @@ def test_the_order_of_packages_has_no_circle() -> None:
 
 
 @every_module
-def test_recipes_are_not_imported(module: Module) -> None:
-    """No module rests on a script that made a file which is shipped."""
-    assert not module.imports & (set(RECIPES) - {module.name})
+def test_nothing_goes_by_another_name(module: Module) -> None:
+    """No module imports a folder of the checkout by its own name, nor what is not installed."""
+    own = {folder for folder in FOLDERS.values() if folder != "catalog"}
+    assert not tops(module.imports) & (own | {"recipes", "benchmarks", "tests"})
 
 
 @every_module
@@ -299,20 +322,20 @@ def test_libraries_stay_where_they_belong(module: Module) -> None:
 def test_the_leaf_needs_numpy_alone() -> None:
     """What all packages may import rests on NumPy and the standard library."""
     for module in MODULES.values():
-        if module.package == "descriptors":
-            third_party = tops(module.imports) - {"descriptors"} - sys.stdlib_module_names
+        if module.package == "catalog.descriptors":
+            third_party = tops(module.imports) - {"catalog"} - sys.stdlib_module_names
             assert third_party <= {"numpy"}
 
 
 @every_module
 def test_the_machine_is_looked_at_without_libraries(module: Module) -> None:
     """What says why libraries cannot be imported imports none at the top of a module."""
-    if module.package == "machine":
+    if module.package == "catalog.machine":
         for node in module.tree.body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [alias.name for alias in node.names]
                 top = {getattr(node, "module", None) or names[0]}
-                assert tops(top) <= sys.stdlib_module_names | {"machine"}
+                assert tops(top) <= sys.stdlib_module_names | {"catalog"}
 
 
 @every_module
@@ -379,21 +402,19 @@ def test_exports_say_what_they_are_for(package: str, name: str) -> None:
 
 @every_package
 def test_packages_are_shipped_whole(package: str) -> None:
-    """Each package is in the wheel, and says that it is typed."""
+    """Each package is in the wheel, from its folder."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {module.file.parent for module in MODULES.values() if module.package == package}
-    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert names <= set(setuptools["packages"])
-    assert (ROOT / package / "py.typed").is_file()
-    assert "py.typed" in setuptools["package-data"][package]
+    names = {module.name for module in MODULES.values() if module.file.name == "__init__.py"}
+    assert names == set(setuptools["packages"])
+    assert setuptools["package-dir"][package] == FOLDERS[package]
 
 
 def test_networks_and_priors_are_shipped() -> None:
     """What is data and no module is named where packages are."""
     shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     named = shipped["package-data"]
-    assert "*.tflite" in named["data.starter"]
-    assert "*.npz" in named["data.priors"]
+    assert "*.tflite" in named["catalog.data.starter"]
+    assert "*.npz" in named["catalog.data.priors"]
 
 
 # --- the tree of errors --------------------------------------------------------------------------
@@ -423,7 +444,7 @@ def real_tree(
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     """The drawing shows every error under its parent, with its real exit code and HTTP status."""
-    for module in MODULES:
+    for module in set(MODULES) - {ENTRY}:
         import_module(module)
     assert drawn_tree() == dict(real_tree(CatalogError))
 
@@ -437,12 +458,12 @@ def test_errors_are_defined_in_one_place() -> None:
                 raised = bases & {"Exception", "BaseException", *drawn_tree()} or {
                     base for base in bases if base.endswith("Error")
                 }
-                assert not raised or module.name == "descriptors.errors", node.name
+                assert not raised or module.name == "catalog.descriptors.errors", node.name
 
 
 def test_every_error_is_exported() -> None:
     """Whatever the project raises can be caught by name from the package all may import."""
-    assert set(drawn_tree()) <= set(EXPORTS["descriptors"])
+    assert set(drawn_tree()) <= set(EXPORTS["catalog.descriptors"])
 
 
 def everything_raised() -> Iterator[CatalogError]:

@@ -29,10 +29,10 @@ from door import VALID
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from descriptors.errors import PictureError
-from embedder.decode import decode
-from embedder.formats import Limits, inspect
-from embedder.isolation import IsolatedDecoder
+from catalog.descriptors.errors import PictureError
+from catalog.embedder.decode import decode
+from catalog.embedder.formats import Limits, inspect
+from catalog.embedder.isolation import IsolatedDecoder
 
 QUICK, SOAK = 5_000, 1_000_000
 SEED = 20

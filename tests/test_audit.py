@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from catalog import audit as auditing
 from catalog.audit import EVIDENCE, FEW_GROUPS, LISTED, Audit, ClassAudit, audit
-from descriptors import InvalidInput, Prior
-from descriptors.whitening import PRIOR_DEGREES
+from catalog.descriptors import InvalidInput, Prior
+from catalog.descriptors.whitening import PRIOR_DEGREES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from malformed import encode
 from numpy.typing import NDArray
 
 from catalog import Catalog, PictureError, Prediction
-from descriptors import InvalidInput, LabelConflict
+from catalog.descriptors import InvalidInput, LabelConflict
 
 InProcess = Callable[..., tuple[int, str, str]]
 

@@ -14,10 +14,10 @@ from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, backup
+from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
 from catalog.failpoints import armed
 from catalog.files import cache_folder
-from descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
-from index import items
+from catalog.index import items
 
 
 @pytest.fixture

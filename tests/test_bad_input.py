@@ -15,8 +15,7 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, find_pictures, read_manifest
-from catalog.store import Store
-from descriptors import (
+from catalog.descriptors import (
     EmbedderMismatch,
     InvalidInput,
     InvalidLabel,
@@ -25,15 +24,16 @@ from descriptors import (
     NotFound,
     PictureError,
 )
-from embedder import Box, MobileNetEmbedder
+from catalog.embedder import Box, MobileNetEmbedder
+from catalog.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from embedder import Source
-    from embedder.model_cache import Model
+    from catalog.embedder import Source
+    from catalog.embedder.model_cache import Model
 
 
 IMAGE = photos.scene(3)

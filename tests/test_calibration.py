@@ -17,9 +17,9 @@ from strategies import seeds
 from catalog import cross_fit
 from catalog.calibration import KNOWN_SHARE, LEAST_GROUPS, Calibration, learn
 from catalog.cross_fit import HeldOut, Pool
+from catalog.descriptors import Prior, Sums, class_means, fit, to_floats, to_integers
+from catalog.head import solve
 from catalog.witnesses import Witnesses, best_of_class
-from descriptors import Prior, Sums, class_means, fit, to_floats, to_integers
-from head import solve
 
 CLASSES, OCCASIONS, WIDTH = 8, 10, 24
 

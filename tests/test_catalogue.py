@@ -14,9 +14,9 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, read_manifest
+from catalog.descriptors import CatalogError, Damaged, InvalidInput, NotFound, Sums
 from catalog.files import cache_folder
 from catalog.learning import Learning
-from descriptors import CatalogError, Damaged, InvalidInput, NotFound, Sums
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from terminal import read_terminal
 from tiny_network import command, environment, run
 
 from catalog import Catalog, NotFound
-from embedder import models
+from catalog.embedder import models
 
 OFFER = "Download it from TF Hub?"
 

@@ -20,20 +20,20 @@ from tiny_network import NAME, command, environment, run
 from typer.main import get_command
 
 from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
+from catalog.cli.main import app
 from catalog.doctor import examine
-from cli.main import app
-from embedder import models
+from catalog.embedder import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from embedder.model_cache import Model
+    from catalog.embedder.model_cache import Model
 
 
 # Runs each command in one process, and says whether TensorFlow is there after it.
 WATCH = """
 import contextlib, io, json, sys
-from cli.main import main
+from catalog.cli.main import main
 for line in json.load(sys.stdin):
     sys.argv = ["catalog", *line]
     code = 0

@@ -23,11 +23,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, inventory, journal, learning, store
+from catalog.embedder import models
+from catalog.embedder.model_cache import Model, Origin, keep
 from catalog.files import cache_folder
+from catalog.index import derived
 from catalog.learnt_files import KINDS
-from embedder import models
-from embedder.model_cache import Model, Origin, keep
-from index import derived
 
 YEAR_1970, YEAR_2100 = 0, 4_102_444_800
 TODAY = 1_700_000_000

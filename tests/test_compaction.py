@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture
+from catalog.descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 from catalog.files import cache_folder
-from descriptors import Conflict, InvalidInput, LabelConflict, NotFound
 
 NAMES = ("cup", "jug", "pan")
 ASKED = tuple(photos.photo(thing, 40) for thing in range(4))

@@ -22,11 +22,11 @@ from conftest import REPOSITORY
 from doubles import FakeEmbedder
 
 from catalog import Catalog
+from catalog.cli import completion
+from catalog.cli.main import app
+from catalog.embedder import PRESETS
+from catalog.head import Replay, Start
 from catalog.heads import HeadTraining
-from cli import completion
-from cli.main import app
-from embedder import PRESETS
-from head import Replay, Start
 
 AWKWARD = (
     "Blue Note",
@@ -74,7 +74,7 @@ def surroundings(shop: Path) -> dict[str, str]:
     program = folder / "catalog"
     program.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "from cli.main import main\nmain()\n"
+        "from catalog.cli.main import main\nmain()\n"
     )
     program.chmod(0o755)
     return {
@@ -442,7 +442,7 @@ def test_nothing_heavy_is_imported(
 ) -> None:
     """At TAB neither NumPy nor anything that takes as long to import is loaded."""
     code = (
-        "import sys\nfrom cli.main import main\ntry:\n    main()\n"
+        "import sys\nfrom catalog.cli.main import main\ntry:\n    main()\n"
         f"finally:\n    print(*sorted({set(HEAVY)!r} & set(sys.modules)), file=sys.stderr)\n"
     )
     words = f"catalog {line}"

@@ -18,7 +18,7 @@ from damage import SUBJECTS, Outcome, asked_of, flipped, opened, outcome_of, unp
 from doubles import FakeEmbedder
 from golden import make
 
-from descriptors import CatalogError
+from catalog.descriptors import CatalogError
 
 pytest_plugins = ["trial_fixtures"]
 

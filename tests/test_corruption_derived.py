@@ -15,8 +15,8 @@ from damage import flipped, opened, rounded, spoilt, unpacked
 from golden import make
 
 from catalog.files import cache_folder
+from catalog.index import derived
 from catalog.learnt_files import KINDS
-from index import derived
 
 pytest_plugins = ["trial_fixtures"]
 

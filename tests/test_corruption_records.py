@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog import binding
+from catalog.descriptors import CatalogError, Locked
+from catalog.embedder import models
 from catalog.files import cache_folder
 from catalog.store import Store
-from descriptors import CatalogError, Locked
-from embedder import models
 
 DEEP = b"[" * 2_000
 """Deeper than a parser of JSON can go."""

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from damage import spoilt
 
-import data.priors
-from descriptors import CatalogError
-from embedder import models
+from catalog.data import priors
+from catalog.descriptors import CatalogError
+from catalog.embedder import models
 
 
 @pytest.mark.parametrize("scale", [4, pytest.param(60, marks=pytest.mark.soak)])
@@ -37,17 +37,17 @@ def test_damaged_networks_are_never_loaded(
 @pytest.mark.parametrize("scale", [6, pytest.param(200, marks=pytest.mark.soak)])
 def test_damaged_priors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int) -> None:
     """A prior that is damaged is found as it was, or refused with a word on what to do."""
-    (file,) = Path(data.priors.__file__).parent.glob("starter-fast.npz")
+    (file,) = Path(priors.__file__).parent.glob("starter-fast.npz")
     content, rng = file.read_bytes(), random.Random(8)
     with np.load(file) as arrays:
         probes = arrays["probes"].astype(np.float32)
     (tmp_path / "notes.txt").write_text("no prior")
-    monkeypatch.setattr(data.priors, "files", lambda _: tmp_path)
+    monkeypatch.setattr(priors, "files", lambda _: tmp_path)
     known = None
     for number in range(scale):
         (tmp_path / "a.npz").write_bytes(spoilt(content, rng) if number else content)
         try:
-            found = data.priors.prior_for(probes)
+            found = priors.prior_for(probes)
         except CatalogError as error:
             assert "install" in str(error)  # noqa: PT017
             continue

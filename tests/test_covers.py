@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from data import covers
-from data.covers import records
+from catalog.data import covers
+from catalog.data.covers import records
 
 NUMBERS = range(len(records.MOTIFS))
 """One record of every motif."""

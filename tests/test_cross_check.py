@@ -20,10 +20,10 @@ from catalog.cross_check import (
     judge,
     require_precision,
 )
+from catalog.descriptors import InvalidInput
+from catalog.head import softmax
 from catalog.ranking import first_best
 from catalog.witnesses import Witnesses
-from descriptors import InvalidInput
-from head import softmax
 
 
 def measured(

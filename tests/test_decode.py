@@ -12,9 +12,9 @@ from door import KINDS, QUARTERS, VALID, many, middles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descriptors.errors import InvalidInput
-from embedder.decode import decode
-from embedder.formats import Header, essence, inspect
+from catalog.descriptors.errors import InvalidInput
+from catalog.embedder.decode import decode
+from catalog.embedder.formats import Header, essence, inspect
 
 # --- what comes in -------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index import derived
+from catalog.index import derived
 
 KEY = {"basis": "a", "generation": 7}
 OLD = {"numbers": np.arange(5)}
@@ -251,7 +251,7 @@ def test_a_killed_write_leaves_the_old_file(file: Path, step: str) -> None:
         import os, sys
         from pathlib import Path
         import numpy as np
-        from index import derived
+        from catalog.index import derived
         def die(*_):
             os._exit(9)
         {step} = die

@@ -14,7 +14,7 @@ from doubles import FakeEmbedder
 from typer.main import get_command
 
 from catalog import Catalog
-from cli.main import app
+from catalog.cli.main import app
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 

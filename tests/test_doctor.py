@@ -21,11 +21,11 @@ from doubles import FakeEmbedder
 from tiny_network import command, environment
 
 from catalog import Catalog, doctor
+from catalog.data.starter import FLATBUFFER
+from catalog.embedder import models
+from catalog.embedder.model_cache import file_of
 from catalog.files import cache_folder
-from data.starter import FLATBUFFER
-from embedder import models
-from embedder.model_cache import file_of
-from machine import Check, computer, examine, folders, libraries, model_cache
+from catalog.machine import Check, computer, examine, folders, libraries, model_cache
 
 InProcess = Callable[..., tuple[int, str, str]]
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput, unit_rows
-from head import Head, softmax, widen
-from head.document import Curves, TrainingOptions, count_batches, held_out, train
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.head import Head, softmax, widen
+from catalog.head.document import Curves, TrainingOptions, count_batches, held_out, train
 
 WIDTH = 16
 
@@ -285,8 +285,8 @@ def test_training_is_silent() -> None:
     """TensorFlow's libraries write nothing to stderr, and stderr works afterwards."""
     code = """
 import numpy as np, sys
-from head import Head
-from head.document import TrainingOptions, train
+from catalog.head import Head
+from catalog.head.document import TrainingOptions, train
 head = Head(np.arange(2), np.zeros((2, 8), np.float32), np.zeros(2, np.float32))
 for count in range(4, 9):
     rows = np.eye(8, dtype=np.float32)[:count]

@@ -24,8 +24,8 @@ from head_shop import (
 )
 
 from catalog import Catalog, Entry, Picture, generators, heads
-from descriptors import InvalidInput
-from head import GanOptions
+from catalog.descriptors import InvalidInput
+from catalog.head import GanOptions
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hub_server import HANDLE, PAYLOAD, Cut, HubServer, Page, Status, pack
 
-from descriptors.errors import BackboneError, InvalidInput
-from embedder import download
+from catalog.descriptors.errors import BackboneError, InvalidInput
+from catalog.embedder import download
 
 
 def fetched(folder: Path, *, pauses: tuple[float, ...] = (0, 0)) -> tuple[bytes, list[Any]]:

@@ -11,9 +11,17 @@ import photos
 import pytest
 from doubles import FakeEmbedder
 
-from descriptors import BackboneError, InvalidInput, PictureError
-from embedder import Box, Embedder, MobileNetEmbedder, Picture, Specification, content_hash, load
-from embedder.model_cache import Model
+from catalog.descriptors import BackboneError, InvalidInput, PictureError
+from catalog.embedder import (
+    Box,
+    Embedder,
+    MobileNetEmbedder,
+    Picture,
+    Specification,
+    content_hash,
+    load,
+)
+from catalog.embedder.model_cache import Model
 
 
 @pytest.fixture(params=["real", "double"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from catalog.calibration import Calibration
+from catalog.descriptors import Metric
 from catalog.evaluation import (
     Accuracy,
     Agreement,
@@ -23,14 +24,13 @@ from catalog.evaluation import (
     Retrieval,
     VerdictCount,
 )
+from catalog.head import Head
+from catalog.index import FlatIndex
 from catalog.journal import Version
 from catalog.learnt_files import LearntHead
 from catalog.reliability import reliability, risk_coverage
 from catalog.scoring import Gallery, Query, average_precision, evaluate
 from catalog.witnesses import HEAD_SHARE
-from descriptors import Metric
-from head import Head
-from index import FlatIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

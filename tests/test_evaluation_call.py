@@ -11,7 +11,7 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, read_manifest
-from descriptors import InvalidInput
+from catalog.descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from strategies import head_problem, seeds
 
-from descriptors import InvalidInput
-from head import Head, solve
-from head.exact import OPERATIONS, STEPS, allowed_steps, balanced_weights
+from catalog.descriptors import InvalidInput
+from catalog.head import Head, solve
+from catalog.head.exact import OPERATIONS, STEPS, allowed_steps, balanced_weights
 
 WIDTH = 12
 RIDGE = 1.0

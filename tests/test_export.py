@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from strategies import label_text
 
 from catalog import Catalog, Item
+from catalog.descriptors import SCALE, CatalogError, Conflict, Damaged, InvalidInput, NotFound
 from catalog.export import Exported, format_of, label_file
-from descriptors import SCALE, CatalogError, Conflict, Damaged, InvalidInput, NotFound
 
 NAMES = ("cup", "jug two", "Café ☕")
 FORMATS = {"parquet": "shop.parquet", "npz": "shop.npz", "labels": "shop.json", "projector": "shop"}

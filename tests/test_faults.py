@@ -22,7 +22,7 @@ from workshop import Workshop
 from writing_commands import BY_NAME, COMMANDS
 
 from catalog import failpoints
-from descriptors import CatalogError, InvalidInput
+from catalog.descriptors import CatalogError, InvalidInput
 
 pytest_plugins = ["trial_fixtures"]
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))

@@ -12,7 +12,7 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture
-from descriptors import Conflict, InvalidLabel, LabelConflict, PictureError
+from catalog.descriptors import Conflict, InvalidLabel, LabelConflict, PictureError
 
 InProcess = Callable[..., tuple[int, str, str]]
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from charts import FIGURES, SVG, confusions, rgb
 
+from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.figure_output import FIGURE_ENDINGS, to_svg, write_figure
 from catalog.figures import INK, LINES, RIGHT, WRONG, confusion_figure
-from descriptors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import label_text
 
+from catalog.descriptors import InvalidInput
 from catalog.figure_output import to_svg
 from catalog.figures import (
     RIGHT,
@@ -24,7 +25,6 @@ from catalog.figures import (
     training_figure,
 )
 from catalog.reliability import CoveragePoint, Reliability, ReliabilityBin, reliability
-from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

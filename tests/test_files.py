@@ -16,10 +16,10 @@ import pytest
 
 from catalog import Catalog
 from catalog.contact_sheet import nearest_sheet, write_sheet
+from catalog.descriptors import CatalogError, Conflict, NotFound
 from catalog.figure_output import FIGURE_ENDINGS, write_figure
 from catalog.figures import training_figure
 from catalog.files import cache_folder
-from descriptors import CatalogError, Conflict, NotFound
 
 InProcess = Callable[..., tuple[int, str, str]]
 PAGE = nearest_sheet([], [])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput, Prior, Sums, class_means, fit, unit_rows
-from index import FlatIndex, centroids
+from catalog.descriptors import InvalidInput, Prior, Sums, class_means, fit, unit_rows
+from catalog.index import FlatIndex, centroids
 
 WIDTH = 8
 

@@ -17,9 +17,9 @@ from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Picture
+from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.failpoints import armed
 from catalog.files import cache_folder
-from descriptors import Conflict, InvalidInput, NotFound
 
 SECRET = "Geheimnis Ünïque"
 

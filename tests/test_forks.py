@@ -10,7 +10,7 @@ from pathlib import Path
 import photos
 import pytest
 
-from embedder.model_cache import Model
+from catalog.embedder.model_cache import Model
 
 SECONDS = 60
 """More than any of these takes; a child that waits for threads that it does not have waits on."""
@@ -19,7 +19,7 @@ BEGIN = """
 import os, sys
 import numpy as np
 from catalog import Catalog, CatalogError
-from embedder import MobileNetEmbedder, models
+from catalog.embedder import MobileNetEmbedder, models
 
 path, network, isolate = sys.argv[1], sys.argv[2], sys.argv[3] == "isolate"
 rng = np.random.default_rng(0)

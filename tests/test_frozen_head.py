@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from strategies import head_problem, seeds
 
-from descriptors import InvalidInput
-from head import Head, solve, widen_frozen
+from catalog.descriptors import InvalidInput
+from catalog.head import Head, solve, widen_frozen
 
 WIDTH = 12
 RIDGE = 1.0

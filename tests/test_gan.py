@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput, unit_rows
-from head import gan
-from head.gan import NOISE, GanOptions, Generator, train_gan, widen_generator
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.head import gan
+from catalog.head.gan import NOISE, GanOptions, Generator, train_gan, widen_generator
 
 WIDTH = 12
 CLASSES = (4, 2, 9)

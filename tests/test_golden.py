@@ -21,10 +21,10 @@ import pytest
 from golden import make
 
 from catalog import Catalog, store
+from catalog.descriptors import CatalogError, NewerFormat
 from catalog.files import cache_folder
 from catalog.schema import FORMAT_VERSION, SCHEMA_2
 from catalog.store import Store
-from descriptors import CatalogError, NewerFormat
 
 NAMES = ("format-1", "format-2-exact", "format-2-frozen", "format-2-document")
 TOLERANCE = 1e-6

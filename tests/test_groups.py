@@ -10,8 +10,8 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descriptors import InvalidInput, unit_rows
-from index import groups, near_duplicate_groups, typical_stranger_cosine
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.index import groups, near_duplicate_groups, typical_stranger_cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

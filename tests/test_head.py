@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
-from descriptors import InvalidInput
-from head import Head, softmax, widen
+from catalog.descriptors import InvalidInput
+from catalog.head import Head, softmax, widen
 
 around_blocks = st.integers(0, 70) | st.sampled_from([63, 64, 65, 127, 128, 129])
 """Numbers of classes, those about the borders of blocks among them."""

@@ -32,8 +32,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture, Prediction
+from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput
 from catalog.files import cache_folder
-from descriptors import CatalogError, Conflict, Damaged, InvalidInput
 
 
 def _refuse(*_: object) -> None:

@@ -29,8 +29,8 @@ from model_catalogue import (
 from numpy.typing import NDArray
 
 from catalog import Catalog, Entry, Picture
-from embedder import content_hash
-from index import items
+from catalog.embedder import content_hash
+from catalog.index import items
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

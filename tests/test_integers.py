@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from descriptors import SCALE, InvalidInput, from_bytes, to_bytes, to_floats, to_integers
+from catalog.descriptors import SCALE, InvalidInput, from_bytes, to_bytes, to_floats, to_integers
 
 WIDTH = 12
 

@@ -20,11 +20,11 @@ from attack_doors import LETHAL
 from attack_run import children
 from door import KINDS, VALID, child_command, run_child
 
-from descriptors import CatalogError, InvalidInput, PictureError
-from embedder import MobileNetEmbedder
-from embedder.decode import decode
-from embedder.isolation import IsolatedDecoder
-from embedder.model_cache import Model
+from catalog.descriptors import CatalogError, InvalidInput, PictureError
+from catalog.embedder import MobileNetEmbedder
+from catalog.embedder.decode import decode
+from catalog.embedder.isolation import IsolatedDecoder
+from catalog.embedder.model_cache import Model
 
 GOOD = VALID["jpeg"]
 SPOILT = malformed.png(9, 8, 3, [bytes(9)])
@@ -42,7 +42,7 @@ def start() -> Iterator[Start]:
         def started(
             door: str = "decode", *, seconds: float = 30.0, **options: int
         ) -> IsolatedDecoder:
-            module = "embedder.decode" if door == "decode" else "attack_doors"
+            module = "catalog.embedder.decode" if door == "decode" else "attack_doors"
             decoder = IsolatedDecoder(seconds=seconds, door=f"{module}:{door}", **options)
             return stack.enter_context(closing(decoder))
 
@@ -244,7 +244,7 @@ class TestLife:
         with start_script(f"""
             import threading, time
             from attack_run import children
-            from embedder.isolation import IsolatedDecoder
+            from catalog.embedder.isolation import IsolatedDecoder
             from test_isolation import GOOD, LETHAL_PICTURE
             decoder = IsolatedDecoder(seconds=1.5, door="attack_doors:hang")
             decoder.decode(GOOD)
@@ -262,7 +262,7 @@ class TestLife:
         # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
         with start_script("""
             import signal
-            from embedder.isolation import IsolatedDecoder
+            from catalog.embedder.isolation import IsolatedDecoder
             from test_isolation import GOOD, LETHAL_PICTURE
             signal.signal(signal.SIGINT, signal.default_int_handler)
             decoder = IsolatedDecoder(seconds=50, door="attack_doors:hang")
@@ -292,7 +292,7 @@ class TestLife:
             import os
             import malformed
             from attack_run import children
-            from embedder.isolation import IsolatedDecoder
+            from catalog.embedder.isolation import IsolatedDecoder
             pictures = [malformed.encode(".png", malformed.noise(9, 9, i)) for i in range(50)]
             decoder = IsolatedDecoder()
             whole = [decoder.decode(p).tobytes() for p in pictures]
@@ -310,7 +310,7 @@ class TestLife:
         """A child starts soon: no TensorFlow, no LiteRT, no FAISS, and not the caller's script."""
         script = run_child("""
             import sys
-            from embedder.isolation import IsolatedDecoder
+            from catalog.embedder.isolation import IsolatedDecoder
             print(*sorted(sys.modules))
         """)
         heavy = {"tensorflow", "ai_edge_litert", "faiss", "matplotlib", "rich", "catalog"}

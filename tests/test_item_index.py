@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from catalog import Catalog
-from descriptors import Metric, Prior, Sums, fit, to_floats, to_integers
-from index import ItemIndex, items
+from catalog.descriptors import Metric, Prior, Sums, fit, to_floats, to_integers
+from catalog.index import ItemIndex, items
 
 WIDTH = 8
 CLASSES = 5

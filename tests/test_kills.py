@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from catalog import Added
-    from embedder import Picture, Source
+    from catalog.embedder import Picture, Source
 
 CLASSES, PICTURES = 30, 10
 PAUSE_SECONDS = 0.002

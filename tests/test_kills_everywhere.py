@@ -21,7 +21,7 @@ from workshop import Workshop
 from writing_commands import BY_NAME, COMMANDS
 
 from catalog import Catalog
-from descriptors import CatalogError
+from catalog.descriptors import CatalogError
 
 pytest_plugins = ["trial_fixtures"]
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descriptors.errors import BackboneError, InvalidInput
-from embedder import probes
-from embedder.litert import LiteRTNetwork
+from catalog.descriptors.errors import BackboneError, InvalidInput
+from catalog.embedder import probes
+from catalog.embedder.litert import LiteRTNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def export_with_reference(saved_model: Path) -> tuple[bytes, NDArray[np.float32]
     # Only that process imports TensorFlow.
     import tensorflow_hub as hub
 
-    from embedder.export import export_saved_model
+    from catalog.embedder.export import export_saved_model
 
     network = hub.load(str(saved_model))
     return export_saved_model(saved_model), np.asarray(network(views() / np.float32(255)))
@@ -100,7 +100,8 @@ def test_a_query_is_quiet_and_free_of_tensorflow(flatbuffer: bytes, tmp_path: Pa
     path = tmp_path / "network.tflite"
     path.write_bytes(flatbuffer)
     code = (
-        "import sys; from embedder import probes; from embedder.litert import LiteRTNetwork;"
+        "import sys; from catalog.embedder import probes;"
+        "from catalog.embedder.litert import LiteRTNetwork;"
         "assert LiteRTNetwork(sys.argv[1])(probes.pictures()).shape == (5, 1280);"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
@@ -111,7 +112,7 @@ def test_a_query_is_quiet_and_free_of_tensorflow(flatbuffer: bytes, tmp_path: Pa
 def test_only_the_notice_is_dropped() -> None:
     """What else C code writes to stderr while a network loads comes through, in order."""
     code = (
-        "import ctypes; from embedder import litert; libc = ctypes.CDLL(None)\n"
+        "import ctypes; from catalog.embedder import litert; libc = ctypes.CDLL(None)\n"
         "def say(text): libc.fputs(text, ctypes.c_void_p.in_dll(libc, 'stderr'))\n"
         "with litert._without_notice():\n"
         "    say(b'one\\nINFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\ntwo\\n')\n"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Box, Entry, find_pictures, read_manifest
-from descriptors import InvalidInput, NotFound
+from catalog.descriptors import InvalidInput, NotFound
 
 # What JSON can carry, with what some call the end of a line; half of a surrogate pair is left out.
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from("\n\r\x0b\x1c\x85\u2028")

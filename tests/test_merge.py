@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
+from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, NotFound
 from catalog.failpoints import armed
-from descriptors import Conflict, Damaged, EmbedderMismatch, NotFound
 
 
 def made_of(path: Path, shown: dict[str, list[bytes]]) -> Catalog:

@@ -28,7 +28,7 @@ from model_machine import Bench, How, Machine, Tally, how, where
 from model_trouble import foreseen, seen
 
 from catalog.files import cache_folder
-from index import items
+from catalog.index import items
 
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))
 

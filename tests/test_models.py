@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from hub_server import HANDLE, Cut, HubServer, pack
 
-from descriptors.errors import BackboneError, InvalidInput, NotFound
-from embedder import export, models, probes
-from embedder.litert import LiteRTNetwork
-from embedder.model_cache import Model
+from catalog.descriptors.errors import BackboneError, InvalidInput, NotFound
+from catalog.embedder import export, models, probes
+from catalog.embedder.litert import LiteRTNetwork
+from catalog.embedder.model_cache import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

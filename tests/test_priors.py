@@ -9,12 +9,12 @@ import photos
 import pytest
 
 from catalog import Catalog
-from data import prior_for
-from data.photograph import photograph
-from data.priors import measure
-from descriptors import Prior
-from embedder import PRESETS, MobileNetEmbedder
-from embedder.model_cache import Model
+from catalog.data import prior_for
+from catalog.data.photograph import photograph
+from catalog.data.priors import measure
+from catalog.descriptors import Prior
+from catalog.embedder import PRESETS, MobileNetEmbedder
+from catalog.embedder.model_cache import Model
 
 
 @pytest.mark.real

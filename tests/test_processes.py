@@ -15,7 +15,7 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, read_manifest
-from descriptors import LabelConflict, Locked
+from catalog.descriptors import LabelConflict, Locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

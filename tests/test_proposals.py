@@ -11,6 +11,8 @@ from audit_shop import gallery_of, shop, shots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.descriptors import InvalidInput, unit_rows
+from catalog.index import typical_stranger_cosine
 from catalog.proposals import (
     MOST_PHOTOS,
     UNTRIED_THRESHOLD,
@@ -18,8 +20,6 @@ from catalog.proposals import (
     proposal_threshold,
     propose_classes,
 )
-from descriptors import InvalidInput, unit_rows
-from index import typical_stranger_cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

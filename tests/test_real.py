@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.photos import Remembering
 from catalog import Catalog, Prediction, read_manifest
-from embedder.model_cache import Model
+from catalog.embedder.model_cache import Model
 
 pytestmark = pytest.mark.real
 

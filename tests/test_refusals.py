@@ -14,9 +14,9 @@ from door import KINDS, VALID, decode_or_refuse, many, refusal, run_child
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from descriptors.errors import PictureError
-from embedder.decode import decode, read
-from embedder.formats import Limits, inspect
+from catalog.descriptors.errors import PictureError
+from catalog.embedder.decode import decode, read
+from catalog.embedder.formats import Limits, inspect
 
 # --- refusals ------------------------------------------------------------------------------------
 
@@ -156,8 +156,8 @@ def test_a_png_bomb_is_refused_before_it_is_decoded() -> None:
     assert not decode(malformed.black_png(100)).any()
     child = run_child("""
         import resource
-        from descriptors.errors import PictureError
-        from embedder.decode import decode
+        from catalog.descriptors.errors import PictureError
+        from catalog.embedder.decode import decode
         from malformed import black_png
         bomb = black_png(12_000)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -178,8 +178,8 @@ def test_malformed_apng_never_kills_the_process() -> None:
     """Damaged animation chunks, which crash the bare decoder, are cut away before it."""
     child = run_child("""
         import random
-        from descriptors.errors import PictureError
-        from embedder.decode import decode
+        from catalog.descriptors.errors import PictureError
+        from catalog.embedder.decode import decode
         from malformed import lethal_apng, mutate_png, valid_pictures
         lethal = lethal_apng()
         print(decode(lethal).shape)

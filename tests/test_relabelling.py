@@ -11,7 +11,7 @@ from cups_and_jugs import counts, fill, reopen, slots
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from descriptors import Conflict, InvalidInput, InvalidLabel, LabelConflict, NotFound
+from catalog.descriptors import Conflict, InvalidInput, InvalidLabel, LabelConflict, NotFound
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import seeds
 
+from catalog.descriptors import InvalidInput
 from catalog.reliability import (
     CoveragePoint,
     confusion_matrix,
@@ -19,7 +20,6 @@ from catalog.reliability import (
     risk_coverage,
     risk_coverage_area,
 )
-from descriptors import InvalidInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import InvalidInput, Metric, Prior, Sums, class_means, fit, to_floats, to_integers
-from head.replay import Replay, draw_gaussian, spreads
+from catalog.descriptors import (
+    InvalidInput,
+    Metric,
+    Prior,
+    Sums,
+    class_means,
+    fit,
+    to_floats,
+    to_integers,
+)
+from catalog.head.replay import Replay, draw_gaussian, spreads
 
 WIDTH = 24
 
@@ -133,7 +142,7 @@ def test_drawing_needs_no_tensorflow() -> None:
     """All kinds of replay are named, and none is imported with TensorFlow."""
     assert get_args(Replay) == ("stored", "gaussian", "gan", "none")
     code = (
-        "import sys, head.replay, head.document, head.gan;"
+        "import sys, catalog.head.replay, catalog.head.document, catalog.head.gan;"
         "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Listing, Picture, read_manifest
+from catalog.descriptors import InvalidInput, NotFound
 from catalog.manifest import listed, take_part
-from descriptors import InvalidInput, NotFound
 
 InProcess = Callable[..., tuple[int, str, str]]
 

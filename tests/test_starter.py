@@ -17,11 +17,11 @@ import pytest
 from tiny_network import NAME, environment, run
 
 from catalog import Catalog
-from data import covers, prior_for
-from data.starter import FLATBUFFER
-from descriptors import BackboneError, InvalidInput
-from embedder import PRESETS, MobileNetEmbedder, models
-from embedder.model_cache import Model
+from catalog.data import covers, prior_for
+from catalog.data.starter import FLATBUFFER
+from catalog.descriptors import BackboneError, InvalidInput
+from catalog.embedder import PRESETS, MobileNetEmbedder, models
+from catalog.embedder.model_cache import Model
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_cache_that_holds_it_need_not_be_writable(
 ) -> None:
     """From wherever the program is installed, nothing is written once the network is there."""
     copy = shutil.copy(FLATBUFFER, tmp_path)
-    monkeypatch.setattr("data.starter.FLATBUFFER", Path(copy))
+    monkeypatch.setattr("catalog.data.starter.FLATBUFFER", Path(copy))
     record = starter.path.with_suffix(".json")
     before = record.stat().st_mtime_ns
     assert models.starter() == starter
@@ -104,7 +104,7 @@ def test_a_program_that_is_not_whole_says_so(
 ) -> None:
     """Without its file the starter is a typed error, and other networks are found as ever."""
     other = models.import_model(tiny_cache / f"{NAME}.tflite")
-    monkeypatch.setattr("data.starter.FLATBUFFER", tmp_path / "none.tflite")
+    monkeypatch.setattr("catalog.data.starter.FLATBUFFER", tmp_path / "none.tflite")
     with pytest.raises(BackboneError, match="install catalog again"):
         models.starter()
     assert models.find(NAME) == models.find(other.sha256) == other
@@ -115,8 +115,8 @@ def test_a_later_starter_does_not_replace_it(
 ) -> None:
     """A later version with another starter still opens catalogues of this one."""
     file = tiny_cache / f"{NAME}.tflite"
-    monkeypatch.setattr("data.starter.FLATBUFFER", file)
-    monkeypatch.setattr("data.starter.SHA256", sha256(file.read_bytes()).hexdigest())
+    monkeypatch.setattr("catalog.data.starter.FLATBUFFER", file)
+    monkeypatch.setattr("catalog.data.starter.SHA256", sha256(file.read_bytes()).hexdigest())
     later = models.find("starter")
     assert later.name == "starter"
     assert later.sha256 != starter.sha256
@@ -149,7 +149,7 @@ def test_the_same_picture_has_the_same_bits(starter: Model) -> None:
 def demo(folder: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the demo as ``make demo`` does, where no Hub can be reached."""
     return subprocess.run(
-        [sys.executable, "-m", "cli.demo", *arguments],
+        [sys.executable, "-m", "catalog.cli.demo", *arguments],
         cwd=folder,
         env=environment(cache, CATALOG_HUB_URL="http://127.0.0.1:1"),
         capture_output=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.starter.train import samples, weights
+from recipes.starter import samples, weights
 
 PICTURES = [
     np.random.default_rng(seed).integers(0, 256, shape, np.uint8)

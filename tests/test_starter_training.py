@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from data.starter.train import weights
-from data.starter.train.distil import Plan
-from data.starter.train.loss import Spread, distance
-from data.starter.train.network import MobileNetV2, load_weights, save_weights
-from data.starter.train.teacher import CHUNK, made, opened
+from recipes.starter import weights
+from recipes.starter.distil import Plan
+from recipes.starter.loss import Spread, distance
+from recipes.starter.network import MobileNetV2, load_weights, save_weights
+from recipes.starter.teacher import CHUNK, made, opened
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     answers.done[:] = True
 
     def train(minutes: float) -> list[str]:
-        recipe = [sys.executable, "-m", "data.starter.train.distil", str(tmp_path)]
+        recipe = [sys.executable, "-m", "recipes.starter.distil", str(tmp_path)]
         options = f"--minutes {minutes} --alpha 0.35 --batch 8 --processes 2 --sides 32 64".split()
         done = subprocess.run([*recipe, *options], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -19,10 +19,7 @@ import pytest
 from doubles import FakeEmbedder
 
 from catalog import Catalog, binding
-from catalog.files import cache_folder
-from catalog.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store import Store, create
-from descriptors import (
+from catalog.descriptors import (
     CatalogError,
     Conflict,
     Damaged,
@@ -31,6 +28,9 @@ from descriptors import (
     NewerFormat,
     NotFound,
 )
+from catalog.files import cache_folder
+from catalog.schema import APPLICATION_ID, FORMAT_VERSION
+from catalog.store import Store, create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import SCALE, InvalidInput, Sums
+from catalog.descriptors import SCALE, InvalidInput, Sums
 
 WIDTH = 4
 NAMES = {1: "apple", 2: "banana", 3: "cherry"}

@@ -25,11 +25,11 @@ import soak_page
 from doubles import FakeEmbedder
 
 from catalog import Catalog, landing
+from catalog.descriptors import CatalogError, Conflict, Locked, NotFound
+from catalog.embedder import Picture
 from catalog.files import cache_folder
 from catalog.manifest import Entry
 from catalog.store import Store
-from descriptors import CatalogError, Conflict, Locked, NotFound
-from embedder import Picture
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descriptors import InvalidInput
-from embedder.views import (
+from catalog.descriptors import InvalidInput
+from catalog.embedder.views import (
     DEFAULT_PRESET,
     FULL_FRAME,
     PRESETS,

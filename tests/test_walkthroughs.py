@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY
 from walkthrough import TOLERANCE, Walk, differences, fits, steps
 
-from embedder.model_cache import Model
+from catalog.embedder.model_cache import Model
 
 FOLDER = REPOSITORY / "docs" / "walkthroughs"
 ANYWHERE = ("eleventh-class", "incremental-learning")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from descriptors import (
+from catalog.descriptors import (
     SCALE,
     InvalidInput,
     Metric,
@@ -22,7 +22,7 @@ from descriptors import (
     to_integers,
     unit_rows,
 )
-from descriptors.whitening import ISOTROPIC_SHARE, PRIOR_DEGREES, PRIOR_PICTURES
+from catalog.descriptors.whitening import ISOTROPIC_SHARE, PRIOR_DEGREES, PRIOR_PICTURES
 
 WIDTH = 6
 some_priors = strategies.priors(WIDTH)

@@ -10,6 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
+from catalog.descriptors import Metric
+from catalog.head import Head
 from catalog.ranking import first_best
 from catalog.witnesses import (
     HEAD_SHARE,
@@ -18,8 +20,6 @@ from catalog.witnesses import (
     head_scores,
     margins,
 )
-from descriptors import Metric
-from head import Head
 
 cosines = st.floats(-1, 1, width=32) | st.sampled_from([-1.0, 0.0, 0.5, 1.0])
 

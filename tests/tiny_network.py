@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedder import models
+from catalog.embedder import models
 
 if TYPE_CHECKING:
-    from embedder.model_cache import Model
+    from catalog.embedder.model_cache import Model
 
 NAME = "tiny"
 SIZE, DEPTH = 48, 64
@@ -67,7 +67,7 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
 
 def command(*arguments: str | Path | int) -> list[str]:
     """The command line of ``catalog``, by the interpreter that runs the tests."""
-    return [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    return [sys.executable, "-m", "catalog", *map(str, arguments)]
 
 
 def run(

@@ -79,7 +79,7 @@ class Walk:
         programs = folder.with_name(folder.name + "-bin")
         programs.mkdir(exist_ok=True)
         command = programs / "catalog"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli.main "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m catalog "$@"\n')
         command.chmod(0o755)
         self._folder, self._exports = folder, [f'export PATH="{programs}:$PATH"']
         self._environment = environment(cache.resolve())

@@ -4,8 +4,8 @@ Everything follows from a number, so that every machine draws the same shop; but
 which OpenCV 5 draws in other fonts than OpenCV 4.
 """
 
-from data.covers.canvas import SIDE
-from data.covers.photos import photo
-from data.covers.records import cover, title
+from catalog.data.covers.canvas import SIDE
+from catalog.data.covers.photos import photo
+from catalog.data.covers.records import cover, title
 
 __all__ = ["SIDE", "cover", "photo", "title"]

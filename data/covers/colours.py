@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from data.covers.canvas import Colour
+from catalog.data.covers.canvas import Colour
 
 
 @dataclass(frozen=True)

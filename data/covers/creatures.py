@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from data.covers.canvas import Canvas, around, placed
-from data.covers.colours import Palette
+from catalog.data.covers.canvas import Canvas, around, placed
+from catalog.data.covers.colours import Palette
 
 _BIRD: Final = np.array(
     [(-1, -0.45), (-0.5, -0.35), (0, 0.1), (0.5, -0.35), (1, -0.45), (0.4, 0), (0, 0.4), (-0.4, 0)]

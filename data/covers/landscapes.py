@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.covers.canvas import Canvas, Colour, Points, clouds, placed, places, ridge
-from data.covers.colours import Palette, between
+from catalog.data.covers.canvas import Canvas, Colour, Points, clouds, placed, places, ridge
+from catalog.data.covers.colours import Palette, between
 
 
 def hills(canvas: Canvas, random: np.random.Generator, palette: Palette) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from data.covers.canvas import Canvas
-from data.covers.colours import Palette, brightness
+from catalog.data.covers.canvas import Canvas
+from catalog.data.covers.colours import Palette, brightness
 
 _FONTS: Final = (
     cv2.FONT_HERSHEY_SIMPLEX,

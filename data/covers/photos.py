@@ -7,10 +7,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from data.covers.canvas import Pixels
-from data.covers.colours import mixed
-from data.covers.records import cover
-from data.photograph import photograph
+from catalog.data.covers.canvas import Pixels
+from catalog.data.covers.colours import mixed
+from catalog.data.covers.records import cover
+from catalog.data.photograph import photograph
 
 _WIDTH, _HEIGHT = 640, 480
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from data.covers import creatures, landscapes, lettering, patterns, things, windows
-from data.covers.canvas import Canvas, Pixels
-from data.covers.colours import palette
+from catalog.data.covers import creatures, landscapes, lettering, patterns, things, windows
+from catalog.data.covers.canvas import Canvas, Pixels
+from catalog.data.covers.colours import palette
 
 _ADJECTIVES: Final = (
     "Silent",

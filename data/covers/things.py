@@ -7,9 +7,9 @@ from functools import partial
 import cv2
 import numpy as np
 
-from data.covers.canvas import Canvas, Points, around, placed
-from data.covers.colours import Palette, between
-from data.covers.lettering import fitted
+from catalog.data.covers.canvas import Canvas, Points, around, placed
+from catalog.data.covers.colours import Palette, between
+from catalog.data.covers.lettering import fitted
 
 
 def flowers(canvas: Canvas, random: np.random.Generator, palette: Palette) -> None:

@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from data.covers.canvas import Canvas, places
-from data.covers.colours import Palette
+from catalog.data.covers.canvas import Canvas, places
+from catalog.data.covers.colours import Palette
 
 _Mask: TypeAlias = NDArray[np.bool_]
 _Places: TypeAlias = NDArray[np.float64]

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from descriptors import CatalogError, InvalidInput, Prior, read_arrays
+from catalog.descriptors import CatalogError, InvalidInput, Prior, read_arrays
 
 _SAME = 0.9999
 

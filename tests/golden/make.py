@@ -26,10 +26,13 @@ sys.path.insert(1, str(HERE.parent))  # for the doubles, when this is run as a s
 
 from doubles import GRID, FakeEmbedder  # noqa: E402
 
-import descriptors  # noqa: E402
-from catalog import Catalog, read_manifest  # noqa: E402
+from catalog import (  # noqa: E402
+    Catalog,
+    descriptors,
+    read_manifest,
+)
+from catalog.descriptors import CatalogError  # noqa: E402
 from catalog.schema import FORMAT_VERSION  # noqa: E402
-from descriptors import CatalogError  # noqa: E402
 
 WIDTH = 16
 NAMES = ("Blåbär", "緑茶", "🍎 apple", "crème brûlée", "Ἀθήνα")
@@ -87,7 +90,7 @@ def rules() -> dict[str, str]:
     found = {"items": descriptors.WHITENING_RULE}
     if FORMAT_VERSION > 1:
         from catalog.calibration import CALIBRATION_RULE
-        from head import EXACT_RULE
+        from catalog.head import EXACT_RULE
 
         found |= {"head": EXACT_RULE, "sure": CALIBRATION_RULE}
     return found

@@ -1,4 +1,4 @@
-"""Turn trained weights into a flatbuffer: ``python -m data.starter.train.export --help``.
+"""Turn trained weights into a flatbuffer: ``python -m recipes.starter.export --help``.
 
 The weights go into Keras' own MobileNetV2, and from there through the project's exporter, as any
 other network's would. Needs TensorFlow, not PyTorch; what PyTorch computed lies beside the weights.
@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from data.starter.train.weights import PROBE_SIDE, Weights, probe_pictures, read, write
-from descriptors import unit_rows
-from embedder import probes
-from embedder.export import export_saved_model
-from embedder.litert import LiteRTNetwork
+from catalog.descriptors import unit_rows
+from catalog.embedder import probes
+from catalog.embedder.export import export_saved_model
+from catalog.embedder.litert import LiteRTNetwork
+from recipes.starter.weights import PROBE_SIDE, Weights, probe_pictures, read, write
 
 TOLERANCE: Final = 1e-3
 """Largest difference allowed between the descriptors of PyTorch, Keras and LiteRT."""

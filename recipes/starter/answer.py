@@ -1,13 +1,13 @@
-"""Compute the teacher's answers: ``python -m data.starter.train.answer --help``."""
+"""Compute the teacher's answers: ``python -m recipes.starter.answer --help``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from data.starter.train.samples import load
-from data.starter.train.teacher import CHUNK, answer, made
-from embedder.models import find
+from catalog.embedder.models import find
+from recipes.starter.samples import load
+from recipes.starter.teacher import CHUNK, answer, made
 
 
 def main() -> None:

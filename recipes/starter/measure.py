@@ -1,4 +1,4 @@
-"""Measure networks on photos that none was trained on: ``python -m data.starter.train.measure``.
+"""Measure networks on photos that none was trained on: ``python -m recipes.starter.measure``.
 
 Top-1 of whitened centroids and of the nearest item, by the benchmarks' own rules, on the photos of
 grocery products, and of hands. Without arguments it prints the tables of the starter's README; what
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from benchmarks.accuracy import Setting, mean_score
 from benchmarks.photos import Photos, shared
 from catalog import read_manifest
-from data import prior_for
-from descriptors import Prior, unit_rows
-from embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
-from embedder.decode import decode
-from embedder.models import find, starter
+from catalog.data import prior_for
+from catalog.descriptors import Prior, unit_rows
+from catalog.embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
+from catalog.embedder.decode import decode
+from catalog.embedder.models import find, starter
 
 SIZES: Final = (1, 5, None)
 """Pictures per class; None for all."""
@@ -149,7 +149,7 @@ def named(name: str, views: str, scratch: Path) -> Describing:
         return Colours()
     if name == UNTRAINED:
         # TensorFlow, which the rest does without.
-        from data.starter.train.export import half_flatbuffer, untrained
+        from recipes.starter.export import half_flatbuffer, untrained
 
         file = scratch / f"{UNTRAINED}.tflite"
         if not file.exists():

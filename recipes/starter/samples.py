@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import covers
-from embedder import read_picture
-from embedder.decode import decode
+from catalog.data import covers
+from catalog.embedder import read_picture
+from catalog.embedder.decode import decode
 
 Pixels: TypeAlias = NDArray[np.uint8]
 

@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from data.starter.train.samples import Pixels, sample
+from recipes.starter.samples import Pixels, sample
 
 SIDE: Final = 128
 """Side of the student's pictures on disk."""

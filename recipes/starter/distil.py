@@ -1,4 +1,4 @@
-"""Train the student on the teacher's answers: ``python -m data.starter.train.distil --help``.
+"""Train the student on the teacher's answers: ``python -m recipes.starter.distil --help``.
 
 Every process trains on one thread, and their gradients are averaged: on a busy machine that is
 several times as fast as one process on several threads. Killed at any time, the run goes on from
@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
-from data.starter.train.loss import Hints, read, survey, total
-from data.starter.train.network import MobileNetV2, load_weights, pixels_in, save_weights
-from data.starter.train.samples import Pixels
-from data.starter.train.teacher import Answers, opened
+from recipes.starter.loss import Hints, read, survey, total
+from recipes.starter.network import MobileNetV2, load_weights, pixels_in, save_weights
+from recipes.starter.samples import Pixels
+from recipes.starter.teacher import Answers, opened
 
 
 @dataclass(frozen=True)

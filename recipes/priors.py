@@ -4,7 +4,7 @@ Of each picture a few photos are made up, as if it lay before another picture: o
 in some light. The scatter of these descriptors about each picture's own mean is the prior's; the
 mean over the pictures themselves is its mean. To make the file of a preset::
 
-    python -m data.priors.measure PICTURES --backbone imagenet --views standard
+    python -m recipes.priors PICTURES --backbone imagenet --views standard
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import find_pictures
-from data.photograph import photograph
-from descriptors import PictureError
-from embedder import DEFAULT_PRESET, MobileNetEmbedder, read_picture
-from embedder import models as cache
-from embedder.decode import decode
+from catalog.data.photograph import photograph
+from catalog.descriptors import PictureError
+from catalog.embedder import DEFAULT_PRESET, MobileNetEmbedder, read_picture
+from catalog.embedder import models as cache
+from catalog.embedder.decode import decode
 
 PHOTOS = 4
 """How many photos are made up of each picture."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.starter.train import weights
+from recipes.starter import weights
 
 WIDTH: Final = 1280
 """Length of a descriptor."""
@@ -121,7 +121,7 @@ def pixels_in(pictures: Tensor) -> Tensor:
 
 
 def save_weights(network: MobileNetV2, file: Path, alpha: float) -> None:
-    """Write weights in the form of :mod:`data.starter.train.weights`."""
+    """Write weights in the form of :mod:`recipes.starter.weights`."""
     state = network.state_dict()
     arrays = {name: one.numpy() for name, one in state.items() if one.is_floating_point()}
     training = network.training

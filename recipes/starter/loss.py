@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.starter.train.network import MIDDLE, MobileNetV2
-from data.starter.train.samples import Pixels
-from data.starter.train.teacher import Answers
+from recipes.starter.network import MIDDLE, MobileNetV2
+from recipes.starter.samples import Pixels
+from recipes.starter.teacher import Answers
 
 _SURVEYED = 20_000
 _RELATION = 5.0

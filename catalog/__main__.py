@@ -1,0 +1,5 @@
+"""The command, as ``python -m catalog``."""
+
+from catalog.cli.main import main
+
+main()

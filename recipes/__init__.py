@@ -1,0 +1,1 @@
+"""How what `data` ships was made. Nothing imports these, and they are not installed."""
