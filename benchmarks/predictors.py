@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from benchmarks.photos import Remembering, shared
 from benchmarks.tables import table
 from catalog import Catalog, Entry, Evaluation, read_manifest, take_part
-from catalog.cross_check import VERDICTS
 from catalog.descriptors import Metric
 from catalog.embedder.model_cache import Model
 from catalog.head import solve
-from catalog.learning import live_labels, places_of
-from catalog.ranking import first_best
+from catalog.judging.cross_check import VERDICTS
+from catalog.judging.ranking import first_best
+from catalog.learning.learning import places_of
+from catalog.store import classes
 
 _FIRST = 70
 _STRANGERS = 20
@@ -147,7 +148,7 @@ class Bench:
     def _gallery(self, shop: Catalog) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
         with shop._store.reading() as tx:  # noqa: SLF001
             labels, rows = shop._learning.rows(tx)  # noqa: SLF001
-            order = [slot for slot, _ in live_labels(tx)]
+            order = [slot for slot, _ in classes.live(tx)]
             return rows, places_of(labels, order), shop._learning.metric(tx)[0]  # noqa: SLF001
 
     def _descriptors(self, entries: Sequence[Entry]) -> NDArray[np.float32]:

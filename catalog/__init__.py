@@ -11,36 +11,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from catalog.answers import Candidate, Neighbour, Prediction
-    from catalog.audit import Audit
-    from catalog.backup import Backup
+    from catalog.care.backup import Backup
+    from catalog.care.export import Exported
+    from catalog.care.verify import Verification
     from catalog.catalog import Catalog
-    from catalog.compaction import Compacted
-    from catalog.cross_check import Verdict
+    from catalog.changes.compact import Compacted
+    from catalog.changes.feedback import Feedback
+    from catalog.changes.forget import Forgotten
+    from catalog.changes.import_ import Imported
+    from catalog.changes.landing import Added
+    from catalog.changes.move import Moved
+    from catalog.changes.preview_class import Preview, Share
+    from catalog.changes.remove import Removed
+    from catalog.changes.rename_class import Renamed
     from catalog.descriptors import CatalogError, NotFound, PictureError
     from catalog.embedder import Box, Picture
-    from catalog.evaluation import CrossCheck, Evaluation, VerdictCount
-    from catalog.export import Exported
-    from catalog.forgetting import Forgotten
-    from catalog.heads import HeadTraining
-    from catalog.journal import Event
-    from catalog.landing import Added
+    from catalog.judging.cross_check import Verdict
+    from catalog.learning.training import Trained, TrainingProgress
     from catalog.manifest import Entry, Listing, find_pictures, read_manifest, take_part
-    from catalog.relabelling import Moved, Renamed
-    from catalog.results import (
-        AuditReport,
-        Feedback,
-        Imported,
-        Info,
-        Item,
-        LabelCount,
-        Preview,
-        ProposedClass,
-        Removed,
-        Taken,
-    )
-    from catalog.staging import Progress, Refusal
-    from catalog.training import Trained, TrainingProgress
-    from catalog.verification import Verification
+    from catalog.pictures import Progress, Refusal
+    from catalog.reports.audit import Audit, AuditReport, ProposedClass
+    from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
+    from catalog.reports.listing import Info
+    from catalog.store.heads import HeadTraining
+    from catalog.store.inventory import Item, LabelCount
+    from catalog.store.journal import Event
 
 __all__ = [
     "Added",
@@ -52,7 +47,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Compacted",
-    "CrossCheck",
+    "CrossCheckResult",
     "Entry",
     "Evaluation",
     "Event",
@@ -77,7 +72,7 @@ __all__ = [
     "Refusal",
     "Removed",
     "Renamed",
-    "Taken",
+    "Share",
     "Trained",
     "TrainingProgress",
     "Verdict",
@@ -89,37 +84,69 @@ __all__ = [
 ]
 
 _HOMES = {
-    "catalog.answers": ("Candidate", "Neighbour", "Prediction"),
-    "catalog.audit": ("Audit",),
-    "catalog.backup": ("Backup",),
+    "catalog.answers": (
+        "Candidate",
+        "Neighbour",
+        "Prediction",
+    ),
+    "catalog.care.backup": ("Backup",),
+    "catalog.care.export": ("Exported",),
+    "catalog.care.verify": ("Verification",),
     "catalog.catalog": ("Catalog",),
-    "catalog.compaction": ("Compacted",),
-    "catalog.cross_check": ("Verdict",),
-    "catalog.evaluation": ("CrossCheck", "Evaluation", "VerdictCount"),
-    "catalog.export": ("Exported",),
-    "catalog.forgetting": ("Forgotten",),
-    "catalog.heads": ("HeadTraining",),
-    "catalog.journal": ("Event",),
-    "catalog.landing": ("Added",),
-    "catalog.manifest": ("Entry", "Listing", "find_pictures", "read_manifest", "take_part"),
-    "catalog.relabelling": ("Moved", "Renamed"),
-    "catalog.results": (
+    "catalog.changes.compact": ("Compacted",),
+    "catalog.changes.feedback": ("Feedback",),
+    "catalog.changes.forget": ("Forgotten",),
+    "catalog.changes.import_": ("Imported",),
+    "catalog.changes.landing": ("Added",),
+    "catalog.changes.move": ("Moved",),
+    "catalog.changes.preview_class": (
+        "Preview",
+        "Share",
+    ),
+    "catalog.changes.remove": ("Removed",),
+    "catalog.changes.rename_class": ("Renamed",),
+    "catalog.descriptors": (
+        "CatalogError",
+        "NotFound",
+        "PictureError",
+    ),
+    "catalog.embedder": (
+        "Box",
+        "Picture",
+    ),
+    "catalog.judging.cross_check": ("Verdict",),
+    "catalog.learning.training": (
+        "Trained",
+        "TrainingProgress",
+    ),
+    "catalog.manifest": (
+        "Entry",
+        "Listing",
+        "find_pictures",
+        "read_manifest",
+        "take_part",
+    ),
+    "catalog.pictures": (
+        "Progress",
+        "Refusal",
+    ),
+    "catalog.reports.audit": (
+        "Audit",
         "AuditReport",
-        "Feedback",
-        "Imported",
-        "Info",
+        "ProposedClass",
+    ),
+    "catalog.reports.evaluation": (
+        "CrossCheckResult",
+        "Evaluation",
+        "VerdictCount",
+    ),
+    "catalog.reports.listing": ("Info",),
+    "catalog.store.heads": ("HeadTraining",),
+    "catalog.store.inventory": (
         "Item",
         "LabelCount",
-        "Preview",
-        "ProposedClass",
-        "Removed",
-        "Taken",
     ),
-    "catalog.staging": ("Progress", "Refusal"),
-    "catalog.training": ("Trained", "TrainingProgress"),
-    "catalog.verification": ("Verification",),
-    "catalog.descriptors": ("CatalogError", "NotFound", "PictureError"),
-    "catalog.embedder": ("Box", "Picture"),
+    "catalog.store.journal": ("Event",),
 }
 """The module that each name is from."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -11,18 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import compaction, landing
-from catalog.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
 from catalog.descriptors import Damaged, InvalidInput
-from catalog.learning import Learning, label_names, live_labels, places_of
-from catalog.ranking import tie_ranks
-from catalog.witnesses import Witnesses, head_scores
+from catalog.judging.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
+from catalog.judging.ranking import tie_ranks
+from catalog.judging.witnesses import Witnesses, head_scores
+from catalog.learning.learning import Learning, places_of
+from catalog.store import Transaction, classes, compaction, inventory
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
 # Items of equal score may stand on either side of the k-th place; a few more are looked at.
 _SPARE = 16
-_AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
 _VOTERS = 50
 _SEEN = 5  # classes that the voters are of at least, so that what they say does not hang on `top`
 # How many times k items are looked at to rank by item and class together, and at least ten times
@@ -107,7 +105,7 @@ class _Found(NamedTuple):
 
 
 def nearest(
-    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], k: int
+    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], k: int
 ) -> list[list[Neighbour]]:
     """The k nearest items of each descriptor float32 (Q, D), best first.
 
@@ -121,7 +119,7 @@ def nearest(
         raise InvalidInput(f"the number of neighbours must be at least 1, not {k}")
     metric, centroids = learning.metric(tx)
     slots = centroids.keys.tolist()
-    names = dict(zip(slots, label_names(tx, slots), strict=True))
+    names = dict(zip(slots, classes.names_of(tx, slots), strict=True))
     column = {slot: at for at, slot in enumerate(slots)}
     of_classes = centroids.scores(metric.whiten(descriptors))
     answers = []
@@ -137,7 +135,9 @@ def nearest(
         best = [found[at] for _, _, at in sorted(keys)[:k]]
         answers.append(
             [
-                Neighbour(f.item, names[f.slot], f.score, own[f.slot], landing.sources(tx, f.item))
+                Neighbour(
+                    f.item, names[f.slot], f.score, own[f.slot], inventory.sources(tx, f.item)
+                )
                 for f in best
             ]
         )
@@ -145,7 +145,7 @@ def nearest(
 
 
 def predict(
-    tx: sqlite3.Connection,
+    tx: Transaction,
     learning: Learning,
     descriptors: NDArray[np.float32],
     top: int,
@@ -158,7 +158,7 @@ def predict(
     """
     if top < 1:
         raise InvalidInput(f"the number of candidates must be at least 1, not {top}")
-    order = [slot for slot, _ in live_labels(tx)]
+    order = [slot for slot, _ in classes.live(tx)]
     if not order:
         return [Prediction(None)] * len(descriptors)
     if not len(descriptors):
@@ -167,7 +167,7 @@ def predict(
     has_items = np.array([slot not in bare for slot in order])
     witnesses = _testify(tx, learning, descriptors, order, has_items, top=top)
     judgement = judge(witnesses, learning.calibration(tx), precision)
-    labels = label_names(tx, order)
+    labels = classes.names_of(tx, order)
     return [
         _prediction(witnesses, judgement, at, labels, has_items, top=top)
         for at in range(len(descriptors))
@@ -175,7 +175,7 @@ def predict(
 
 
 def _testify(
-    tx: sqlite3.Connection,
+    tx: Transaction,
     learning: Learning,
     descriptors: NDArray[np.float32],
     order: Sequence[int],
@@ -262,14 +262,14 @@ def _best(
 
 
 def _items(
-    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], k: int
+    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], k: int
 ) -> list[list[_Found]]:
     """The k nearest items of each descriptor, best first."""
     metric, _ = learning.metric(tx)
     scores, ids = learning.items(tx).search(
         descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
     )
-    live = {slot for slot, _ in live_labels(tx)}
+    live = {slot for slot, _ in classes.live(tx)}
     known = _labels_and_contents(tx, np.unique(ids).tolist(), live)
     return [
         [
@@ -281,7 +281,7 @@ def _items(
 
 
 def _with_enough_classes(
-    tx: sqlite3.Connection, learning: Learning, descriptors: NDArray[np.float32], classes: int
+    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], classes: int
 ) -> list[list[_Found]]:
     """The nearest items of each descriptor, as many as it takes to see so many classes."""
     k, most = _VOTERS, len(learning.items(tx))
@@ -302,16 +302,12 @@ def _ranked(
 
 
 def _labels_and_contents(
-    tx: sqlite3.Connection, items: Sequence[int], live: set[int]
+    tx: Transaction, items: Sequence[int], live: set[int]
 ) -> dict[int, tuple[int, bytes]]:
     """Label slot and content hash of items."""
-    found: dict[int, tuple[int, bytes]] = {}
-    for start in range(0, len(items), _AT_ONCE):
-        block = items[start : start + _AT_ONCE]
-        marks = ",".join("?" * len(block))
-        query = f"SELECT id, label, content FROM item WHERE id IN ({marks})"  # noqa: S608
-        found |= {item: (slot, content) for item, slot, content in tx.execute(query, block)}
-    lost = [item for item in items if item not in found or found[item][0] not in live]
+    known = inventory.slots_and_contents(tx, items)
+    found = {item: (slot, content) for item, (slot, content) in known.items() if slot in live}
+    lost = [item for item in items if item not in found]
     if lost:
         raise Damaged(f"item {lost[0]} has lost its class; `catalog verify` says what is wrong")
     return found

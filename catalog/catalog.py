@@ -7,20 +7,79 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
-from catalog import binding
-from catalog.asking import Asking
+from catalog import questions
+from catalog.care.backup import backup, restore
+from catalog.care.export import export
+from catalog.care.verify import verify
+from catalog.changes.add import add
+from catalog.changes.add_class import add_class
+from catalog.changes.compact import compact
+from catalog.changes.feedback import feedback
+from catalog.changes.forget import forget
+from catalog.changes.import_ import import_
+from catalog.changes.merge import merge
+from catalog.changes.merge_classes import merge_classes
+from catalog.changes.move import move
+from catalog.changes.preview_class import preview_class
+from catalog.changes.remove import remove
+from catalog.changes.remove_class import remove_class
+from catalog.changes.rename_class import rename_class
+from catalog.changes.train_head import train_head
+from catalog.changes.undo import undo
 from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
-from catalog.files import require_free
-from catalog.store import Store, create
-from catalog.upkeep import Upkeep
+from catalog.learning.opened import Opened
+from catalog.reports import listing
+from catalog.reports.audit import audit
+from catalog.reports.evaluate import evaluate
+from catalog.store import binding
+from catalog.store.files import require_free
+from catalog.store.store import Store, create
 
 
-class Catalog(Asking, Upkeep):
+class Catalog(Opened):
     """An open catalogue; for one thread, and one of many processes.
 
     Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``; a
     process that is forked opens it anew. The network is loaded when the first picture is embedded.
     """
+
+    # Questions about a picture.
+    nearest = questions.nearest
+    nearest_many = questions.nearest_many
+    predict = questions.predict
+    predict_many = questions.predict_many
+
+    # What there is.
+    labels = listing.labels
+    items = listing.items
+    info = listing.info
+    history = listing.history
+    training_curves = listing.training_curves
+
+    # What changes it; all but `compact` and `forget` can be undone.
+    add_class = add_class
+    preview_class = preview_class
+    add = add
+    import_ = import_
+    feedback = feedback
+    train_head = train_head
+    move = move
+    rename_class = rename_class
+    merge_classes = merge_classes
+    merge = merge
+    remove = remove
+    remove_class = remove_class
+    compact = compact
+    forget = forget
+    undo = undo
+
+    # How good it is, and how well.
+    evaluate = evaluate
+    audit = audit
+    verify = verify
+    backup = backup
+    restore = staticmethod(restore)
+    export = export
 
     @classmethod
     def init(
@@ -57,6 +116,17 @@ class Catalog(Asking, Upkeep):
         made = cls(Store(file), embedder)
         made._own_embedder = own
         return made
+
+    @staticmethod
+    def require_new(path: str | PathLike[str]) -> None:
+        """Make sure that a catalogue could be made at a path, before there is an embedder for it.
+
+        Raises:
+            Conflict: there is something at that path, or the journal of a catalogue that is gone.
+            NotFound: there is no such folder.
+            CatalogError: that cannot be looked into.
+        """
+        require_free(Path(path).absolute())
 
     @classmethod
     def open(

@@ -10,7 +10,14 @@ import typer
 from catalog.cli.output import counted, print_table
 
 if TYPE_CHECKING:
-    from catalog import AuditReport, Candidate, CrossCheck, Evaluation, Prediction, VerdictCount
+    from catalog import (
+        AuditReport,
+        Candidate,
+        CrossCheckResult,
+        Evaluation,
+        Prediction,
+        VerdictCount,
+    )
 
 _SHOWN = 10
 
@@ -151,7 +158,7 @@ def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:
     return {candidate.label: candidate.score for candidate in candidates}
 
 
-def _print_verdicts(result: CrossCheck) -> None:
+def _print_verdicts(result: CrossCheckResult) -> None:
     if result.precision is None or result.reliability is None:
         typer.echo("too few independent photos in the catalogue to say how sure an answer is")
         return

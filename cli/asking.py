@@ -48,7 +48,8 @@ def nearest(
     json: Json = False,
 ) -> None:
     """Show the items that look most like a picture."""
-    from catalog import Catalog, PictureError, contact_sheet
+    from catalog import Catalog, PictureError
+    from catalog.reports import contact_sheet
 
     if html is not None:
         contact_sheet.require_writable(html, replace=replace)
@@ -138,7 +139,8 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure how often the catalogue is right about pictures whose class is known."""
-    from catalog import Catalog, contact_sheet
+    from catalog import Catalog
+    from catalog.reports import contact_sheet
 
     if html is not None:
         contact_sheet.require_writable(html, replace=replace)
@@ -172,7 +174,7 @@ def _pictures(places: Iterable[str], box: str | None) -> list[Picture]:
 
 
 def _write_page(page: str, html: Path, replace: bool) -> None:
-    from catalog import contact_sheet
+    from catalog.reports import contact_sheet
 
     contact_sheet.write_sheet(page, html, replace=replace)
     say(f"contact sheet: {html}")

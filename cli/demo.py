@@ -16,11 +16,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from catalog import Catalog, Neighbour, contact_sheet
+from catalog import Catalog, Neighbour
 from catalog.cli.output import pictures_bar, say
 from catalog.data import covers
 from catalog.descriptors import CatalogError, Conflict
 from catalog.embedder.models import STARTER
+from catalog.reports import contact_sheet
 
 RECORDS = 200
 """How many records the shop has before today."""

@@ -48,7 +48,7 @@ def _examined(path: Path | None) -> tuple[Check, ...]:
     if any(check.name in IMPORTS and check.state == "bad" for check in found):
         advice = "networks and the catalogue are looked at once the libraries can be imported"
         return (*found, Check("catalogue", "warning", "not looked at", advice))
-    from catalog.doctor import examine_catalogue, examine_networks
+    from catalog.care.doctor import examine_catalogue, examine_networks
 
     return (*found, *examine_networks(), *examine_catalogue(path))
 

@@ -99,7 +99,8 @@ def train_head(
 
     The options of a document training are kept for the next one.
     """
-    from catalog import Catalog, figure_output, figures
+    from catalog import Catalog
+    from catalog.reports import figure_output, figures
 
     if plot is not None:
         figure_output.require_writable(plot, replace=replace)

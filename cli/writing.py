@@ -66,10 +66,9 @@ def init(
     from catalog import Catalog
     from catalog.embedder import models
     from catalog.embedder.views import preset
-    from catalog.files import require_free
 
     preset(views)
-    require_free(path.absolute())  # before anyone is asked about a download
+    Catalog.require_new(path)  # before anyone is asked about a download
     chosen = backbone or choose_backbone()
     with Catalog.init(path, backbone=chosen, views=views) as made:
         info = made.info()

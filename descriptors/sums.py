@@ -64,6 +64,19 @@ class Sums:
         left.subtract(classes, rows)
         return left
 
+    def gone(self) -> list[tuple[int, str]]:
+        """Classes that were removed, but whose descriptors are still in the sums.
+
+        They have negative ids, and no name; each goes by one that no class can have. They come in
+        an order that does not depend on history.
+        """
+        named = [
+            (label, "\0" + hashlib.sha256(_packed(self.totals[label])).hexdigest())
+            for label in self.counts
+            if label < 0
+        ]
+        return sorted(named, key=lambda pair: pair[1])
+
     def state(self, fingerprint: str, names: Mapping[int, str]) -> str:
         """A hash of everything learning depends on, the same for every order of arrival.
 
@@ -77,7 +90,7 @@ class Sums:
         digest = hashlib.sha256(f"{fingerprint}\n{self.width}\n".encode())
         for label in sorted(self.counts, key=names.__getitem__):
             digest.update(f"{names[label]}\n{self.counts[label]}\n".encode())
-            digest.update(self.totals[label].astype("<i8", copy=False).tobytes())
+            digest.update(_packed(self.totals[label]))
         digest.update(np.ascontiguousarray(self.gram, dtype="<i8").data)
         return digest.hexdigest()
 
@@ -102,6 +115,10 @@ class Sums:
         else:
             self.counts.pop(label, None)
             self.totals.pop(label, None)
+
+
+def _packed(numbers: NDArray[np.int64]) -> bytes:
+    return numbers.astype("<i8", copy=False).tobytes()
 
 
 def _blocks(rows: NDArray[np.int16]) -> Iterable[NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from catalog.head.exact import EXACT_RULE, solve
 from catalog.head.frozen import widen_frozen
 from catalog.head.gan import GanOptions, Generator, train_gan, widen_generator
 from catalog.head.head import Head, Start, softmax, widen
-from catalog.head.replay import Replay, draw_gaussian, spreads
+from catalog.head.replay import Replay, draw_classes, draw_gaussian, spreads
 
 __all__ = [
     "EXACT_RULE",
@@ -17,6 +17,7 @@ __all__ = [
     "Start",
     "TrainingOptions",
     "count_batches",
+    "draw_classes",
     "draw_gaussian",
     "softmax",
     "solve",

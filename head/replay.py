@@ -54,6 +54,28 @@ def spreads(sums: Sums, order: Sequence[int], metric: Metric) -> NDArray[np.floa
     return np.asarray(np.sqrt(squares * (_stretch(sums, metric) / sums.width)))
 
 
+def draw_classes(
+    sums: Sums, classes: Sequence[int], metric: Metric, per_class: int, *, seed: int = 0
+) -> NDArray[np.float32]:
+    """Draw whitened descriptors of classes from their sums, those of a class together.
+
+    Args:
+        sums: of the descriptors that are learnt from.
+        classes: each with descriptors in ``sums``.
+        metric: fitted to ``sums``.
+        per_class: how many to draw of each class, not negative.
+        seed: the same seed gives the same draws.
+
+    Returns:
+        float32 (len(classes) * per_class, D), unit rows.
+
+    Raises:
+        InvalidInput: as :func:`spreads` and :func:`draw_gaussian` do.
+    """
+    means = metric.project(class_means(sums, classes))
+    return draw_gaussian(means, spreads(sums, classes, metric), per_class, seed=seed)
+
+
 def draw_gaussian(
     means: NDArray[np.floating],
     deviations: NDArray[np.floating],

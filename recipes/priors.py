@@ -19,6 +19,7 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import find_pictures
+from catalog.data import priors as shipped
 from catalog.data.photograph import photograph
 from catalog.descriptors import PictureError
 from catalog.embedder import DEFAULT_PRESET, MobileNetEmbedder, read_picture
@@ -99,7 +100,7 @@ def main(
     """Measure the prior of a backbone and view preset, and put its file beside this one."""
     model = cache.find(backbone)
     arrays: dict[str, Any] = measure(MobileNetEmbedder(model, views), _decoded(pictures, most))
-    file = Path(__file__).with_name(f"{model.name}-{views}.npz")
+    file = Path(shipped.__file__).with_name(f"{model.name}-{views}.npz")
     np.savez_compressed(file, **arrays)
     typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from catalog.descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
 from catalog.index import centroids
-from catalog.scoring import Gallery
+from catalog.reports.gallery import Gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

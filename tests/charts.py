@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalog.figures import confusion_figure, coverage_figure, reliability_figure, training_figure
-from catalog.reliability import reliability, risk_coverage
+from catalog.judging.reliability import reliability, risk_coverage
+from catalog.reports.figures import (
+    confusion_figure,
+    coverage_figure,
+    reliability_figure,
+    training_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

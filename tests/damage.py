@@ -12,7 +12,7 @@ from golden import make
 
 from catalog import Catalog
 from catalog.descriptors import CatalogError
-from catalog.files import cache_folder
+from catalog.store.files import cache_folder
 
 SUBJECTS = ("format-2-exact", "format-2-frozen", "format-2-document")
 """The golden catalogues of the present format."""

@@ -13,8 +13,8 @@ from typing import Any
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from catalog.files import cache_folder
-from catalog.learnt_files import KINDS
+from catalog.learning.derived_files import KINDS
+from catalog.store.files import cache_folder
 
 NAME = "shop.catalog"
 COPY, OTHER, PART = "copy.catalog", "other.catalog", "part.catalog"

@@ -13,22 +13,23 @@ from audit_shop import WIDTH, gallery_of, name, shop, shots, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import audit as auditing
-from catalog.audit import EVIDENCE, FEW_GROUPS, LISTED, Audit, ClassAudit, audit
 from catalog.descriptors import InvalidInput, Prior
 from catalog.descriptors.whitening import PRIOR_DEGREES
+from catalog.reports import audit as auditing
+from catalog.reports import leave_out
+from catalog.reports.audit import EVIDENCE, FEW_GROUPS, LISTED, Audit, ClassAudit, find_faults
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from catalog.scoring import Gallery
+    from catalog.reports.gallery import Gallery
 
 anywhere = settings(max_examples=40)
 
 
 def audit_of(raw: NDArray[np.float32], labels: list[int], groups: list[int] | None = None) -> Audit:
     """Audit a catalogue of such descriptors."""
-    return audit(
+    return find_faults(
         gallery_of(raw, labels), raw, None if groups is None else np.array(groups, np.int64)
     )
 
@@ -95,8 +96,8 @@ class TestJudgedWithoutTheGroup:
         group = np.random.default_rng(seed).permutation(45)[:size] + 45
         groups = np.arange(len(raw))
         groups[group] = group.min()
-        items = auditing._Items.of(gallery, groups)
-        judge = auditing._Judge(gallery, raw[items.order], items)
+        items = leave_out.GroupedItems.of(gallery, groups)
+        judge = leave_out.LeaveGroupOut(gallery, raw[items.order], items)
         by_class, by_item = scores_without(gallery, raw, np.sort(group))
         at = np.flatnonzero(np.isin(items.order, group))
         np.testing.assert_array_equal(items.order[at], np.sort(group))
@@ -117,8 +118,8 @@ class TestJudgedWithoutTheGroup:
         """What is left aside, the mean of everything and the prior's weight, hardly matters."""
         raw, labels = shop(1, classes=6, each=12)
         gallery = gallery_of(raw, labels)
-        items = auditing._Items.of(gallery, np.arange(len(raw)))
-        judge = auditing._Judge(gallery, raw, items)
+        items = leave_out.GroupedItems.of(gallery, np.arange(len(raw)))
+        judge = leave_out.LeaveGroupOut(gallery, raw, items)
         for at in range(0, len(raw), 5):
             kept = np.flatnonzero(np.arange(len(raw)) != at)
             again = gallery_of(raw[kept], [labels[k] for k in kept])
@@ -361,7 +362,10 @@ class TestAnyCatalogue:
         shuffled = gallery._replace(
             items=gallery.items[order], labels=gallery.labels[order], rows=gallery.rows[order]
         )
-        one, other = audit(gallery, raw, groups), audit(shuffled, raw[order], groups[order])
+        one, other = (
+            find_faults(gallery, raw, groups),
+            find_faults(shuffled, raw[order], groups[order]),
+        )
         assert one.duplicates == other.duplicates
         assert one.classes == pytest.approx(other.classes)
         assert {(m.item, m.proposed) for m in one.mislabelled} == {
@@ -374,7 +378,7 @@ class TestAnyCatalogue:
     def test_an_empty_catalogue_has_no_faults(self) -> None:
         """Nothing is said of nothing."""
         raw = np.zeros((0, WIDTH), np.float32)
-        assert audit(gallery_of(raw, []), raw) == Audit(0, 0, 0, None, (), (), (), ())
+        assert find_faults(gallery_of(raw, []), raw) == Audit(0, 0, 0, None, (), (), (), ())
 
     def test_a_class_alone_cannot_be_judged(self) -> None:
         """With nothing to take them for, pictures are neither right nor wrong."""
@@ -401,7 +405,7 @@ class TestAnyCatalogue:
         part = gallery._replace(
             items=gallery.items[kept], rows=gallery.rows[kept], labels=gallery.labels[kept]
         )
-        found = audit(part, raw[kept])
+        found = find_faults(part, raw[kept])
         assert [(p.label, p.other, p.from_other) for p in found.confusable] == [
             (name(0), name(4), None)
         ]
@@ -413,7 +417,7 @@ class TestAnyCatalogue:
         """There must be one descriptor and one group for each item."""
         raw = shots(0, [0, 1] * 5)
         with pytest.raises(InvalidInput, match="fit"):
-            audit(gallery_of(raw, [0, 1] * 5), raw[:rows], np.arange(groups))
+            find_faults(gallery_of(raw, [0, 1] * 5), raw[:rows], np.arange(groups))
 
     def test_refuses_a_group_in_two_classes(self) -> None:
         """Items of different classes are no group."""

@@ -13,11 +13,12 @@ import pytest
 from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 
-from catalog import Catalog, Entry, Picture, backup
+from catalog import Catalog, Entry, Picture
 from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput, Locked, NotFound
-from catalog.failpoints import armed
-from catalog.files import cache_folder
 from catalog.index import items
+from catalog.store import copying
+from catalog.store.failpoints import armed
+from catalog.store.files import cache_folder
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ class TestBackup:
         self, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A backup waits for a writer, but not for ever, and leaves nothing behind."""
-        monkeypatch.setattr(backup, "BUSY_SECONDS", 0.3)
+        monkeypatch.setattr(copying, "BUSY_SECONDS", 0.3)
         with closing(sqlite3.connect(catalog.path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
             with pytest.raises(Locked, match="in use by another process"):
@@ -216,7 +217,7 @@ class TestRestore:
         copy = tmp_path / "copy.catalog"
         catalog.backup(copy)
         catalog.remove_class("cup")
-        monkeypatch.setattr(backup, "BUSY_SECONDS", 0.3)
+        monkeypatch.setattr(copying, "BUSY_SECONDS", 0.3)
         with closing(sqlite3.connect(catalog.path, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
             with pytest.raises(Locked, match="in use by another process"):
@@ -281,7 +282,7 @@ def test_a_backup_that_is_in_use(catalog: Catalog, tmp_path: Path) -> None:
         with pytest.raises(Conflict, match="backup of another catalogue"):
             catalog.backup(other.path, replace=True)
         other.remove([1])
-        with pytest.raises(Conflict, match="no file of an export"):
+        with pytest.raises(Conflict, match="is a catalogue"):
             catalog.export(other.path, format="npz", replace=True)
         assert other.verify().sound
 

@@ -25,7 +25,7 @@ from catalog.descriptors import (
     PictureError,
 )
 from catalog.embedder import Box, MobileNetEmbedder
-from catalog.store import Store
+from catalog.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
-from catalog import cross_fit
-from catalog.calibration import KNOWN_SHARE, LEAST_GROUPS, Calibration, learn
-from catalog.cross_fit import HeldOut, Pool
 from catalog.descriptors import Prior, Sums, class_means, fit, to_floats, to_integers
 from catalog.head import solve
-from catalog.witnesses import Witnesses, best_of_class
+from catalog.judging import cross_fit
+from catalog.judging.calibration import KNOWN_SHARE, LEAST_GROUPS, Calibration, learn
+from catalog.judging.cross_fit import HeldOut, Pool
+from catalog.judging.witnesses import Witnesses, best_of_class
 
 CLASSES, OCCASIONS, WIDTH = 8, 10, 24
 

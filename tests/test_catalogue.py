@@ -15,8 +15,8 @@ from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Picture, read_manifest
 from catalog.descriptors import CatalogError, Damaged, InvalidInput, NotFound, Sums
-from catalog.files import cache_folder
-from catalog.learning import Learning
+from catalog.learning.learning import Learning
+from catalog.store.files import cache_folder
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class TestUndo:
             return embed(self, picture)  # type: ignore[arg-type]
 
         monkeypatch.setattr(FakeEmbedder, "embed", remove_first)
-        monkeypatch.setattr("catalog.staging._BATCH_PICTURES", 2)
+        monkeypatch.setattr("catalog.changes.staging._BATCH_PICTURES", 2)
         catalog.import_(
             [
                 Entry(name, Picture(shot))

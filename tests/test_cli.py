@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,8 @@ from tiny_network import NAME, command, environment, run
 from typer.main import get_command
 
 from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
+from catalog.care.doctor import examine
 from catalog.cli.main import app
-from catalog.doctor import examine
 from catalog.embedder import models
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ def on_a_terminal(*arguments: str | Path, cache: Path) -> str:
         env=environment(cache, TERM="xterm", COLUMNS="200"),
     ):
         os.close(theirs)
-        return read_terminal(ours)
+        return re.sub(r"\x1b\[[0-9;]*[a-zA-Z]", "", read_terminal(ours))
 
 
 class TestTerminal:
@@ -373,11 +374,11 @@ class TestTerminal:
             ("items", "--label", label),
             ("nearest", pictures[0]),
             ("remove-class", f"{label} [/x]", "--yes"),
-            ("items", "--label", label, "--last", f"{label}"),
+            (label,),  # no such command
         ):
             shown = on_a_terminal(*arguments, "--catalog", shop, cache=tiny_cache)
             assert "Traceback" not in shown
-            assert label in shown
+            assert label in shown or repr(label) in shown
 
 
 class TestCorrespondence:

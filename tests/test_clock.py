@@ -22,12 +22,15 @@ from golden import make
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalog import Catalog, inventory, journal, learning, store
+from catalog import Catalog
+from catalog.changes.keep_unknown import keep_unknown
 from catalog.embedder import models
 from catalog.embedder.model_cache import Model, Origin, keep
-from catalog.files import cache_folder
 from catalog.index import derived
-from catalog.learnt_files import KINDS
+from catalog.learning import learning
+from catalog.learning.derived_files import KINDS
+from catalog.store import inventory, journal, store
+from catalog.store.files import cache_folder
 
 YEAR_1970, YEAR_2100 = 0, 4_102_444_800
 TODAY = 1_700_000_000
@@ -70,7 +73,7 @@ def lived(seconds: Sequence[int]) -> dict[str, Any]:
             make.history(catalog, tree)
             make.later(catalog)
             for path_of_photo in photos_in(folder):
-                catalog._keep([path_of_photo])
+                keep_unknown(catalog, [path_of_photo])
         with opened(path) as catalog:
             assert catalog.verify().problems == ()
             said = make.answers(catalog)

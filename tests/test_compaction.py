@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture
 from catalog.descriptors import Conflict, InvalidInput, LabelConflict, NotFound
-from catalog.files import cache_folder
+from catalog.store.files import cache_folder
 
 NAMES = ("cup", "jug", "pan")
 ASKED = tuple(photos.photo(thing, 40) for thing in range(4))
@@ -375,7 +375,7 @@ class TestMisuse:
         """Cut short before its end, nothing was dropped."""
         before = catalog.info()
         with monkeypatch.context() as patch:
-            patch.setattr("catalog.compaction.Compacted", lambda *_: 1 / 0)
+            patch.setattr("catalog.changes.compact.journal.record", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 catalog.compact(["cup"])
         assert catalog.info() == before

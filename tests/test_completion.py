@@ -26,7 +26,7 @@ from catalog.cli import completion
 from catalog.cli.main import app
 from catalog.embedder import PRESETS
 from catalog.head import Replay, Start
-from catalog.heads import HeadTraining
+from catalog.store.heads import HeadTraining
 
 AWKWARD = (
     "Blue Note",

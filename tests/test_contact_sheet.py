@@ -14,21 +14,22 @@ import photos
 import pytest
 from doubles import FakeEmbedder
 
-from catalog import Box, Catalog, Entry, Picture, contact_sheet, read_manifest
-from catalog.evaluation import (
+from catalog import Box, Catalog, Entry, Picture, read_manifest
+from catalog.judging.reliability import CoveragePoint, Reliability, ReliabilityBin
+from catalog.reports import contact_sheet
+from catalog.reports.evaluation import (
     Accuracy,
     Agreement,
     ClassResult,
     Confusion,
     ConfusionMatrix,
-    CrossCheck,
+    CrossCheckResult,
     Evaluation,
     HeadResult,
     Mistake,
     Retrieval,
     VerdictCount,
 )
-from catalog.reliability import CoveragePoint, Reliability, ReliabilityBin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,7 @@ CURVE = (CoveragePoint(0.5, 1.0, 0.9), CoveragePoint(1.0, 0.75, 0.1))
 EVALUATION = Evaluation(
     pictures=8,
     classes=2,
-    cross_check=CrossCheck(
+    cross_check=CrossCheckResult(
         top1=0.75,
         top5=1.0,
         verdicts=(

@@ -14,9 +14,9 @@ import soak_page
 from damage import flipped, opened, rounded, spoilt, unpacked
 from golden import make
 
-from catalog.files import cache_folder
 from catalog.index import derived
-from catalog.learnt_files import KINDS
+from catalog.learning.derived_files import KINDS
+from catalog.store.files import cache_folder
 
 pytest_plugins = ["trial_fixtures"]
 

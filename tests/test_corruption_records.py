@@ -14,11 +14,11 @@ from golden import make
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalog import binding
 from catalog.descriptors import CatalogError, Locked
 from catalog.embedder import models
-from catalog.files import cache_folder
-from catalog.store import Store
+from catalog.store import binding
+from catalog.store.files import cache_folder
+from catalog.store.store import Store
 
 DEEP = b"[" * 2_000
 """Deeper than a parser of JSON can go."""

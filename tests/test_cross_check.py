@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from strategies import seeds
 
 from catalog.answers import _best
-from catalog.calibration import Calibration
-from catalog.cross_check import (
+from catalog.descriptors import InvalidInput
+from catalog.head import softmax
+from catalog.judging.calibration import Calibration
+from catalog.judging.cross_check import (
     PRECISION,
     VERDICTS,
     Verdict,
@@ -20,10 +22,8 @@ from catalog.cross_check import (
     judge,
     require_precision,
 )
-from catalog.descriptors import InvalidInput
-from catalog.head import softmax
-from catalog.ranking import first_best
-from catalog.witnesses import Witnesses
+from catalog.judging.ranking import first_best
+from catalog.judging.witnesses import Witnesses
 
 
 def measured(

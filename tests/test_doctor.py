@@ -20,12 +20,13 @@ from conftest import REPOSITORY
 from doubles import FakeEmbedder
 from tiny_network import command, environment
 
-from catalog import Catalog, doctor
+from catalog import Catalog
+from catalog.care import doctor
 from catalog.data.starter import FLATBUFFER
 from catalog.embedder import models
 from catalog.embedder.model_cache import file_of
-from catalog.files import cache_folder
 from catalog.machine import Check, computer, examine, folders, libraries, model_cache
+from catalog.store.files import cache_folder
 
 InProcess = Callable[..., tuple[int, str, str]]
 

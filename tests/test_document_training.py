@@ -23,9 +23,11 @@ from head_shop import (
     stored,
 )
 
-from catalog import Catalog, Entry, Picture, generators, heads
+from catalog import Catalog, Entry, Picture
 from catalog.descriptors import InvalidInput
 from catalog.head import GanOptions
+from catalog.learning import generators
+from catalog.store import heads
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ class TestDocument:
     ) -> None:
         """A class whose training was cut short is not trained alone without force."""
         with monkeypatch.context() as patch:
-            patch.setattr("catalog.training.train", lambda *_, **__: 1 / 0)
+            patch.setattr("catalog.learning.training.train", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 document.add_class("pan", photos.shots(2, 3))
         assert len(stored(document)) == 3

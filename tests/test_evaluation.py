@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from catalog.calibration import Calibration
 from catalog.descriptors import Metric
-from catalog.evaluation import (
+from catalog.head import Head
+from catalog.index import FlatIndex
+from catalog.judging.calibration import Calibration
+from catalog.judging.reliability import reliability, risk_coverage
+from catalog.judging.witnesses import HEAD_SHARE
+from catalog.learning.derived_files import LearntHead
+from catalog.reports.evaluation import (
     Accuracy,
     Agreement,
     ClassResult,
@@ -24,13 +29,9 @@ from catalog.evaluation import (
     Retrieval,
     VerdictCount,
 )
-from catalog.head import Head
-from catalog.index import FlatIndex
-from catalog.journal import Version
-from catalog.learnt_files import LearntHead
-from catalog.reliability import reliability, risk_coverage
-from catalog.scoring import Gallery, Query, average_precision, evaluate
-from catalog.witnesses import HEAD_SHARE
+from catalog.reports.gallery import Gallery
+from catalog.reports.scoring import Query, average_precision, score
+from catalog.store.journal import Version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class TestFigures:
         (1 + 2/3) / 2. East at 58: nearest centroid north (27 against 28), nearest item 13 (2), then
         11, 10, 12: precision (1 + 2/4) / 2. West at 170: right by both; precision 1.
         """
-        result = evaluate(queries(north=[95, 62], east=[58], west=[170]), gallery)
+        result = score(queries(north=[95, 62], east=[58], west=[170]), gallery)
         precisions = [1, 5 / 6, 3 / 4, 1]
         assert (result.pictures, result.classes, result.head) == (4, 3, None)
         assert result.centroid == Accuracy(3 / 4, 1)
@@ -157,7 +158,7 @@ class TestFigures:
 
     def test_cross_check_by_hand(self, gallery: Gallery) -> None:
         """Without head and calibration it is the centroid's answer, checked by the nearest item."""
-        check = evaluate(queries(north=[95, 62], east=[58], west=[170]), gallery).cross_check
+        check = score(queries(north=[95, 62], east=[58], west=[170]), gallery).cross_check
         assert (check.top1, check.top5) == (3 / 4, 1)
         assert check.verdicts == count((0, 0), (2, 2), (2, 1), (0, 0))
         assert (check.precision, check.expected_coverage, check.reliability) == (None, None, None)
@@ -165,7 +166,7 @@ class TestFigures:
 
     def test_everything_wrong(self, gallery: Gallery) -> None:
         """Where both agree and are wrong, agreement says so; confusions come by their number."""
-        result = evaluate(queries(west=[0, 5], east=[90], north=[180]), gallery)
+        result = score(queries(west=[0, 5], east=[90], north=[180]), gallery)
         assert (result.centroid.top1, result.neighbours.top1) == (0, 0)
         assert result.agreement == Agreement(1, 0)
         assert result.confusions == (
@@ -177,16 +178,16 @@ class TestFigures:
 
     def test_confusion_matrix(self, gallery: Gallery) -> None:
         """Rows are what pictures are, columns what they were taken for, classes by name."""
-        result = evaluate(queries(west=[0, 5], north=[180, 90]), gallery)
+        result = score(queries(west=[0, 5], north=[180, 90]), gallery)
         assert result.confusion_matrix == ConfusionMatrix(
             ("east", "north", "west"), ((0, 0, 0), (0, 1, 1), (2, 0, 0))
         )
-        alone = evaluate(queries(north=[90, 95]), gallery).confusion_matrix
+        alone = score(queries(north=[90, 95]), gallery).confusion_matrix
         assert alone == ConfusionMatrix(("north",), ((2,),))
 
     def test_no_agreement(self, gallery: Gallery) -> None:
         """Where the predictors never agree, how often they are right together is not known."""
-        assert evaluate(queries(north=[62], east=[58]), gallery).agreement == Agreement(0, None)
+        assert score(queries(north=[62], east=[58]), gallery).agreement == Agreement(0, None)
 
     def test_top_5_counts_classes(self) -> None:
         """The five best are five classes, however many items of one stand before another."""
@@ -200,8 +201,8 @@ class TestFigures:
             labels,
             {at: f"class {at}" for at in range(6)},
         )
-        fifth = evaluate([Query(None, "class 4", unit(0)[0])], gallery)
-        sixth = evaluate([Query(None, "class 5", unit(0)[0])], gallery)
+        fifth = score([Query(None, "class 4", unit(0)[0])], gallery)
+        sixth = score([Query(None, "class 5", unit(0)[0])], gallery)
         assert (fifth.neighbours, fifth.centroid) == (Accuracy(0, 1), Accuracy(0, 1))
         assert (sixth.neighbours, sixth.centroid) == (Accuracy(0, 0), Accuracy(0, 0))
 
@@ -229,7 +230,7 @@ class TestFigures:
                 rng.integers(0, 5, 300).tolist(), unit(*rng.uniform(0, 360, 300)), strict=True
             )
         ]
-        one, other = evaluate(asked, gallery), evaluate(asked[::-1], gallery)
+        one, other = score(asked, gallery), score(asked[::-1], gallery)
         for here, there in zip(one.per_class, other.per_class, strict=True):
             assert astuple(here)[:-1] == astuple(there)[:-1]
             assert here.mean_average_precision == pytest.approx(there.mean_average_precision)
@@ -274,7 +275,7 @@ class TestFigures:
         )
         asked = unit(*rng.uniform(0, 360, 20))
         truth = rng.integers(0, 4, 20)
-        result = evaluate(
+        result = score(
             [Query(None, f"class {at}", row) for at, row in zip(truth, asked, strict=True)], gallery
         )
         right, precisions = [], []
@@ -290,7 +291,7 @@ class TestFigures:
     def test_equal_neighbours(self, gallery: Gallery) -> None:
         """Of classes whose nearest items are equally near, the one that comes first is named."""
         tied = gallery._replace(rows=unit(90, 80, 0, 80, 180))
-        result = evaluate(queries(north=[80], east=[80]), tied)
+        result = score(queries(north=[80], east=[80]), tied)
         assert [row.neighbours_top1 for row in result.per_class] == [1, 0]
         assert result.neighbours == Accuracy(1 / 2, 1)
 
@@ -306,7 +307,7 @@ class TestHead:
         east (2), centroid north (27 against 28), together east.
         """
         degrees = {2: 60.0, 7: 120.0, 5: 180.0}
-        result = evaluate(queries(north=[85, 100], east=[58]), headed(gallery, degrees))
+        result = score(queries(north=[85, 100], east=[58]), headed(gallery, degrees))
         assert result.head is not None
         assert (result.head.top1, result.head.top5) == (pytest.approx(2 / 3), 1)
         assert [row.head_top1 for row in result.per_class] == [1, 1 / 2]
@@ -327,7 +328,7 @@ class TestHead:
         """The loss is the mean of -log of the head's own softmax, for logits that are believed."""
         degrees = {2: 60.0, 7: 120.0, 5: 180.0}
         asked = queries(north=[85, 100], east=[58], west=[170])
-        result = evaluate(asked, headed(gallery, degrees, length=3, training="document"))
+        result = score(asked, headed(gallery, degrees, length=3, training="document"))
         expected = []
         for query in asked:
             logits = 3 * unit(*degrees.values()) @ query.descriptor
@@ -339,13 +340,13 @@ class TestHead:
         """However sure it was of another class, the loss is a number."""
         asked = queries(west=[0])
         sure = headed(gallery, {2: 0.0, 7: 90.0, 5: 180.0}, length=1e4, training="document")
-        result = evaluate(asked, sure)
+        result = score(asked, sure)
         assert result.head is not None
         assert 20 < result.head.loss < 30
 
     def test_a_class_without_a_column(self, gallery: Gallery) -> None:
         """What the head does not know yet is scored by its centroid."""
-        result = evaluate(queries(west=[180], north=[90]), headed(gallery, {7: 90.0, 2: 0.0}))
+        result = score(queries(west=[180], north=[90]), headed(gallery, {7: 90.0, 2: 0.0}))
         assert result.head is not None
         assert result.head.top1 == 1
         assert result.cross_check.top1 == 1
@@ -357,7 +358,7 @@ class TestHead:
             (query,) = queries(east=[at])
             centroid = unit(30, 85, 180) @ query.descriptor
             fused = centroid + HEAD_SHARE * unit(*degrees.values()) @ query.descriptor
-            result = evaluate([query], headed(gallery, degrees))
+            result = score([query], headed(gallery, degrees))
             assert result.cross_check.top1 == (fused.argmax() == 0), at
 
 
@@ -371,7 +372,7 @@ class TestMeasured:
         At 240 the nearest centroid is 60 degrees away.
         """
         known = gallery._replace(calibration=measured(familiar=0.6, lean=1))
-        result = evaluate(queries(north=[90, 62], east=[58], west=[240]), known, precision=0.95)
+        result = score(queries(north=[90, 62], east=[58], west=[240]), known, precision=0.95)
         check = result.cross_check
         assert check.verdicts == count((1, 1), (0, 0), (2, 1), (1, 1))
         assert (check.precision, check.expected_coverage) == (0.95, 1 / 2)
@@ -385,7 +386,7 @@ class TestMeasured:
         known = gallery._replace(calibration=measured(familiar=-1, lean=1))
         degrees = [*range(0, 360, 10)]
         asked = queries(north=degrees, east=degrees, west=degrees)
-        check = evaluate(asked, known).cross_check
+        check = score(asked, known).cross_check
         rows = np.stack([query.descriptor for query in asked])
         truth = np.repeat([1, 0, 2], len(degrees))
         by_class = {
@@ -420,14 +421,14 @@ class TestMeasured:
         known = gallery._replace(calibration=measured(familiar=0.6, lean=1))
         strange = queries(lamp=[270, 240, 90, 58])
         asked = queries(north=[90])
-        result = evaluate(asked, known, strangers=strange, precision=0.95)
+        result = score(asked, known, strangers=strange, precision=0.95)
         assert result.strangers == count((1, 0), (0, 0), (1, 0), (2, 0))
-        alone = evaluate(asked, known, precision=0.95)
+        alone = score(asked, known, precision=0.95)
         assert alone.strangers == ()
         assert result.cross_check == alone.cross_check
         assert result.per_class == alone.per_class
 
     def test_strangers_where_nothing_was_measured(self, gallery: Gallery) -> None:
         """Without a calibration nothing can be called unknown."""
-        result = evaluate(queries(north=[90]), gallery, strangers=queries(lamp=[240, 90, 58]))
+        result = score(queries(north=[90]), gallery, strangers=queries(lamp=[240, 90, 58]))
         assert result.strangers == count((0, 0), (2, 0), (1, 0), (0, 0))

@@ -11,7 +11,7 @@ import pytest
 from tiny_network import NAME, run
 
 from catalog import Catalog
-from catalog.store import Store
+from catalog.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from strategies import label_text
 
 from catalog import Catalog, Item
+from catalog.care.export import Exported, format_of, label_file
 from catalog.descriptors import SCALE, CatalogError, Conflict, Damaged, InvalidInput, NotFound
-from catalog.export import Exported, format_of, label_file
 
 NAMES = ("cup", "jug two", "Café ☕")
 FORMATS = {"parquet": "shop.parquet", "npz": "shop.npz", "labels": "shop.json", "projector": "shop"}
@@ -130,7 +130,7 @@ class TestParquet:
         """Rows are written a group at a time, and together they are all of them."""
         from pyarrow import parquet
 
-        monkeypatch.setattr("catalog.export._BLOCK_ITEMS", 4)
+        monkeypatch.setattr("catalog.care.export._BLOCK_ITEMS", 4)
         catalog.export(there / "shop.parquet")
         file = parquet.ParquetFile(there / "shop.parquet")
         groups = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
@@ -152,7 +152,7 @@ class TestArrays:
 
     def test_arrays(self, catalog: Catalog, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Arrays are those of the catalogue, and are read without pickle."""
-        monkeypatch.setattr("catalog.export._BLOCK_ITEMS", 4)
+        monkeypatch.setattr("catalog.care.export._BLOCK_ITEMS", 4)
         assert catalog.export(there / "shop.npz").items == 9
         items, slots = in_order(catalog), {row.label: row.slot for row in catalog.labels()}
         with np.load(there / "shop.npz", allow_pickle=False) as found:

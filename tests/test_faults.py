@@ -21,8 +21,8 @@ from tally import Tally, together
 from workshop import Workshop
 from writing_commands import BY_NAME, COMMANDS
 
-from catalog import failpoints
 from catalog.descriptors import CatalogError, InvalidInput
+from catalog.store import failpoints
 
 pytest_plugins = ["trial_fixtures"]
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))

@@ -16,8 +16,8 @@ import pytest
 from charts import FIGURES, SVG, confusions, rgb
 
 from catalog.descriptors import Conflict, InvalidInput, NotFound
-from catalog.figure_output import FIGURE_ENDINGS, to_svg, write_figure
-from catalog.figures import INK, LINES, RIGHT, WRONG, confusion_figure
+from catalog.reports.figure_output import FIGURE_ENDINGS, to_svg, write_figure
+from catalog.reports.figures import INK, LINES, RIGHT, WRONG, confusion_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,9 @@ from hypothesis.extra.numpy import arrays
 from strategies import label_text
 
 from catalog.descriptors import InvalidInput
-from catalog.figure_output import to_svg
-from catalog.figures import (
+from catalog.judging.reliability import CoveragePoint, Reliability, ReliabilityBin, reliability
+from catalog.reports.figure_output import to_svg
+from catalog.reports.figures import (
     RIGHT,
     WRONG,
     confusion_figure,
@@ -24,7 +25,6 @@ from catalog.figures import (
     reliability_figure,
     training_figure,
 )
-from catalog.reliability import CoveragePoint, Reliability, ReliabilityBin, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,11 +15,11 @@ import photos
 import pytest
 
 from catalog import Catalog
-from catalog.contact_sheet import nearest_sheet, write_sheet
 from catalog.descriptors import CatalogError, Conflict, NotFound
-from catalog.figure_output import FIGURE_ENDINGS, write_figure
-from catalog.figures import training_figure
-from catalog.files import cache_folder
+from catalog.reports.contact_sheet import nearest_sheet, write_sheet
+from catalog.reports.figure_output import FIGURE_ENDINGS, write_figure
+from catalog.reports.figures import training_figure
+from catalog.store.files import cache_folder
 
 InProcess = Callable[..., tuple[int, str, str]]
 PAGE = nearest_sheet([], [])

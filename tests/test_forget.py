@@ -17,9 +17,11 @@ from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 
 from catalog import Catalog, Picture
+from catalog.changes.keep_unknown import keep_unknown
+from catalog.changes.staging import stage_for
 from catalog.descriptors import Conflict, InvalidInput, NotFound
-from catalog.failpoints import armed
-from catalog.files import cache_folder
+from catalog.store.failpoints import armed
+from catalog.store.files import cache_folder
 
 SECRET = "Geheimnis Ünïque"
 
@@ -101,7 +103,7 @@ def test_an_item(catalog: Catalog, pictures: list[Path]) -> None:
 def test_a_picture_by_itself(catalog: Catalog, pictures: list[Path]) -> None:
     """An item and a photo that was kept are found by the picture; an unknown one is named."""
     catalog.add("cup", pictures[:1])
-    catalog._keep([pictures[1]])
+    keep_unknown(catalog, [pictures[1]])
     with pytest.raises(NotFound, match=r"knows nothing of .*002\.jpg"):
         catalog.forget(pictures=pictures)
     assert catalog.forget(pictures=pictures[:2]).pictures == 2
@@ -115,7 +117,7 @@ def test_all_that_is_staged(catalog: Catalog, pictures: list[Path]) -> None:
     """Pictures that were removed and photos that were kept are forgotten, and nothing else."""
     catalog.add("cup", pictures[:1])
     catalog.undo()
-    catalog._keep([pictures[1]])
+    keep_unknown(catalog, [pictures[1]])
     assert catalog.info().staged == 2
     assert catalog.forget(staged=True).pictures == 2
     assert catalog.info().staged == 0
@@ -158,7 +160,7 @@ def test_a_head_that_never_saw_it(tmp_path: Path, pictures: list[Path]) -> None:
     """A photo that was only kept has taught a head nothing, so the head stays."""
     with fill(tmp_path / "own.catalog", head="frozen") as catalog:
         before = catalog.predict(photos.photo(1, 9)).head
-        catalog._keep(pictures)
+        keep_unknown(catalog, pictures)
         assert catalog.forget(pictures=pictures).head is None
         assert catalog.predict(photos.photo(1, 9)).head == before
 
@@ -272,7 +274,7 @@ def test_a_share_of_the_metric(catalog: Catalog) -> None:
 def test_a_kill_before_the_file_is_written_anew(catalog: Catalog, pictures: list[Path]) -> None:
     """What was cut short is finished by asking for that alone, and loses nothing else."""
     catalog.add_class(SECRET, pictures)
-    catalog._keep(photos.draw(pictures[0].parent, 6, 1, first=50))
+    keep_unknown(catalog, photos.draw(pictures[0].parent, 6, 1, first=50))
     use(catalog)
 
     def kill() -> None:
@@ -298,18 +300,18 @@ def test_a_link_to_the_file(catalog: Catalog, pictures: list[Path]) -> None:
 
 def test_a_photo_that_is_being_judged(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo that another process forgets between its embedding and its use is a plain error."""
-    staged = Catalog._staged
 
-    def and_forget(self: Catalog, *arguments: Any, **options: Any) -> Any:
-        found = staged(self, *arguments, **options)
+    def and_forget(*arguments: Any, **options: Any) -> Any:
+        found = stage_for(*arguments, **options)
         with reopen(catalog.path) as second:
             second.forget(staged=True)
         return found
 
-    monkeypatch.setattr(Catalog, "_staged", and_forget)
-    for call in (
+    for call in ("feedback", "add"):
+        monkeypatch.setattr(f"catalog.changes.{call}.stage_for", and_forget)
+    for ask in (
         lambda: catalog.feedback(photos.photo(8), "cup"),
         lambda: catalog.add("cup", [photos.photo(8)]),
     ):
         with pytest.raises(Conflict, match="forgotten meanwhile"):
-            call()
+            ask()

@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 from golden import make
 
-from catalog import Catalog, store
+from catalog import Catalog
 from catalog.descriptors import CatalogError, NewerFormat
-from catalog.files import cache_folder
-from catalog.schema import FORMAT_VERSION, SCHEMA_2
-from catalog.store import Store
+from catalog.store import store
+from catalog.store.files import cache_folder
+from catalog.store.schema import FORMAT_VERSION, SCHEMA_2
+from catalog.store.store import Store
 
 NAMES = ("format-1", "format-2-exact", "format-2-frozen", "format-2-document")
 TOLERANCE = 1e-6
@@ -258,7 +259,7 @@ class TestUpgrade:
 _UPGRADE = """
 import sys
 from pathlib import Path
-from catalog.store import Store
+from catalog.store.store import Store
 print("now", flush=True)
 Store(Path(sys.argv[1])).close()
 """

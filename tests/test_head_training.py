@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from catalog import Catalog, Entry, Picture, Prediction
 from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput
-from catalog.files import cache_folder
+from catalog.store.files import cache_folder
 
 
 def _refuse(*_: object) -> None:
@@ -171,7 +171,9 @@ class TestWhole:
         with filled(path, head="frozen") as catalog:
             before, said = state(catalog), answers(catalog)
             with monkeypatch.context() as patch:
-                patch.setattr("catalog.heads.append", lambda *_: (_ for _ in ()).throw(MemoryError))
+                patch.setattr(
+                    "catalog.store.heads.append", lambda *_: (_ for _ in ()).throw(MemoryError)
+                )
                 with pytest.raises(MemoryError):
                     act(catalog)
             assert (state(catalog), answers(catalog)) == (before, said)
@@ -227,7 +229,7 @@ class TestWhole:
         """Where the class cannot land, the head is trained as before."""
         with filled(path) as catalog:
             before = state(catalog)
-            monkeypatch.setattr("catalog.journal.amend", _refuse)
+            monkeypatch.setattr("catalog.store.journal.amend", _refuse)
             for call in (
                 lambda: catalog.add_class("tea", photos.shots(3, 2), head="frozen"),
                 lambda: catalog.import_([Entry("tea", Picture(photos.photo(3)))], head="none"),
@@ -423,7 +425,7 @@ class TestDamage:
         with filled(path, head="frozen") as catalog:
             assert catalog.verify().sound
             catalog._store._connection.execute("UPDATE head SET metric = x'0102'")
-            catalog._learning.forget()
+            catalog._learning.discard()
             assert not catalog.verify().sound
 
     def test_another_embedder(self, path: Path) -> None:

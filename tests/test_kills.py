@@ -23,7 +23,8 @@ from doubles import FakeEmbedder
 from malformed import black_png
 from tiny_network import NAME, command, environment, run
 
-from catalog import Catalog, landing, read_manifest, staging
+from catalog import Catalog, read_manifest
+from catalog.changes import landing, staging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from catalog.descriptors import InvalidLabel
-from catalog.labels import clean_label, label_key
+from catalog.store.names import clean_label, label_key
 
 SPACES = " \t\n\r\x0b\x0c\x1c\x85\xa0\u1680\u2003\u2028\u202f\u3000"
 GRAVE, DIAERESIS = "\u0300", "\u0308"

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
+from catalog.changes.keep_unknown import keep_unknown
 from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, NotFound
-from catalog.failpoints import armed
+from catalog.store.failpoints import armed
 
 
 def made_of(path: Path, shown: dict[str, list[bytes]]) -> Catalog:
@@ -67,7 +68,7 @@ def test_places_and_kept_photos_come_along(tmp_path: Path) -> None:
     with fill(tmp_path / "shop.catalog") as catalog:
         with made_of(tmp_path / "other.catalog", {}) as other:
             other.add_class("urn", [*first, *second])
-            other._keep(photos.draw(tmp_path / "c", 6, 1))
+            keep_unknown(other, photos.draw(tmp_path / "c", 6, 1))
             before = other.path.read_bytes()
         catalog.merge(other.path)
         assert other.path.read_bytes() == before
@@ -124,7 +125,7 @@ def test_refusals(tmp_path: Path) -> None:
             catalog.merge(foreign.path)
         with fill(tmp_path / "b.catalog") as other, other._store.writing() as tx:
             tx.execute("UPDATE descriptor SET checksum = checksum + 1")
-        with pytest.raises(Damaged, match="of the other catalogue is damaged"):
+        with pytest.raises(Damaged, match="in the other catalogue, the descriptor of item"):
             catalog.merge(other.path)
         with reopen(catalog.path) as second:
             assert counts(second) == dict.fromkeys(THINGS, 3)
@@ -134,10 +135,10 @@ def test_the_other_one_is_only_read(tmp_path: Path) -> None:
     """The other catalogue is taken as it is at one moment, and nothing is written beside it."""
     (tmp_path / "other").mkdir()
     with fill(tmp_path / "other" / "a.catalog") as other:
-        other._keep(photos.draw(tmp_path / "c", 6, 1))
+        keep_unknown(other, photos.draw(tmp_path / "c", 6, 1))
     held = sorted(other.path.parent.iterdir())
     with Catalog.init(tmp_path / "shop.catalog", embedder=FakeEmbedder()) as catalog:
-        catalog._keep([tmp_path / "c" / "000.jpg"])
+        keep_unknown(catalog, [tmp_path / "c" / "000.jpg"])
 
         times = iter("x")
 

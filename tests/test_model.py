@@ -27,8 +27,8 @@ from model_commands import Command
 from model_machine import Bench, How, Machine, Tally, how, where
 from model_trouble import foreseen, seen
 
-from catalog.files import cache_folder
 from catalog.index import items
+from catalog.store.files import cache_folder
 
 pytestmark = pytest.mark.skipif(bool(NOT_HERE), reason=str(NOT_HERE))
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from catalog.descriptors import InvalidInput, unit_rows
 from catalog.index import typical_stranger_cosine
-from catalog.proposals import (
+from catalog.reports.proposals import (
     MOST_PHOTOS,
     UNTRIED_THRESHOLD,
-    Proposals,
+    Clustering,
     proposal_threshold,
     propose_classes,
 )
@@ -40,9 +40,9 @@ def plain_clusters(rows: NDArray[np.float32], threshold: float) -> list[list[int
     return clusters
 
 
-def sets_of(found: Proposals) -> set[frozenset[int]]:
+def sets_of(found: Clustering) -> set[frozenset[int]]:
     """The photos of each proposed class."""
-    return {frozenset(p.members) for p in found.proposals}
+    return {frozenset(p.members) for p in found.clusters}
 
 
 class TestProposals:
@@ -75,7 +75,7 @@ class TestProposals:
         """Photos of each thing are one proposal, the largest first; odd ones are left out."""
         rows = unit_rows(shots(0, [*[4] * 3, *[5] * 7, *[6] * 5, 7, 8], spread=0.3))
         found = propose_classes(rows, 0.6)
-        assert [sorted(p.members) for p in found.proposals] == [
+        assert [sorted(p.members) for p in found.clusters] == [
             [*range(3, 10)],
             [*range(10, 15)],
             [0, 1, 2],
@@ -86,7 +86,7 @@ class TestProposals:
         """Members begin with the most central; the cosine is the mean over pairs."""
         angles = np.radians([0, 10, 18, 40])
         rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-        (found,) = propose_classes(rows, 0.5).proposals
+        (found,) = propose_classes(rows, 0.5).clusters
         assert found.members == (2, 1, 0, 3)
         assert found.members[0] == 2
         pairs = np.cos([abs(a - b) for at, a in enumerate(angles) for b in angles[:at]])
@@ -96,12 +96,12 @@ class TestProposals:
         """Photos that lead from one thing to another do not make them one."""
         angles = np.radians(np.arange(0, 180, 10))
         rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-        assert len(propose_classes(rows, 0.9).proposals) > 2
+        assert len(propose_classes(rows, 0.9).clusters) > 2
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_no_two_photos_make_no_class(self, count: int) -> None:
         """Nothing is proposed from nothing, or from one photo."""
-        assert propose_classes(shots(0, [0] * count), 0.1) == Proposals((), count)
+        assert propose_classes(shots(0, [0] * count), 0.1) == Clustering((), count)
 
     def test_refuses_what_are_no_photos(self) -> None:
         """Rows must be a table of finite numbers, and not too many to compare."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from catalog.ranking import ROUNDING, first_best, tie_ranks
+from catalog.judging.ranking import ROUNDING, first_best, tie_ranks
 
 some = st.sampled_from([0.1, 0.3, 0.3000004, 0.3000009, 0.7])
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from strategies import seeds
 
 from catalog.descriptors import InvalidInput
-from catalog.reliability import (
+from catalog.judging.reliability import (
     CoveragePoint,
     confusion_matrix,
     reliability,

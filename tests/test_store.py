@@ -18,7 +18,7 @@ import photos
 import pytest
 from doubles import FakeEmbedder
 
-from catalog import Catalog, binding
+from catalog import Catalog
 from catalog.descriptors import (
     CatalogError,
     Conflict,
@@ -28,9 +28,10 @@ from catalog.descriptors import (
     NewerFormat,
     NotFound,
 )
-from catalog.files import cache_folder
-from catalog.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store import Store, create
+from catalog.store import binding
+from catalog.store.files import cache_folder
+from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION
+from catalog.store.store import Store, create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ NOBODY = 65534
 HOLD = """
 import sys
 from pathlib import Path
-from catalog.store import Store
+from catalog.store.store import Store
 with Store(Path(sys.argv[1])).writing():
     print("held", flush=True)
     sys.stdin.read()

@@ -24,12 +24,13 @@ import pytest
 import soak_page
 from doubles import FakeEmbedder
 
-from catalog import Catalog, landing
+from catalog import Catalog
+from catalog.changes import add as adding
 from catalog.descriptors import CatalogError, Conflict, Locked, NotFound
 from catalog.embedder import Picture
-from catalog.files import cache_folder
 from catalog.manifest import Entry
-from catalog.store import Store
+from catalog.store.files import cache_folder
+from catalog.store.store import Store
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -73,7 +74,7 @@ def write_at_random(path: Path, log_path: Path, stop: Path, seed: int, busy: flo
     """Change a catalogue at random until told to stop, and write down what came of it."""
     sys.argv[0] = "writer"
     rng, log, changes = random.Random(seed), Log(log_path), 0
-    land = landing.land
+    land = adding.land
 
     def land_and_tell(*arguments: Any, **options: Any) -> Any:
         added = land(*arguments, **options)
@@ -81,7 +82,7 @@ def write_at_random(path: Path, log_path: Path, stop: Path, seed: int, busy: flo
             log.write(event=added.event, kind="add", label=added.label, changes=added.added)
         return added
 
-    landing.land = land_and_tell
+    adding.land = land_and_tell
     catalog = reopened(path, log, busy)
     while not stop.exists():
         changes += 1

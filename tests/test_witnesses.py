@@ -12,8 +12,8 @@ from strategies import seeds
 
 from catalog.descriptors import Metric
 from catalog.head import Head
-from catalog.ranking import first_best
-from catalog.witnesses import (
+from catalog.judging.ranking import first_best
+from catalog.judging.witnesses import (
     HEAD_SHARE,
     Witnesses,
     best_of_class,

@@ -15,9 +15,10 @@ from interpose import failing
 from shop_state import COPY, EXPORT, NAME, State, difference, leftovers, made, opened, state_of
 from writing_commands import TREE, Act, WritingCommand, ask
 
-from catalog import Catalog, files
-from catalog.files import cache_folder
-from catalog.learnt_files import KINDS
+from catalog import Catalog
+from catalog.learning.derived_files import KINDS
+from catalog.store import files
+from catalog.store.files import cache_folder
 
 
 class Outcomes(NamedTuple):

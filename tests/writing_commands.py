@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shop_state import COPY, EXPORT, OTHER, PART, made, opened
 
 from catalog import Catalog, read_manifest
-from catalog.files import cache_folder
+from catalog.store.files import cache_folder
 
 TREE = ("ewer", "fork", "gong")
 """The classes of the tree that is imported; its folder lies beside that of the catalogue."""
@@ -110,7 +110,7 @@ def _beside(catalog: Catalog, name: str) -> Path:
 def _unsaved(catalog: Catalog) -> None:
     filled(catalog)
     shutil.rmtree(cache_folder(catalog.path))
-    catalog._learning.forget()
+    catalog._learning.discard()
 
 
 def _staged(catalog: Catalog) -> None:

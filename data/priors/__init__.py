@@ -2,7 +2,7 @@
 
 A prior is found by what an embedder computes, not by its name: each file holds the descriptors of
 the built-in probe pictures beside the prior, so another export of the same network finds it too.
-``measure.py`` is the recipe that made the files.
+``recipes/priors.py`` in the source is what made the files.
 """
 
 from __future__ import annotations

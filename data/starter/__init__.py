@@ -1,6 +1,7 @@
 """The starter backbone: a small MobileNetV2, trained from random weights for this program.
 
-README.md beside this file says how good it is and what it is not for; ``train`` is its recipe.
+README.md beside this file says how good it is and what it is not for; its recipe is
+``recipes/starter`` in the source.
 """
 
 from pathlib import Path

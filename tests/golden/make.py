@@ -26,13 +26,9 @@ sys.path.insert(1, str(HERE.parent))  # for the doubles, when this is run as a s
 
 from doubles import GRID, FakeEmbedder  # noqa: E402
 
-from catalog import (  # noqa: E402
-    Catalog,
-    descriptors,
-    read_manifest,
-)
+from catalog import Catalog, descriptors, read_manifest  # noqa: E402
 from catalog.descriptors import CatalogError  # noqa: E402
-from catalog.schema import FORMAT_VERSION  # noqa: E402
+from catalog.store.schema import FORMAT_VERSION  # noqa: E402
 
 WIDTH = 16
 NAMES = ("Blåbär", "緑茶", "🍎 apple", "crème brûlée", "Ἀθήνα")
@@ -89,8 +85,8 @@ def rules() -> dict[str, str]:
     """The rules of learning that answers rest on; where one has changed, answers may differ."""
     found = {"items": descriptors.WHITENING_RULE}
     if FORMAT_VERSION > 1:
-        from catalog.calibration import CALIBRATION_RULE
         from catalog.head import EXACT_RULE
+        from catalog.judging.calibration import CALIBRATION_RULE
 
         found |= {"head": EXACT_RULE, "sure": CALIBRATION_RULE}
     return found

@@ -1,0 +1,1 @@
+"""What keeps a catalogue over the years: backup, verification, doctor and export."""

@@ -1,0 +1,63 @@
+"""Whether a catalogue file and what is derived from it are sound."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.index import derived
+from catalog.learning.derived_files import KINDS
+from catalog.learning.opened import Opened
+from catalog.store import DatabaseError, checks, files, inventory, journal
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What :meth:`Catalog.verify` found.
+
+    Attributes:
+        problems: what is wrong with the catalogue file, in words; none if it is sound.
+        derived: what was wrong with derived files; they were deleted, and will be made again.
+        generation: of the state that was checked.
+        items: how many items it has.
+    """
+
+    problems: tuple[str, ...]
+    derived: tuple[str, ...]
+    generation: int
+    items: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether the catalogue file is as it should be."""
+        return not self.problems
+
+
+def verify(catalog: Opened) -> Verification:
+    """Check the file, its journal, and everything derived from it.
+
+    Unsound derived files are deleted; they will be made again. So is what processes that were
+    killed left beside the file.
+    """
+    files.sweep(catalog.path)
+    with catalog._store.reading() as tx:
+        width = catalog._binding.specification.width
+        problems = checks.problems_of_file(tx, catalog._binding.id, width)
+        faults = list(_unsound(catalog._cache))
+        if not problems and not catalog._learning.check(tx):
+            faults.append("sums: not those of the descriptors")
+        try:
+            state = journal.version(tx).generation, inventory.count(tx)
+        except (DatabaseError, AttributeError, TypeError):  # which the problems name
+            state = 0, 0
+        return Verification(problems, tuple(faults), *state)
+
+
+def _unsound(cache: Path) -> Iterator[str]:
+    for kind in KINDS:
+        if fault := derived.fault(cache / kind, kind):
+            with contextlib.suppress(OSError):
+                (cache / kind).unlink()
+            yield fault

@@ -1,0 +1,1 @@
+"""What changes a catalogue: each in one short transaction, embedding outside it."""

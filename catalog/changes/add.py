@@ -1,0 +1,37 @@
+"""Pictures added to a class that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from catalog.changes.command import Command
+from catalog.changes.landing import Added, land
+from catalog.changes.staging import stage_for
+from catalog.embedder import Picture, Source
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.pictures import Progress
+from catalog.store.classes import require_label
+
+
+def add(
+    catalog: Opened,
+    label: str,
+    pictures: Iterable[Source | Picture],
+    *,
+    move: bool = False,
+    progress: Progress | None = None,
+    training: TrainingProgress | None = None,
+) -> Added:
+    """Add pictures to a class that exists; arguments as for :meth:`add_class`.
+
+    A ``frozen`` head stays as it is; a ``document`` one is trained on.
+
+    Raises:
+        NotFound: there is no such class.
+        LabelConflict: there is one that is spelt almost alike.
+        InvalidInput: there are no pictures.
+    """
+    outcomes = stage_for(catalog, label, pictures, require_label, progress)
+    with Command(catalog, training=training) as command:
+        return land(command, label, outcomes, check=require_label, move=move)

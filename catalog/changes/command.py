@@ -1,0 +1,145 @@
+"""One command that changes a catalogue: its events belong together, and the head follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from catalog.head import Head, TrainingOptions
+from catalog.learning.opened import Opened
+from catalog.learning.training import (
+    Switch,
+    TrainingProgress,
+    prepare_switch,
+    switch_head,
+    train_document,
+)
+from catalog.learning.widening import widen_for
+from catalog.store import Transaction, heads, inventory, journal
+from catalog.store.classes import Label, spell
+from catalog.store.heads import HeadTraining
+from catalog.store.journal import Change
+from catalog.store.names import clean_label
+
+
+class Command:
+    """A command that gives classes items, from its first event to its last.
+
+    In the transaction of an event the head is switched, if the command asks for that and this is
+    the first, and widened, if the class is new. A ``document`` head is trained when the block ends.
+
+    Args:
+        catalog: that is changed.
+        way: how the head is to be trained from the first event on; as it is by default.
+        training: told of each batch of a ``document`` training.
+
+    Attributes:
+        event: the first event, once there is one.
+    """
+
+    def __init__(
+        self,
+        catalog: Opened,
+        way: HeadTraining | None = None,
+        training: TrainingProgress | None = None,
+    ) -> None:
+        self.event: int | None = None
+        self.store = catalog._store
+        self._learning = catalog._learning
+        self._way = way
+        self._training = training
+        self._switch: Switch | None = None
+        self._changed = False
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None and self._changed:
+            self._train()
+
+    def prepare(self) -> None:
+        """Get ready what a switch begins with; solving it would take a transaction too long."""
+        if self._way is None or self.event is not None:
+            return
+        with self.store.reading() as tx:
+            present = heads.current(tx).training
+        # A document head is trained, and stored, once everything has landed.
+        if self._way not in {present, "document"}:
+            self._switch = prepare_switch(self.store, self._learning, self._way)
+
+    def record(
+        self,
+        tx: Transaction,
+        kind: str,
+        label: Label,
+        changes: Sequence[Change],
+        detail: Mapping[str, Any],
+        *,
+        name: str,
+    ) -> int:
+        """Let a class take up items, as one event.
+
+        Args:
+            tx: a writing transaction.
+            kind: of the event.
+            label: the class, as it was before.
+            changes: of the items.
+            detail: JSON values that the event says beside the class's name.
+            name: of the class as it is spelt now. One that was removed comes back so, in its old
+                slot.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            Conflict: an item was changed by someone else meanwhile, or the head before a switch.
+        """
+        if changes and self._switch is not None:
+            self.event = self._switch.record(tx, self.event)
+            self._switch = None
+        told: dict[str, Any] = {"label": clean_label(name), **detail}
+        if label.name != told["label"]:
+            told["names"] = [label.row]
+            spell(tx, label.slot, name)
+        is_new = bool(changes) and not label.items
+        solved = self._solved_head(tx) if is_new else None
+        event = journal.record(tx, kind, told, changes, self.event)
+        if is_new:
+            widened = widen_for(tx, self._learning, label.slot, event, solved)
+            journal.amend(tx, event, {**told, "head": widened})
+        self.event = self.event or event
+        self._changed = self._changed or bool(changes)
+        return event
+
+    def _solved_head(self, tx: Transaction) -> Head | None:
+        """The exact head, if it is at hand: it is not once another class has landed."""
+        if heads.current(tx).training != "exact" or self._changed:
+            return None
+        return self._learning.known_head(tx)
+
+    def _train(self) -> None:
+        """Train a ``document`` head on what has changed."""
+        with self.store.reading() as tx:
+            record = heads.current(tx)
+            classes = len(inventory.label_counts(tx))
+        if (self._way or record.training) != "document":
+            return
+        options = TrainingOptions.from_dict(record.options)
+        if classes >= 2:
+            train_document(
+                self.store,
+                self._learning,
+                options,
+                force=options.replay == "none",  # as it was when that was asked for
+                command=self.event,
+                progress=self._training,
+            )
+        elif record.training != "document":
+            switch_head(self.store, self._learning, "document", options=options, command=self.event)

@@ -1,0 +1,123 @@
+"""What a picture shows, said by someone who knows: the answer is confirmed or corrected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+
+from catalog import answers
+from catalog.answers import Prediction
+from catalog.changes.command import Command
+from catalog.changes.landing import Added, item_of, land
+from catalog.changes.staging import Staged, stage_for
+from catalog.descriptors import Conflict, PictureError, RefusalReason
+from catalog.embedder import Picture, Source
+from catalog.judging.cross_check import Verdict
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.pictures import Refusal
+from catalog.store import Transaction, journal
+from catalog.store.classes import find_label, refuse_variant
+from catalog.store.compaction import is_compacted
+from catalog.store.names import clean_label
+
+Outcome = Literal["confirmed", "corrected", "new class"]
+"""What feedback came to: the answer was right, it was wrong, or nobody knew the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What came of saying what a picture shows.
+
+    Attributes:
+        outcome: whether the answer was confirmed, corrected, or the class is new.
+        label: the class it was said to be.
+        predicted: the answer before, None in an empty catalogue.
+        verdict: of that answer.
+        probability: of that answer, None where nothing could be measured.
+        added: whether the picture became an item.
+        event: the journal's entry.
+    """
+
+    outcome: Outcome
+    label: str
+    predicted: str | None
+    verdict: Verdict
+    probability: float | None
+    added: bool
+    event: int
+
+
+def feedback(
+    catalog: Opened,
+    picture: Source | Picture,
+    label: str,
+    *,
+    note_only: bool = False,
+    training: TrainingProgress | None = None,
+) -> Feedback:
+    """Say what a picture shows: the answer is confirmed or corrected, and learnt from.
+
+    A label not seen before becomes a class. Can be undone.
+
+    Args:
+        picture: a path, bytes, an array, or any of these with a box.
+        label: the class that it shows.
+        note_only: do not take the picture in as an item; the journal alone keeps whether the
+            answer was right.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        PictureError: the picture is refused.
+        LabelConflict: a class exists that is spelt almost alike.
+        Conflict: the picture is an item of another class.
+        InvalidLabel: that cannot be a name.
+    """
+    (outcome,) = stage_for(catalog, label, [picture], refuse_variant)
+    if isinstance(outcome, Refusal):
+        reason = cast("RefusalReason", outcome.reason)
+        raise PictureError(reason, outcome.detail, outcome.place)
+    with catalog._store.reading() as tx:
+        answer = _answer_before(catalog, tx, label, outcome)
+        known = find_label(tx, label)
+    word: Outcome = "corrected"
+    if answer.label == clean_label(label):
+        word = "confirmed"
+    elif known is None or not known.items:
+        word = "new class"
+    note = {"outcome": word, "predicted": answer.label, "verdict": answer.verdict}
+    added = Added(clean_label(label))
+    if note_only:
+        with catalog._store.writing() as tx:
+            added.event = journal.record(tx, "feedback", {"label": added.label, **note}, ())
+    else:
+        with Command(catalog, training=training) as command:
+            added = land(
+                command, label, [outcome], check=refuse_variant, kind="feedback", note=note
+            )
+        if added.refused:
+            where, _, _ = added.refused[0].detail.partition(";")
+            raise Conflict(f"{where}; `catalog add` takes it from there with --move")
+    return Feedback(
+        word,
+        added.label,
+        answer.label,
+        answer.verdict,
+        answer.probability,
+        added.added > 0,
+        added.event or 0,
+    )
+
+
+def _answer_before(catalog: Opened, tx: Transaction, label: str, staged: Staged) -> Prediction:
+    """What was said of a picture before anyone said what it shows."""
+    item, _, _ = item_of(tx, staged)
+    if is_compacted(tx, item):
+        raise Conflict(
+            "this picture is an item whose descriptor was dropped, so there is nothing more "
+            f"to learn from it; give another photo of {clean_label(label)!r}"
+        )
+    descriptors = catalog._learning.descriptors(tx, np.array([item], np.int64))
+    return answers.predict(tx, catalog._learning, descriptors, 1)[0]

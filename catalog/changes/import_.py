@@ -1,0 +1,131 @@
+"""Pictures of many classes, each class landed in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
+
+from catalog.changes.command import Command
+from catalog.changes.landing import Added, land
+from catalog.changes.staging import staging_of
+from catalog.descriptors import InvalidLabel, LabelConflict
+from catalog.embedder import Picture
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.manifest import Entry, Labelled, Listing, listed
+from catalog.pictures import Progress, Refusal, counted
+from catalog.store.classes import refuse_variant
+from catalog.store.failpoints import reach
+from catalog.store.heads import training_named
+from catalog.store.names import clean_label, label_key
+from catalog.store.store import Store
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of an import.
+
+    Attributes:
+        classes: each class that something was done for, in order.
+        refused_classes: classes that could not be made, with the reason.
+        others: files passed over because their names are not those of pictures.
+        unread: folders that could not be read.
+    """
+
+    classes: list[Added] = field(default_factory=list)
+    refused_classes: dict[str, str] = field(default_factory=dict)
+    others: int = 0
+    unread: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """Every picture that was not taken."""
+        return [refusal for added in self.classes for refusal in added.refused]
+
+
+def import_(
+    catalog: Opened,
+    source: Labelled,
+    *,
+    move: bool = False,
+    head: str | None = None,
+    split: str | None = None,
+    part: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    training: TrainingProgress | None = None,
+) -> Imported:
+    """Add pictures of many classes, each class in a transaction of its own.
+
+    What is there already is left as it is, so an import that was cut short is finished by
+    running it again, and nothing is embedded twice.
+
+    Args:
+        source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
+        move: take pictures away from other classes, instead of refusing them.
+        head: as for :meth:`add_class`.
+        split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
+        part: which: ``train``, ``validation`` or ``test``.
+        seed: of the split.
+        progress: told of each picture.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound, InvalidInput: as :func:`read_manifest` does, or there is no such way to train
+            a head.
+    """
+    way = training_named(head) if head else None
+    listing = listed(source, split, part, seed)
+    with Command(catalog, way, training) as command:
+        return _land_all(catalog, command, listing, move=move, progress=progress)
+
+
+def _land_all(
+    catalog: Opened,
+    command: Command,
+    listing: Listing,
+    *,
+    move: bool,
+    progress: Progress | None,
+) -> Imported:
+    """Stage pictures in one stream, and land each class as soon as its last picture is staged."""
+    result = Imported(others=listing.others, unread=listing.unread)
+    classes = _importable(catalog._store, listing.entries, result.refused_classes)
+    pictures = (picture for own in classes.values() for picture in own)
+    outcomes = counted(staging_of(catalog).stage(pictures), progress)
+    for label, own in classes.items():
+        staged = list(islice(outcomes, len(own)))
+        try:
+            added = land(command, label, staged, check=refuse_variant, move=move)
+        except LabelConflict as error:  # made by another process since
+            result.refused_classes[label] = str(error)
+            continue
+        result.classes.append(added)
+        reach("next class")
+    return result
+
+
+def _importable(
+    store: Store, entries: Iterable[Entry], refused: dict[str, str]
+) -> dict[str, list[Picture]]:
+    """Pictures by class, for every class that can be made; the others are noted in ``refused``."""
+    classes: dict[str, list[Picture]] = {}
+    spelt: dict[str, str] = {}
+    with store.reading() as tx:
+        for given, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
+            try:
+                refuse_variant(tx, given)
+                label = clean_label(given)
+                first = spelt.setdefault(label_key(label), label)
+            except (InvalidLabel, LabelConflict) as error:
+                refused[given] = str(error)
+                continue
+            if first == label:
+                classes.setdefault(label, []).extend(entry.picture for entry in group)
+            else:
+                refused[label] = (
+                    f"{label!r} differs from {first!r} only by case, accents or spacing"
+                )
+    return classes

@@ -1,0 +1,150 @@
+"""Staged pictures become items of a class, in one short transaction a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.changes.command import Command
+from catalog.changes.staging import Staged
+from catalog.descriptors import Conflict
+from catalog.pictures import Refusal
+from catalog.store import Transaction, inventory
+from catalog.store.classes import Label, emptied, open_label
+from catalog.store.compaction import is_compacted
+from catalog.store.failpoints import reach
+from catalog.store.journal import Change
+from catalog.store.names import clean_label
+
+
+@dataclass(slots=True)
+class Added:
+    """What came of adding pictures to one class.
+
+    Attributes:
+        label: the class, spelt as the catalogue has it.
+        created: whether the class is new.
+        added: how many pictures became items.
+        known: how many were items of this class already.
+        moved: how many were items of another class, and are of this one now.
+        refused: the pictures that were not taken, with reasons.
+        emptied: classes that have no items left, since all of theirs moved.
+        event: the journal's entry, None if nothing changed.
+    """
+
+    label: str
+    created: bool = False
+    added: int = 0
+    known: int = 0
+    moved: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    emptied: tuple[str, ...] = ()
+    event: int | None = None
+
+
+def land(
+    command: Command,
+    name: str,
+    outcomes: Sequence[Staged | Refusal],
+    *,
+    check: Callable[[Transaction, str], object],
+    move: bool = False,
+    kind: str = "add",
+    note: Mapping[str, Any] | None = None,
+) -> Added:
+    """Make staged pictures items of a class.
+
+    Args:
+        command: that this is part of.
+        name: of the class; it is made if need be.
+        outcomes: of the pictures, as :meth:`Staging.stage` yields them.
+        check: what must hold of the class, and raises if not: :func:`classes.require_label`,
+            :func:`classes.refuse_existing` or :func:`classes.refuse_variant`.
+        move: take pictures away from other classes, instead of refusing them.
+        kind: of the event.
+        note: JSON values that the event says beside what was added.
+
+    Returns:
+        What came of it. A class of which every picture was refused is not made.
+
+    Raises:
+        NotFound, LabelConflict: as ``check`` does.
+    """
+    result = Added(clean_label(name), refused=[o for o in outcomes if isinstance(o, Refusal)])
+    staged = [outcome for outcome in outcomes if isinstance(outcome, Staged)]
+    if not staged:
+        return result
+    command.prepare()
+    with command.store.writing() as tx:
+        check(tx, name)
+        label = open_label(tx, name)
+        changes, places = _sort_out(tx, label, staged, result, move=move)
+        result.created = result.added + result.moved > 0 and label.items == 0
+        if changes or places or (note and not result.refused):
+            detail = {"added": result.added, "moved": result.moved, **(note or {})}
+            result.event = command.record(tx, kind, label, changes, detail, name=name)
+            inventory.note_sources(tx, places, result.event)
+            result.emptied = emptied(tx, {c.before for c in changes if c.before is not None})
+        else:
+            tx.rollback()  # so that no empty class is left behind
+        reach("landing")
+    reach("landed")
+    return result
+
+
+def _sort_out(
+    tx: Transaction, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
+) -> tuple[list[Change], list[tuple[int, str]]]:
+    changes: dict[int, Change] = {}
+    places: dict[tuple[int, str], None] = {}
+    for one in staged:
+        item, slot, name = item_of(tx, one)
+        if item in changes or slot == label.slot:
+            result.known += 1
+        elif slot is None:
+            result.added += 1
+            changes[item] = Change(item, None, label.slot)
+        elif is_compacted(tx, item):
+            detail = f"its descriptor in class {name!r} was dropped, so it has to stay there"
+            result.refused.append(Refusal(one.place, "conflict", detail))
+            continue
+        elif move:
+            result.moved += 1
+            changes[item] = Change(item, slot, label.slot)
+        else:
+            detail = f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
+            result.refused.append(Refusal(one.place, "conflict", detail))
+            continue
+        known = inventory.sources(tx, item) if slot is not None else ()
+        places.update({(item, place): None for place in one.places if place not in known})
+    return list(changes.values()), list(places)
+
+
+def free_items(
+    tx: Transaction, outcomes: Sequence[Staged | Refusal]
+) -> tuple[list[int], tuple[Refusal, ...]]:
+    """The staged items that are in no class, each once; what else there was is refused."""
+    items: dict[int, None] = {}
+    refused = [one for one in outcomes if isinstance(one, Refusal)]
+    for one in outcomes:
+        if isinstance(one, Staged):
+            item, _, name = item_of(tx, one)
+            if name is None:
+                items[item] = None
+            else:
+                detail = f"the picture is in class {name!r} already"
+                refused.append(Refusal(one.place, "conflict", detail))
+    return list(items), tuple(refused)
+
+
+def item_of(tx: Transaction, staged: Staged) -> tuple[int, int | None, str | None]:
+    """The item of a staged picture, and slot and name of its class, if it has one.
+
+    Raises:
+        Conflict: it was forgotten since.
+    """
+    found = inventory.find(tx, staged.content)
+    if found is None:
+        raise Conflict("a picture was forgotten meanwhile, or the catalogue restored; run it again")
+    return found

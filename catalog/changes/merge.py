@@ -1,0 +1,178 @@
+"""Another catalogue's items taken over, without embedding a picture."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+from catalog.changes.command import Command
+from catalog.changes.import_ import Imported
+from catalog.changes.landing import land
+from catalog.changes.staging import Staged
+from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, LabelConflict, NewerFormat
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.pictures import Progress
+from catalog.store import Transaction, binding, copying, files, inventory
+from catalog.store.classes import refuse_variant
+from catalog.store.compaction import compacted_classes
+from catalog.store.descriptors import StoredDescriptors
+from catalog.store.failpoints import reach
+from catalog.store.store import Store
+
+
+class _Incoming(NamedTuple):
+    """A picture of the other catalogue: its descriptor as stored, and where it was found."""
+
+    content: bytes
+    value: bytes
+    places: tuple[str, ...]
+
+    @property
+    def staged(self) -> Staged:
+        """The picture as one to be landed."""
+        first = self.places[0] if self.places else None
+        return Staged(first, self.content, self.places[1:])
+
+
+def merge(
+    catalog: Opened,
+    other: str | PathLike[str],
+    *,
+    move: bool = False,
+    progress: Progress | None = None,
+    training: TrainingProgress | None = None,
+) -> Imported:
+    """Take over the items of another catalogue of the same embedder. Can be undone.
+
+    Each class lands in a transaction of its own, and what is here already is left as it is, so
+    a merge that was cut short is finished by running it again. What comes of it is what a
+    catalogue would be that was made of all the pictures.
+
+    Args:
+        other: its file, which stays as it is.
+        move: take pictures away from other classes, instead of refusing them.
+        progress: told of each picture.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound: there is no such file.
+        EmbedderMismatch: its descriptors are of another embedder.
+        Conflict: it is this catalogue.
+        Damaged: it cannot be read.
+    """
+    file = Path(other).absolute()
+    if files.exists(file) and file.samefile(catalog.path):
+        raise Conflict(f"{file} is this catalogue itself; name another one to take over")
+    # From a copy, which is of one moment, and may be brought to the present format.
+    with Command(catalog, training=training) as command, files.beside(catalog.path) as copy:
+        copying.snapshot(file, copy)
+        try:
+            with contextlib.closing(Store(copy)) as its:
+                stored = _descriptors_of(its, file, catalog)
+                return _take_over(catalog, command, its, stored, move=move, progress=progress)
+        except (Damaged, NewerFormat) as error:
+            raise type(error)(str(error).replace(str(copy), str(file))) from error
+
+
+def _descriptors_of(other: Store, file: Path, catalog: Opened) -> StoredDescriptors:
+    """The descriptors of another catalogue, if they may be mixed with those of this one.
+
+    Raises:
+        EmbedderMismatch: they are of another embedder.
+    """
+    with other.reading() as tx:
+        its = binding.read(tx)
+    if its.fingerprint != catalog._binding.fingerprint:
+        raise EmbedderMismatch(
+            f"{file} holds descriptors of embedder {its.fingerprint[:12]}, and this "
+            f"catalogue of {catalog._binding.fingerprint[:12]}; they cannot be mixed. Import "
+            "its pictures instead"
+        )
+    return StoredDescriptors(its.id, its.specification.width)
+
+
+def _take_over(
+    catalog: Opened,
+    command: Command,
+    other: Store,
+    its: StoredDescriptors,
+    *,
+    move: bool,
+    progress: Progress | None,
+) -> Imported:
+    """Take over another catalogue's classes, each in a transaction of its own.
+
+    Args:
+        catalog: that grows.
+        command: that this is.
+        other: the other one, of the same embedder.
+        its: the descriptors of that.
+        move: take pictures away from other classes, instead of refusing them.
+        progress: told of each picture.
+
+    Raises:
+        Damaged: a descriptor of the other one does not match its checksum.
+    """
+    result = Imported()
+    with other.reading() as tx:
+        dropped = compacted_classes(tx)
+        classes = inventory.label_counts(tx)
+        kept = [(_incoming(tx, its, item), place) for item, place in inventory.kept(tx)]
+    store, stored = catalog._store, catalog._learning.stored
+    for row in classes:
+        if row.slot in dropped:
+            result.refused_classes[row.label] = "its descriptors were dropped by `catalog compact`"
+            continue
+        with other.reading() as tx:
+            incoming = [_incoming(tx, its, item) for item in inventory.items_in(tx, row.slot)]
+        try:
+            with store.reading() as tx:
+                refuse_variant(tx, row.label)
+            _stage(store, stored, incoming)
+            reach("merging")
+            added = land(
+                command,
+                row.label,
+                [picture.staged for picture in incoming],
+                check=refuse_variant,
+                move=move,
+                kind="merge",
+            )
+        except LabelConflict as error:
+            result.refused_classes[row.label] = str(error)
+            continue
+        result.classes.append(added)
+        if progress is not None:
+            progress(len(incoming))
+    _keep(store, stored, kept)
+    return result
+
+
+def _incoming(tx: Transaction, stored: StoredDescriptors, item: int) -> _Incoming:
+    try:
+        content, value = stored.as_stored(tx, item)
+    except Damaged as error:
+        raise Damaged(f"in the other catalogue, {error}") from error
+    return _Incoming(content, value, inventory.sources(tx, item))
+
+
+def _stage(store: Store, stored: StoredDescriptors, pictures: Sequence[_Incoming]) -> None:
+    """Store descriptors of pictures that belong to no class yet."""
+    with store.writing() as tx:
+        for picture in pictures:
+            stored.keep(tx, picture.content, picture.value)
+
+
+def _keep(
+    store: Store, stored: StoredDescriptors, kept: Sequence[tuple[_Incoming, str | None]]
+) -> None:
+    """Take over photos that were ``unknown`` and kept."""
+    if kept:
+        _stage(store, stored, [picture for picture, _ in kept])
+        with store.writing() as tx:
+            for picture, place in kept:
+                inventory.keep(tx, picture.content, place, anew=False)

@@ -1,0 +1,103 @@
+"""Items taken to another class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from catalog.changes.command import Command
+from catalog.descriptors import InvalidInput, LabelConflict, NotFound
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.store import Transaction, inventory
+from catalog.store.classes import Label, emptied, open_label, refuse_existing, require_label
+from catalog.store.compaction import require_stored
+from catalog.store.journal import Change
+from catalog.store.names import clean_label
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came of moving items.
+
+    Attributes:
+        label: the class that has them now.
+        created: whether it is new.
+        moved: how many came to it.
+        known: how many were there already.
+        emptied: classes that have no items left.
+        event: the journal's entry, None if nothing changed.
+    """
+
+    label: str
+    created: bool
+    moved: int
+    known: int
+    emptied: tuple[str, ...]
+    event: int | None
+
+
+def move(
+    catalog: Opened,
+    items: Iterable[int],
+    label: str,
+    *,
+    new: bool = False,
+    training: TrainingProgress | None = None,
+) -> Moved:
+    """Take items to another class. Can be undone.
+
+    Args:
+        items: their ids.
+        label: the class.
+        new: make it; otherwise it must exist.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound: there is no such item, or no such class.
+        LabelConflict: the class exists although it is to be new, or is spelt almost alike.
+        InvalidInput: there are no items.
+        Conflict: the descriptor of an item was dropped.
+    """
+    wanted = list(dict.fromkeys(items))
+    if not wanted:
+        raise InvalidInput("no items were given to move")
+    with Command(catalog, training=training) as command, catalog._store.writing() as tx:
+        found = [(item, inventory.slot_of(tx, item)) for item in wanted]
+        try:
+            (refuse_existing if new else require_label)(tx, label)
+        except NotFound as error:
+            raise NotFound(f"{error}; --new makes it") from error
+        except LabelConflict as error:
+            held, _, _ = str(error).partition(";")
+            raise LabelConflict(
+                f"{held}; without --new, items go to a class that exists"
+            ) from error
+        moved = reassign(command, tx, "move", open_label(tx, label), found, name=label)
+        if moved.event is None:
+            tx.rollback()  # so that no empty class is left behind
+    return moved
+
+
+def reassign(
+    command: Command,
+    tx: Transaction,
+    kind: str,
+    target: Label,
+    items: Sequence[tuple[int, int]],
+    *,
+    name: str,
+) -> Moved:
+    """Let a class have items, given with the slots of the classes that have them.
+
+    Raises:
+        Conflict: the descriptor of one was dropped.
+    """
+    coming = [Change(item, slot, target.slot) for item, slot in items if slot != target.slot]
+    require_stored(tx, [change.item for change in coming])
+    known = len(items) - len(coming)
+    if not coming:
+        return Moved(target.name, created=False, moved=0, known=known, emptied=(), event=None)
+    event = command.record(tx, kind, target, coming, {"moved": len(coming)}, name=name)
+    gone = emptied(tx, {change.before for change in coming if change.before is not None})
+    return Moved(clean_label(name), not target.items, len(coming), known, gone, event)

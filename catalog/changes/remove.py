@@ -1,0 +1,35 @@
+"""Items taken out, as if they had never been there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from catalog.learning.opened import Opened
+from catalog.store import compaction, inventory, journal
+from catalog.store.classes import emptied
+from catalog.store.journal import Change
+
+
+class Removed(NamedTuple):
+    """What was removed: how many items, and the classes that have none left."""
+
+    items: int
+    classes: tuple[str, ...]
+
+
+def remove(catalog: Opened, items: Iterable[int]) -> Removed:
+    """Take items out; what is learnt is as if they had never been there. Can be undone.
+
+    Raises:
+        NotFound: there is no such item; nothing is removed.
+    """
+    wanted = list(dict.fromkeys(items))
+    with catalog._store.writing() as tx:
+        before = [(item, inventory.slot_of(tx, item)) for item in wanted]
+        compaction.require_stored(tx, wanted)
+        changes = [Change(item, slot, None) for item, slot in before]
+        if changes:
+            journal.record(tx, "remove", {"items": len(changes)}, changes)
+        gone = emptied(tx, {slot for _, slot in before})
+        return Removed(len(changes), gone)

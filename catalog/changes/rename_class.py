@@ -1,0 +1,50 @@
+"""A class given another name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.descriptors import LabelConflict
+from catalog.learning.opened import Opened
+from catalog.store import journal
+from catalog.store.classes import find_label, require_label, spell
+from catalog.store.names import clean_label
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A class's name before and now, and the journal's entry; None if nothing changed."""
+
+    before: str
+    label: str
+    event: int | None
+
+
+def rename_class(catalog: Opened, label: str, name: str) -> Renamed:
+    """Give a class another name. Can be undone.
+
+    Args:
+        label: the class.
+        name: its name from now on.
+
+    Raises:
+        NotFound: there is no such class.
+        LabelConflict: there is a class of the new name; or one spelt almost like the old one.
+        InvalidLabel: that cannot be a name.
+    """
+    with catalog._store.writing() as tx:
+        found, spelt = require_label(tx, label), clean_label(name)
+        other = find_label(tx, name)
+        names = [found.row]
+        if found.name == spelt:
+            return Renamed(spelt, spelt, None)
+        if other is not None and other.slot != found.slot:
+            if other.items:
+                raise LabelConflict(
+                    f"there is a class {other.name!r} with {other.items} items; "
+                    "`catalog merge-classes` makes one of the two"
+                )
+            names.append(other.row)  # of a class that was removed, which loses its name
+        spell(tx, found.slot, spelt)
+        detail = {"label": spelt, "before": found.name, "names": names}
+        return Renamed(found.name, spelt, journal.record(tx, "rename-class", detail, ()))

@@ -1,0 +1,1 @@
+"""How witnesses are weighed and how sure an answer is: pure functions over arrays."""

@@ -1,0 +1,154 @@
+"""Pictures of the catalogue judged by what was learnt without them.
+
+The items are dealt into folds, and metric, centroids and head are learnt anew from the other folds.
+Photos taken in one burst would vouch for each other, so near-duplicates stay in one fold, and count
+together as one: single linkage of pictures of a class that are more alike than three in five
+pictures are to anything of another class. The result is a function of the descriptors alone, in
+whatever order they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import Metric, Prior, Sums, class_means, fit, to_floats
+from catalog.head import Head, draw_classes, solve
+from catalog.index import near_duplicate_groups, typical_stranger_cosine
+from catalog.judging.witnesses import Witnesses, best_of_class
+
+STRANGER_QUANTILE = 0.6
+"""Items of a class are one group if they are more alike than this share of items are to the item
+of another class that is most like them."""
+
+DRAWN = 32
+"""How many descriptors are drawn of a class whose own are not at hand."""
+
+_FOLDS = 5
+_FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
+_HELD_OUT = 2000
+
+FOLDING_RULE = f"{_FOLDS} folds, strangers {STRANGER_QUANTILE:g}, {DRAWN} drawn"
+"""How pictures are held out, in short."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What was said of M held-out pictures, and what they are.
+
+    Attributes:
+        witnesses: of each, by what was learnt without it.
+        truth: int64 (M,), the place of its class.
+        share: float64 (M,), what it counts; near-duplicates count 1 together.
+        groups: how many there are that are not near-duplicates.
+    """
+
+    witnesses: Witnesses
+    truth: NDArray[np.int64]
+    share: NDArray[np.float64]
+    groups: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The stored descriptors of a catalogue, and what else its learning rests on.
+
+    Attributes:
+        rows: int16 (N, D), in the order of content hashes.
+        positions: int64 (N,), the class of each row by its place in ``order``.
+        sums: of all descriptors, these and those that are not stored any more.
+        order: the class ids, in the order of names.
+        prior: that the metric starts from.
+        with_head: whether there is a head.
+        dropped: the classes some of whose descriptors are not stored any more.
+    """
+
+    rows: NDArray[np.int16]
+    positions: NDArray[np.int64]
+    sums: Sums
+    order: Sequence[int]
+    prior: Prior
+    with_head: bool = True
+    dropped: Sequence[int] = ()
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The near-duplicates of each item, int64 (N,): the first of its group.
+
+        They are found under the prior's metric, which has seen none of the pictures; the
+        catalogue's own draws even unlike pictures of a class together. Without a second class
+        nothing says how alike strangers are, and each item is a group of its own.
+        """
+        if len(np.unique(self.positions)) < 2:
+            return np.arange(len(self.positions), dtype=np.int64)
+        rows = fit(Sums(self.prior.width), (), self.prior).whiten(to_floats(self.rows))
+        threshold = typical_stranger_cosine(rows, self.positions, quantile=STRANGER_QUANTILE)
+        return near_duplicate_groups(rows, self.positions, threshold)
+
+    def cross_fit(self) -> HeldOut | None:
+        """Hold out pictures, and judge them by the rest; None if there are no two classes."""
+        if len(np.unique(self.positions)) < 2:
+            return None
+        part_of, parts = _dealt(self.groups)
+        judged, items = [], []
+        for part in range(parts):
+            test = part_of == part
+            witnesses, seen = self._judge(test)
+            judged.append(witnesses.of(seen))
+            items.append(np.flatnonzero(test)[seen])
+        held = np.concatenate(items)
+        _, group, sizes = np.unique(self.groups[held], return_inverse=True, return_counts=True)
+        return HeldOut(
+            Witnesses.stacked(judged), self.positions[held], 1 / sizes[group], len(sizes)
+        )
+
+    def _judge(self, test: NDArray[np.bool_]) -> tuple[Witnesses, NDArray[np.bool_]]:
+        """What is said of held-out items by the rest, and which of them have their class there."""
+        rest = self.sums.without(np.array(self.order)[self.positions[test]], self.rows[test])
+        gone = [key for key, _ in rest.gone()]
+        left = [label for label in self.order if label in rest.counts]
+        metric = fit(rest, [*left, *gone], self.prior)
+        queries = metric.whiten(to_floats(self.rows[test]))
+        gallery = metric.whiten(to_floats(self.rows[~test]))
+        present = [at for at, label in enumerate(self.order) if label in rest.counts]
+        means = np.zeros((len(self.order), self.prior.width), np.float32)
+        means[present] = metric.whiten(class_means(rest, [self.order[at] for at in present]))
+        neighbours = best_of_class(queries @ gallery.T, self.positions[~test], len(self.order))
+        head = None
+        if self.with_head:
+            trained = self._solved(gallery, self.positions[~test], rest, metric)
+            head = trained.logits(queries) / np.float32(trained.scale)
+        witnesses = Witnesses(queries @ means.T, head, neighbours)
+        return witnesses, np.isin(self.positions[test], present)
+
+    def _solved(
+        self,
+        rows: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        sums: Sums,
+        metric: Metric,
+    ) -> Head:
+        """The head of some whitened rows, with draws of classes that were dropped."""
+        if self.dropped:
+            draws = draw_classes(sums, self.dropped, metric, DRAWN)
+            places = [self.order.index(label) for label in self.dropped]
+            rows = np.concatenate([rows, draws])
+            positions = np.concatenate([positions, np.repeat(places, DRAWN)])
+        return solve(rows, positions, self.order)
+
+
+def _dealt(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """The part that each item is held out with (-1 for never), and how many parts there are.
+
+    Groups are dealt in the order of content hashes, which is as good as random and always the same.
+    """
+    _, dense = np.unique(groups, return_inverse=True)
+    if len(groups) <= _FOLDED_ITEMS:
+        return dense % _FOLDS, _FOLDS
+    chosen = np.cumsum(np.bincount(dense)) <= _HELD_OUT
+    chosen[0] = True
+    return np.where(chosen[dense], 0, -1), 1

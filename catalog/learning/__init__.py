@@ -1,0 +1,1 @@
+"""What follows from the catalogue file, and is kept in step with it."""

@@ -1,0 +1,45 @@
+"""What every call of an open catalogue rests on: its file, its embedder, and what it has learnt."""
+
+from __future__ import annotations
+
+from catalog.embedder import Embedder
+from catalog.learning.learning import Learning
+from catalog.store import binding
+from catalog.store.files import cache_folder
+from catalog.store.store import Store
+
+
+class Opened:
+    """An open catalogue file and its embedder; :class:`Catalog` is what is used."""
+
+    def __init__(
+        self, store: Store, embedder: Embedder | None = None, *, isolate: bool = False
+    ) -> None:
+        self._store = store
+        self.path = store.path
+        self._cache = cache_folder(store.path)
+        with store.reading() as tx:
+            self._binding = binding.read(tx)
+        if embedder is not None:
+            binding.require_same(embedder, self._binding)
+        self._embedder = embedder
+        self._isolate = isolate
+        self._own_embedder: Embedder | None = None
+        self._learning = Learning(
+            store, self._cache, self._binding.id, self._binding.fingerprint, self._binding.prior
+        )
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder of this catalogue, loaded when it is first asked for.
+
+        Raises:
+            NotFound: its network is not on this machine.
+            BackboneError: its network cannot be used.
+            InvalidInput: this process was forked from the one that opened the catalogue.
+        """
+        self._store.require_own_process()
+        if self._embedder is None:
+            self._embedder = binding.embedder_of(self._binding, self._cache, isolate=self._isolate)
+            self._own_embedder = self._embedder
+        return self._embedder

@@ -1,0 +1,250 @@
+"""The head trained on command: switched to another way, or trained as the documents do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+from catalog.descriptors import Conflict, InvalidInput
+from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
+from catalog.learning import generators
+from catalog.learning.derived_files import LearntHead
+from catalog.learning.learning import Learning
+from catalog.learning.replaying import replay
+from catalog.store import Transaction, classes, heads, journal
+from catalog.store.heads import HeadTraining
+from catalog.store.journal import Version
+from catalog.store.store import Store
+
+TrainingProgress: TypeAlias = Callable[[int, int], None]
+"""Told how many batches are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of training a head.
+
+    Attributes:
+        training: how the head is trained from now on.
+        columns: how many classes it has; 0 where it will be solved when it is needed.
+        event: the journal's entry.
+        curves: loss and accuracy of every batch and epoch; None where nothing was trained.
+    """
+
+    training: HeadTraining
+    columns: int
+    event: int
+    curves: Curves | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A head that is about to be trained in another way, as it begins.
+
+    Attributes:
+        training: in which way.
+        begun: the head to begin with, and the metric it keeps.
+        options: of that way.
+    """
+
+    training: HeadTraining
+    begun: LearntHead
+    options: TrainingOptions | None = None
+
+    def record(self, tx: Transaction, command: int | None = None) -> int:
+        """Train the head this way from now on.
+
+        Args:
+            tx: a writing transaction.
+            command: the first event of the same command, if this is a later step of one.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            Conflict: the catalogue was changed since the head was looked at.
+        """
+        kept = dict(self.options.to_dict()) if self.options else {}
+        detail = {"training": self.training, "columns": len(self.begun.head)}
+        if self.training == "frozen":
+            _require_unchanged(tx, self.begun.version)
+        event = journal.record(tx, "train-head", detail, (), command)
+        if self.training in {"frozen", "document"}:
+            head, metric = self.begun.head, self.begun.metric
+            heads.store(tx, event, self.training, head, metric, options=kept)
+        else:
+            heads.switch(tx, event, self.training, kept)
+        return event
+
+
+def prepare_switch(
+    store: Store,
+    learning: Learning,
+    training: HeadTraining,
+    *,
+    options: TrainingOptions | None = None,
+) -> Switch:
+    """Look what a head would begin with that is trained in another way; nothing is written.
+
+    A ``frozen`` head begins as the head that is there, or the exact one, and keeps its columns; a
+    ``document`` one begins with none.
+    """
+    with store.reading() as tx:  # solving it may take a while
+        begun = _no_head(tx, learning)
+        if training == "frozen":
+            begun = learning.head(tx) or learning.exact(tx)
+    return Switch(training, begun, options)
+
+
+def switch_head(
+    store: Store,
+    learning: Learning,
+    training: HeadTraining,
+    *,
+    options: TrainingOptions | None = None,
+    command: int | None = None,
+) -> Trained:
+    """Train the head in another way from now on, without training it now.
+
+    Args:
+        store: of the catalogue.
+        learning: of the catalogue.
+        training: in which way.
+        options: of that way.
+        command: the first event of the same command, if this is a later step of one.
+    """
+    switch = prepare_switch(store, learning, training, options=options)
+    with store.writing() as tx:
+        event = switch.record(tx, command)
+    return Trained(training, len(switch.begun.head), event)
+
+
+def train_document(
+    store: Store,
+    learning: Learning,
+    options: TrainingOptions,
+    *,
+    force: bool = False,
+    command: int | None = None,
+    progress: TrainingProgress | None = None,
+) -> Trained:
+    """Build a head, or load it, or load it and widen it; then train it the documents' way.
+
+    Training happens outside any transaction; then the head lands in one.
+
+    Args:
+        store: of the catalogue.
+        learning: of the catalogue.
+        options: of the training; kept for the next time.
+        force: train on new classes alone, which forgets the others.
+        command: the first event of the same command, if this is a later step of one.
+        progress: told of each batch.
+
+    Raises:
+        InvalidInput: there are fewer than two classes or pictures, or old classes would be
+            forgotten.
+        Conflict: the catalogue was changed meanwhile; nothing was written.
+    """
+    with store.reading() as tx:
+        begun, new = _begin(tx, learning, options)
+        if len(begun.head) < 2:
+            raise InvalidInput(
+                "training needs at least two classes to tell apart, and there are "
+                f"{len(begun.head)}: add a class first"
+            )
+        _require_memory(options, new, begun.head, force=force)
+        rows, positions, generator = replay(tx, learning, begun, new, options)
+    total = count_batches(positions, options)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    trained, curves = train(begun.head, rows, positions, options, progress=advance)
+    with store.writing() as tx:
+        _require_unchanged(tx, begun.version)
+        detail = {
+            "training": "document",
+            "columns": len(trained),
+            "replay": options.replay,
+            "loss": float(curves.loss[-1]),
+            "accuracy": float(curves.accuracy[-1]),
+        }
+        event = journal.record(tx, "train-head", detail, (), command)
+        row = heads.store(
+            tx,
+            event,
+            "document",
+            trained,
+            begun.metric,
+            options=options.to_dict(),
+            curves={part.name: getattr(curves, part.name) for part in fields(curves)},
+        )
+        if generator is not None:
+            heads.keep_generator(tx, row, event, generator.to_arrays())
+    return Trained("document", len(trained), event, curves)
+
+
+def keep_generator(store: Store, learning: Learning) -> None:
+    """Train the generator on every class that it cannot draw yet, while descriptors are there."""
+    with store.reading() as tx:
+        begun, record = learning.head(tx), heads.current(tx)
+        if begun is None or record.id is None:
+            return
+        options = TrainingOptions.from_dict(record.options)
+        labels, rows = learning.rows(tx)
+        every = (begun.metric.whiten(rows), labels)
+        live = sorted(set(labels.tolist()))
+        generator = generators.trained(tx, begun, every, live, options.seed)
+        if generator is None:
+            return
+    with store.writing() as tx:
+        _require_unchanged(tx, begun.version)
+        heads.drop_generator(tx, record.id)
+        event = journal.record(
+            tx, "train-head", {"training": "document", "generator": len(live)}, ()
+        )
+        heads.keep_generator(tx, record.id, event, generator.to_arrays())
+
+
+def _begin(
+    tx: Transaction, learning: Learning, options: TrainingOptions
+) -> tuple[LearntHead, set[int]]:
+    """The head that training starts from, widened for every class, and its new classes."""
+    record = heads.current(tx)
+    loaded = learning.head(tx) if record.training == "document" else None
+    begun = loaded or _no_head(tx, learning)
+    head, new = begun.head, set(heads.untrained(tx, record)) if loaded else set()
+    for slot, _ in classes.live(tx):
+        if slot not in head.classes:
+            head = widen(head, slot, start=options.start, seed=options.seed)
+            new.add(slot)
+    return begun._replace(head=head), new
+
+
+def _require_unchanged(tx: Transaction, seen: Version) -> None:
+    """Make sure that what was learnt is of the present state.
+
+    Raises:
+        Conflict: the catalogue was changed meanwhile.
+    """
+    if journal.version(tx) != seen:
+        raise Conflict("the catalogue was changed while its head was trained; try again")
+
+
+def _no_head(tx: Transaction, learning: Learning) -> LearntHead:
+    """A head of no class, under the current metric."""
+    metric = learning.metric(tx)[0]
+    return LearntHead(journal.version(tx), Head.empty(learning.width), metric, "document")
+
+
+def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, force: bool) -> None:
+    if options.replay == "none" and new and len(new) < len(head) and not force:
+        raise InvalidInput(
+            f"training on {len(new)} new classes alone would forget the other "
+            f"{len(head) - len(new)}; choose another --replay, or --force it"
+        )

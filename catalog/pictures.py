@@ -1,0 +1,88 @@
+"""Pictures as they come in: where they were found, what they hold, and the hash they go by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import RefusalReason
+from catalog.embedder import Picture, Source, content_hash, read_picture
+
+Progress: TypeAlias = Callable[[int], None]
+"""Called with how many more pictures are done."""
+
+_Outcome = TypeVar("_Outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A picture that was not taken in, and why.
+
+    Attributes:
+        place: where it was found, or None for bytes and arrays.
+        reason: a :data:`RefusalReason`, or ``conflict`` for a picture of another class.
+        detail: the reason in words.
+    """
+
+    place: str | None
+    reason: RefusalReason | str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPicture:
+    """A picture that was read, so that what is hashed is what is embedded.
+
+    Attributes:
+        place: where it was found, or None for bytes and arrays.
+        picture: its bytes or pixels, with the box.
+        content: its SHA-256, 32 bytes.
+        size: of the bytes or pixels that are held.
+    """
+
+    place: str | None
+    picture: Picture
+    content: bytes
+    size: int
+
+
+def hold(source: Source | Picture) -> HeldPicture:
+    """Read a picture, and hash it.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    picture = source if isinstance(source, Picture) else Picture(source)
+    if isinstance(picture.source, np.ndarray):
+        data: bytes | NDArray[np.uint8] = picture.source
+        size = picture.source.nbytes
+    else:
+        data = read_picture(picture.source)
+        size = len(data)
+    content = content_hash(data, picture.box)
+    return HeldPicture(place_of(picture), Picture(data, picture.box), content, size)
+
+
+def place_of(source: Source | Picture) -> str | None:
+    """The absolute path of a picture, with the box behind it, if any; None for bytes and arrays."""
+    picture = source if isinstance(source, Picture) else Picture(source)
+    if isinstance(picture.source, bytes | np.ndarray):
+        return None
+    # A link stays the link that the user wrote.
+    path = os.path.abspath(os.fspath(picture.source))  # noqa: PTH100
+    # SQLite keeps UTF-8 alone; of another name the odd bytes are written out.
+    path = path.encode("utf-8", "backslashreplace").decode()
+    return f"{path}#{picture.box}" if picture.box else path
+
+
+def counted(outcomes: Iterable[_Outcome], progress: Progress | None) -> Iterator[_Outcome]:
+    """Pass outcomes on, and tell ``progress`` of each."""
+    for outcome in outcomes:
+        if progress is not None:
+            progress(1)
+        yield outcome

@@ -1,0 +1,1 @@
+"""What is told of a catalogue: evaluation, audit, previews, figures and contact sheets."""

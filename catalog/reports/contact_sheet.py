@@ -1,0 +1,226 @@
+"""Answers and evaluations as one HTML file with small pictures in it, for eyes."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from catalog.answers import Neighbour
+from catalog.descriptors import PictureError
+from catalog.embedder import Box, Picture, Source, thumbnail
+from catalog.judging.reliability import Reliability
+from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
+from catalog.store import files
+from catalog.store.inventory import Item
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_MARK = b'<meta name="generator" content="catalog contact sheet">'
+"""What tells pages of this module; the template has it in the head of each."""
+
+_MOST_MISTAKES = 200
+_ALL_CHARTED = 120  # classes; of more, the chart of confusions has those that were confused
+_MOST_CHARTED = 1000  # classes; with more, a cell is smaller than a pixel
+
+
+def nearest_sheet(
+    pictures: Iterable[Source | Picture],
+    answers: Iterable[list[Neighbour] | PictureError],
+    *,
+    truths: Iterable[str | None] | None = None,
+    heading: str = "Nearest items",
+) -> str:
+    """Show queries and their nearest items.
+
+    Args:
+        pictures: the queries.
+        answers: what :meth:`Catalog.nearest_many` said of them.
+        truths: the class of each query where it is known; names of classes are then shown as right
+            or wrong.
+        heading: of the page.
+
+    Raises:
+        ValueError: there are not as many answers, or truths, as pictures.
+
+    Returns:
+        One HTML page. Pictures are read where they were found; one that is gone leaves its name.
+    """
+    rows = []
+    asked = list(pictures)
+    known = [None] * len(asked) if truths is None else truths
+    for query, answer, truth in zip(asked, answers, known, strict=True):
+        picture = query if isinstance(query, Picture) else Picture(query)
+        refused = str(answer) if isinstance(answer, PictureError) else None
+        neighbours = [] if isinstance(answer, PictureError) else answer
+        rows.append(
+            {
+                "name": _name(picture),
+                "truth": truth,
+                "image": _image(picture),
+                "refused": refused,
+                "neighbours": [
+                    {
+                        "label": n.label,
+                        "item": n.item,
+                        "score": n.score,
+                        "class_score": n.class_score,
+                        "place": _first(n.sources),
+                        "image": _image_at(_first(n.sources)),
+                    }
+                    for n in neighbours
+                ],
+            }
+        )
+    return _environment().get_template("nearest.html").render(rows=rows, heading=heading)
+
+
+def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
+    """Show the figures of an evaluation, charts of them, and pictures of what went wrong.
+
+    Args:
+        evaluation: what :meth:`Catalog.evaluate` found.
+        items: what :meth:`Catalog.items` lists, to find the pictures of nearest items.
+
+    Returns:
+        One HTML page, with at most 200 mistakes spread over all of them, the surest first.
+    """
+    places = {item.id: (item.label, _first(item.sources)) for item in items}
+    step = max(1, -(-len(evaluation.mistakes) // _MOST_MISTAKES))
+    shown = sorted(evaluation.mistakes[::step], key=lambda m: -(m.probability or 0.0))
+    calibration = evaluation.cross_check.reliability
+    confusions, charted = _confusion_chart(evaluation)
+    template = _environment().get_template("evaluation.html")
+    return template.render(
+        e=evaluation,
+        sureness=None if calibration is None else _sureness(calibration),
+        coverage=_coverage_chart(evaluation.cross_check),
+        calibration=None if calibration is None else _calibration_chart(calibration),
+        confusions=confusions,
+        charted=charted,
+        mistakes=[
+            _mistake(mistake, *places.get(mistake.nearest_item or 0, ("?", None)))
+            for mistake in shown
+        ],
+    )
+
+
+def write_sheet(page: str, path: Path, *, replace: bool = False) -> None:
+    """Write a page into a file, whole or not at all.
+
+    Args:
+        page: what :func:`nearest_sheet` or :func:`evaluation_sheet` made.
+        path: of the file; an older page of this program's making is replaced.
+        replace: another file that is there already, if it is neither a catalogue nor a picture.
+
+    Raises:
+        Conflict: something is there that is not to be replaced.
+        NotFound: there is no such folder.
+        NoSpace: the disk is full.
+        CatalogError: the file cannot be written.
+    """
+    files.write(path, lambda file: file.write(page.encode()), mark=_MARK, replace=replace)
+
+
+def require_writable(path: Path, *, replace: bool = False) -> None:
+    """Make sure, before the work of making a page, that :func:`write_sheet` may write it.
+
+    Raises:
+        Conflict, NotFound, CatalogError: as that does.
+    """
+    files.require_writable(path, mark=_MARK, replace=replace)
+
+
+def _mistake(mistake: Mistake, nearest_label: str, nearest_place: str | None) -> dict[str, Any]:
+    return {
+        "found": mistake,
+        "image": _image_at(mistake.place),
+        "nearest_label": nearest_label,
+        "nearest_place": nearest_place,
+        "nearest_image": _image_at(nearest_place),
+    }
+
+
+def _sureness(reliability: Reliability) -> float | None:
+    """The mean probability of all pictures that have one."""
+    pictures = sum(part.pictures for part in reliability.bins)
+    summed = sum(part.pictures * (part.probability or 0.0) for part in reliability.bins)
+    return summed / pictures if pictures else None
+
+
+def _coverage_chart(check: CrossCheckResult) -> str | None:
+    """None where no picture is surer than another."""
+    from catalog.reports.figure_output import to_svg
+    from catalog.reports.figures import coverage_figure
+
+    if all(len(points) < 2 for points in check.curves.values()):
+        return None
+    names = {
+        "cross_check": "cross-check",
+        "centroid": "nearest centroid",
+        "neighbours": "nearest item",
+    }
+    curves = {names.get(witness, witness): points for witness, points in check.curves.items()}
+    return to_svg(coverage_figure(curves, promised=check.precision))
+
+
+def _calibration_chart(reliability: Reliability) -> str | None:
+    """None where no picture has a probability."""
+    from catalog.reports.figure_output import to_svg
+    from catalog.reports.figures import reliability_figure
+
+    return None if reliability.error is None else to_svg(reliability_figure(reliability))
+
+
+def _confusion_chart(evaluation: Evaluation) -> tuple[str | None, int]:
+    """The chart, unless there is nothing or too much to draw, and how many classes it is of."""
+    from catalog.reports.figure_output import to_svg
+    from catalog.reports.figures import confusion_figure
+
+    labels = evaluation.confusion_matrix.labels
+    counts = np.array(evaluation.confusion_matrix.counts, dtype=np.int64)
+    kept = np.arange(len(labels))
+    if len(labels) > _ALL_CHARTED:
+        confused = {name for c in evaluation.confusions for name in (c.truth, c.predicted)}
+        kept = np.array([at for at in kept if labels[at] in confused], dtype=np.int64)
+    if not evaluation.confusions or len(kept) > _MOST_CHARTED:
+        return None, len(kept)
+    figure = confusion_figure(counts[np.ix_(kept, kept)], [labels[at] for at in kept])
+    return to_svg(figure), len(kept)
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    return Environment(loader=PackageLoader("catalog.reports"), autoescape=True, trim_blocks=True)
+
+
+def _image_at(place: str | None) -> str | None:
+    if place is None:
+        return None
+    boxed = re.fullmatch(r"(.*)#(\d+,\d+,[1-9]\d*,[1-9]\d*)", place, re.DOTALL)
+    if boxed:
+        return _image(Picture(boxed[1], Box.parse(boxed[2])))
+    return _image(Picture(place))
+
+
+def _image(picture: Picture) -> str | None:
+    try:
+        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(picture)).decode()
+    except PictureError:
+        return None
+
+
+def _name(picture: Picture) -> str:
+    if isinstance(picture.source, bytes | np.ndarray):
+        return "picture"
+    return Path(picture.source).name
+
+
+def _first(sources: Sequence[str]) -> str | None:
+    return sources[0] if sources else None

@@ -1,0 +1,67 @@
+"""How often a catalogue is right about pictures whose class is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from catalog.descriptors import Conflict, InvalidInput
+from catalog.judging.cross_check import PRECISION, require_precision
+from catalog.learning.opened import Opened
+from catalog.manifest import Labelled, listed
+from catalog.pictures import Progress
+from catalog.reports.evaluation import Evaluation
+from catalog.reports.gallery import gallery_of
+from catalog.reports.gathering import gather
+from catalog.reports.scoring import score
+from catalog.store import inventory
+from catalog.store.names import label_key
+
+
+def evaluate(
+    catalog: Opened,
+    source: Labelled,
+    *,
+    precision: float = PRECISION,
+    split: str | None = None,
+    part: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compare what this catalogue says of pictures with what they are.
+
+    Args:
+        source: a folder tree or manifest, what :func:`read_manifest` made of one, or entries.
+        precision: how often an answer called ``match`` is to be right.
+        split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
+        part: which: ``train``, ``validation`` or ``test``.
+        seed: of the split.
+        progress: told of each picture.
+
+    Raises:
+        NotFound, InvalidInput: as :func:`read_manifest` does, or none of the pictures can be
+            read and is of a class of this catalogue, or the precision is not between 0 and 1.
+        Conflict: a class was removed meanwhile.
+    """
+    require_precision(precision)
+    with catalog._store.reading() as tx:
+        names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
+    if not names:
+        raise InvalidInput("nothing to evaluate: the catalogue is empty")
+    listing = listed(source, split, part, seed)
+
+    def holds(content: bytes) -> bool:
+        with catalog._store.reading() as tx:
+            return inventory.holds(tx, content)
+
+    found = gather(catalog.embedder, listing, names, holds, progress)
+    with catalog._store.reading() as tx:
+        gallery = gallery_of(catalog, tx)
+    there = {gallery.names[slot] for slot in gallery.centroids.keys.tolist()}
+    if not {query.label for query in found.queries} <= there:
+        raise Conflict("classes were changed while pictures were embedded; evaluate again")
+    return replace(
+        score(found.queries, gallery, strangers=found.strangers, precision=precision),
+        in_catalogue=found.in_catalogue,
+        not_in_catalogue=found.not_in_catalogue,
+        refused=tuple(found.refused),
+    )

@@ -1,0 +1,59 @@
+"""What pictures are compared with, taken out of a catalogue at one moment."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import Metric
+from catalog.index import FlatIndex
+from catalog.judging.calibration import Calibration
+from catalog.learning.derived_files import LearntHead
+from catalog.learning.opened import Opened
+from catalog.store import Transaction, classes, inventory
+
+
+class Gallery(NamedTuple):
+    """What pictures are compared with: items, centroids and head.
+
+    Attributes:
+        metric: the current one.
+        centroids: its keys are label slots, in the order of names.
+        items: int64 (N,), item ids, in an order that does not depend on history: it decides which
+            of two equal scores comes first.
+        rows: float32 (N, D), their whitened descriptors.
+        labels: int64 (N,), the slot of each item.
+        names: slot -> class name.
+        head: the head; None without one.
+        calibration: what was measured on held-out items; None if they are too few.
+    """
+
+    metric: Metric
+    centroids: FlatIndex
+    items: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: dict[int, str]
+    head: LearntHead | None = None
+    calibration: Calibration | None = None
+
+
+def gallery_of(catalog: Opened, tx: Transaction, *, calibrated: bool = True) -> Gallery:
+    """The gallery of the state that a transaction sees; without calibration it is sooner there."""
+    learning = catalog._learning
+    metric, centroids = learning.metric(tx)
+    items = learning.items(tx, exact=True).flat
+    labels = inventory.slots(tx)
+    slots = centroids.keys.tolist()
+    return Gallery(
+        metric,
+        centroids,
+        items.keys,
+        items.rows,
+        np.array([labels[item] for item in items.keys.tolist()], dtype=np.int64),
+        dict(zip(slots, classes.names_of(tx, slots), strict=True)),
+        learning.head(tx),
+        learning.calibration(tx, exact=True) if calibrated else None,
+    )

@@ -1,0 +1,120 @@
+"""What a catalogue is and holds: its classes, items and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.descriptors import CatalogError
+from catalog.embedder import models, preset_name
+from catalog.head import Curves
+from catalog.learning.opened import Opened
+from catalog.store import heads, inventory, journal
+from catalog.store.heads import HeadTraining
+from catalog.store.inventory import Item, LabelCount
+from catalog.store.journal import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a catalogue is.
+
+    Attributes:
+        path: of its file.
+        format: version of the file format.
+        generation: number of the last event.
+        created: UTC, ISO 8601.
+        classes: how many there are.
+        items: how many there are.
+        staged: pictures whose descriptors are stored, but which are in no class.
+        bytes: size of the file.
+        fingerprint: of the embedder.
+        backbone: name of the network, or the start of its SHA-256 if it is not on this machine.
+        views: name of the view preset.
+        prior: whether a measured prior is known for this backbone and preset.
+        head: how the softmax head is trained: ``exact``, ``frozen``, ``document`` or ``none``.
+        learning_state: hash of the sums that everything is learnt from; catalogues with equal ones,
+            an ``exact`` head and no dropped descriptors give equal answers.
+    """
+
+    path: str
+    format: int
+    generation: int
+    created: str
+    classes: int
+    items: int
+    staged: int
+    bytes: int
+    fingerprint: str
+    backbone: str
+    views: str
+    prior: bool
+    head: HeadTraining
+    learning_state: str
+
+
+def labels(catalog: Opened) -> list[LabelCount]:
+    """The classes, in the order of their names."""
+    with catalog._store.reading() as tx:
+        return inventory.label_counts(tx)
+
+
+def items(catalog: Opened, label: str | None = None) -> list[Item]:
+    """The items, of one class or of all, in the order of their ids.
+
+    Raises:
+        NotFound: there is no such class.
+        LabelConflict: there is one that is spelt almost alike.
+    """
+    with catalog._store.reading() as tx:
+        return inventory.items(tx, label)
+
+
+def info(catalog: Opened) -> Info:
+    """What this catalogue is."""
+    with catalog._store.reading() as tx:
+        counts = inventory.label_counts(tx)
+        items = sum(row.items for row in counts)
+        return Info(
+            path=str(catalog.path),
+            format=inventory.format_version(tx),
+            generation=journal.version(tx).generation,
+            created=inventory.created(tx),
+            classes=len(counts),
+            items=items,
+            staged=inventory.staged(tx),
+            bytes=catalog.path.stat().st_size,
+            fingerprint=catalog._binding.fingerprint,
+            backbone=_backbone_name(catalog),
+            views=preset_name(catalog._binding.specification.views),
+            prior=len(catalog._binding.prior.directions) > 0,
+            head=heads.current(tx).training,
+            learning_state=catalog._learning.state(tx),
+        )
+
+
+def history(catalog: Opened, last: int | None = None) -> list[Event]:
+    """What was done to this catalogue, the latest last.
+
+    Args:
+        last: only so many of the latest events.
+
+    Raises:
+        InvalidInput: last < 1.
+    """
+    with catalog._store.reading() as tx:
+        return journal.history(tx, last)
+
+
+def training_curves(catalog: Opened) -> Curves | None:
+    """Loss and accuracy of the last ``document`` training; None if there was none."""
+    with catalog._store.reading() as tx:
+        kept = heads.curves(tx, heads.current(tx))
+    return None if kept is None else Curves(**kept)
+
+
+def _backbone_name(catalog: Opened) -> str:
+    sha256 = catalog._binding.specification.backbone
+    try:
+        return f"{models.find(sha256).name} ({sha256[:12]})"
+    except CatalogError:
+        return f"{sha256[:12]} (not on this machine)"

@@ -1,0 +1,180 @@
+"""Classes as the catalogue file keeps them: found by name, made, renamed and retired."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from catalog.descriptors import Damaged, InvalidInput, LabelConflict, NotFound
+from catalog.store.names import clean_label, label_key
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A class as the store knows it: ``items`` is 0 for one that was removed."""
+
+    slot: int
+    name: str
+    key: str
+    items: int
+
+    @property
+    def row(self) -> tuple[int, str, str]:
+        """Slot, name and key: what the journal keeps of a class that is renamed."""
+        return self.slot, self.name, self.key
+
+
+def find_label(tx: sqlite3.Connection, name: str) -> Label | None:
+    """The class of that name, give or take case and accents, whether it has items or not.
+
+    Raises:
+        InvalidLabel: that cannot be a name.
+    """
+    row = tx.execute(
+        "SELECT slot, name, key, (SELECT count(*) FROM item WHERE label = slot) "
+        "FROM label WHERE key = ?",
+        (label_key(name),),
+    ).fetchone()
+    return Label(*row) if row else None
+
+
+def require_label(tx: sqlite3.Connection, name: str) -> Label:
+    """The class of exactly that name.
+
+    Raises:
+        NotFound: there is none.
+        LabelConflict: there is one that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is None or not label.items:
+        raise NotFound(f"there is no class {clean_label(name)!r}; {_advice(tx, name)}")
+    _refuse_variant(label, name)
+    return label
+
+
+def _advice(tx: sqlite3.Connection, name: str) -> str:
+    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
+    close = get_close_matches(clean_label(name), [row[0] for row in rows], n=3)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return "`catalog labels` lists them"
+
+
+def refuse_existing(tx: sqlite3.Connection, name: str) -> None:
+    """Make sure that a class could be made.
+
+    Raises:
+        LabelConflict: it exists, or one does that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is not None and label.items:
+        _refuse_variant(label, name)
+        raise LabelConflict(
+            f"there is a class {label.name!r} with {label.items} items; "
+            "`catalog add` adds pictures to it"
+        )
+
+
+def refuse_variant(tx: sqlite3.Connection, name: str) -> None:
+    """Make sure that pictures could go under that name, to a new class or one that exists.
+
+    Raises:
+        LabelConflict: a class exists that is spelt almost alike.
+        InvalidLabel: that cannot be a name.
+    """
+    label = find_label(tx, name)
+    if label is not None and label.items:
+        _refuse_variant(label, name)
+
+
+def open_label(tx: sqlite3.Connection, name: str) -> Label:
+    """The class of that name, made if need be, whether it has items or not."""
+    label = find_label(tx, name)
+    if label is None:
+        tx.execute(
+            "INSERT INTO label (name, key) VALUES (?, ?)", (clean_label(name), label_key(name))
+        )
+        label = find_label(tx, name)
+    if label is None:
+        raise NotFound(f"the class {name!r} could not be made")
+    return label
+
+
+def spell(tx: sqlite3.Connection, slot: int, name: str) -> None:
+    """Give a class a name; a class without items that has it gives it up.
+
+    Raises:
+        InvalidLabel: that cannot be a name.
+    """
+    give_back(tx, slot, clean_label(name), label_key(name))
+
+
+def give_back(tx: sqlite3.Connection, slot: int, name: str, key: str) -> None:
+    """Give a class a name and key; a class without items that has that key gives it up."""
+    rows = tx.execute("SELECT slot FROM label WHERE key = ? AND slot != ?", (key, slot))
+    for (other,) in rows.fetchall():
+        retire(tx, other)
+    tx.execute("UPDATE label SET name = ?, key = ? WHERE slot = ?", (name, key, slot))
+
+
+def retire(tx: sqlite3.Connection, slot: int) -> None:
+    """Take a class's name away; what is left keeps its slot from being used again."""
+    # No name that is given begins with a control character.
+    tx.execute("UPDATE label SET name = '', key = ? WHERE slot = ?", (f"\0{slot}", slot))
+
+
+def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
+    """Which of some classes have no items, by name, sorted."""
+    names = [
+        tx.execute(
+            "SELECT name FROM label WHERE slot = ? "
+            "AND NOT EXISTS (SELECT 1 FROM item WHERE label = slot)",
+            (slot,),
+        ).fetchone()
+        for slot in slots
+    ]
+    return tuple(sorted(row[0] for row in names if row))
+
+
+def _refuse_variant(label: Label, name: str) -> None:
+    if label.name != clean_label(name):
+        raise LabelConflict(
+            f"there is a class {label.name!r}; {clean_label(name)!r} differs from it only by "
+            "case, accents or spacing. Use its spelling, or another name"
+        )
+
+
+def names_of(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
+    """The names of classes by their slots.
+
+    Raises:
+        Damaged: a class has lost its name.
+    """
+    names = dict(tx.execute("SELECT slot, name FROM label"))
+    missing = [slot for slot in slots if not isinstance(names.get(slot), str)]
+    if missing:
+        raise Damaged(f"class {missing[0]} has lost its name; `catalog verify` says what is wrong")
+    return [names[slot] for slot in slots]
+
+
+def live(tx: sqlite3.Connection) -> list[tuple[int, str]]:
+    """Slot and key of every class that has items, in the order of keys."""
+    return tx.execute(
+        "SELECT slot, key FROM label "
+        "WHERE EXISTS (SELECT 1 FROM item WHERE item.label = label.slot) ORDER BY key"
+    ).fetchall()
+
+
+def listed_names(values: Iterable[str]) -> list[str]:
+    """A list of names, where one name by itself would be taken for a list of letters.
+
+    Raises:
+        InvalidInput: it is one name.
+    """
+    if isinstance(values, str):
+        raise InvalidInput("classes come as a list, also when there is only one")
+    return list(values)

@@ -1,0 +1,148 @@
+"""Stored descriptors, read back from the catalogue file."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import Damaged, InvalidInput, from_bytes
+
+_BLOCK_ROWS = 8192
+
+
+class StoredDescriptors:
+    """The descriptors that one embedder gave the items of a catalogue.
+
+    Args:
+        embedder_id: its row in the catalogue.
+        width: D, the length of a descriptor.
+    """
+
+    def __init__(self, embedder_id: int, width: int) -> None:
+        self.width = width
+        self._embedder_id = embedder_id
+
+    def of(self, tx: sqlite3.Connection, items: Sequence[int]) -> NDArray[np.int16]:
+        """The descriptors of some items, one after another: int16 (N, D).
+
+        Raises:
+            Damaged: an item has lost its descriptor, or part of it.
+        """
+        found = [self._row(tx, item) for item in items]
+        return self._rows(items, [row[0] for row in found], [row[1] for row in found])
+
+    def holds(self, tx: sqlite3.Connection, content: bytes) -> bool:
+        """Whether a picture of that content hash has a descriptor here, or had one dropped."""
+        row = tx.execute(
+            "SELECT 1 FROM item WHERE content = ? AND (id IN (SELECT item FROM compacted_item) OR "
+            "EXISTS (SELECT 1 FROM descriptor WHERE item = item.id AND embedder = ?))",
+            (content, self._embedder_id),
+        ).fetchone()
+        return row is not None
+
+    def keep(self, tx: sqlite3.Connection, content: bytes, value: bytes) -> None:
+        """Store the descriptor of a picture of no class, unless it is there already.
+
+        Args:
+            tx: a writing transaction.
+            content: the picture's hash.
+            value: the descriptor as stored.
+        """
+        tx.execute("INSERT OR IGNORE INTO item (content) VALUES (?)", (content,))
+        tx.execute(
+            "INSERT OR IGNORE INTO descriptor (item, embedder, value, checksum) SELECT id, ?, ?, ? "
+            "FROM item WHERE content = ? AND id NOT IN (SELECT item FROM compacted_item)",
+            (self._embedder_id, value, zlib.crc32(value), content),
+        )
+
+    def as_stored(self, tx: sqlite3.Connection, item: int) -> tuple[bytes, bytes]:
+        """The content hash of an item, and its descriptor as stored.
+
+        Raises:
+            Damaged: it has lost its descriptor, or part of it.
+        """
+        row = tx.execute(
+            "SELECT content, value, checksum FROM item "
+            "JOIN descriptor ON descriptor.item = item.id WHERE item.id = ? AND embedder = ?",
+            (item, self._embedder_id),
+        ).fetchone()
+        if row is None or zlib.crc32(row[1]) != row[2]:
+            raise Damaged(
+                f"the descriptor of item {item} is damaged; `catalog verify` says what else is "
+                "wrong"
+            )
+        return row[0], row[1]
+
+    def blocks(
+        self, tx: sqlite3.Connection
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:
+        """Every item's id, label slot and descriptor, a few thousand at a time.
+
+        They come in the order in which they were stored; :meth:`everything` has another.
+
+        Yields:
+            int64 (N,), int64 (N,) and int16 (N, D).
+
+        Raises:
+            Damaged: a descriptor has lost part of itself.
+        """
+        cursor = tx.execute(
+            "SELECT item.id, item.label, value, checksum FROM descriptor "
+            "JOIN item ON item.id = descriptor.item "
+            "WHERE item.label IS NOT NULL AND descriptor.embedder = ? ORDER BY descriptor.id",
+            (self._embedder_id,),
+        )
+        while block := cursor.fetchmany(_BLOCK_ROWS):
+            ids, labels, blobs, checksums = zip(*block, strict=True)
+            rows = self._rows(ids, blobs, checksums)
+            yield np.array(ids, np.int64), np.array(labels, np.int64), rows
+
+    def everything(
+        self, tx: sqlite3.Connection
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
+        """All of :meth:`blocks` at once, in the order of content hashes, which no history changes.
+
+        Returns:
+            int64 (N,), int64 (N,) and int16 (N, D).
+        """
+        ids = [np.zeros(0, np.int64)]
+        labels = [np.zeros(0, np.int64)]
+        rows = [np.zeros((0, self.width), np.int16)]
+        for block_ids, block_labels, block in self.blocks(tx):
+            ids.append(block_ids)
+            labels.append(block_labels)
+            rows.append(block)
+        stored = np.concatenate(ids)
+        ordered = tx.execute("SELECT id FROM item WHERE label IS NOT NULL ORDER BY content")
+        rank = {item: at for at, (item,) in enumerate(ordered)}
+        order = np.argsort([rank[item] for item in stored.tolist()])
+        return stored[order], np.concatenate(labels)[order], np.concatenate(rows)[order]
+
+    def _row(self, tx: sqlite3.Connection, item: int) -> tuple[bytes, int]:
+        row = tx.execute(
+            "SELECT value, checksum FROM descriptor WHERE item = ? AND embedder = ?",
+            (item, self._embedder_id),
+        ).fetchone()
+        if row is None:
+            raise Damaged(
+                f"item {item} has lost its descriptor; `catalog verify` says what else is wrong"
+            )
+        return bytes(row[0]), row[1]
+
+    def _rows(
+        self, items: Sequence[int], blobs: Sequence[bytes], checksums: Sequence[int]
+    ) -> NDArray[np.int16]:
+        for item, blob, checksum in zip(items, blobs, checksums, strict=True):
+            if zlib.crc32(blob) != checksum:
+                raise Damaged(
+                    f"the descriptor of item {item} is damaged; restore the file from a backup, or "
+                    "add its picture anew"
+                )
+        try:
+            return from_bytes(list(blobs), self.width)
+        except InvalidInput as error:
+            raise Damaged(f"{error}; `catalog verify` says what else is wrong") from error

@@ -1,0 +1,221 @@
+"""Questions about a catalogue that need no descriptor: its classes, items and age."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from catalog.descriptors import NotFound
+from catalog.store import journal
+from catalog.store.classes import require_label
+from catalog.store.store import now
+
+_AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
+
+
+class LabelCount(NamedTuple):
+    """A class, its slot, which never changes and is never reused, and how many items it has."""
+
+    slot: int
+    label: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture in the catalogue: its id, class, SHA-256 and where it was found."""
+
+    id: int
+    label: str
+    content: str
+    sources: tuple[str, ...]
+
+
+def label_counts(tx: sqlite3.Connection) -> list[LabelCount]:
+    """Every class that has items, in the order of names."""
+    rows = tx.execute(
+        "SELECT slot, name, count(*) FROM item JOIN label ON label.slot = item.label "
+        "GROUP BY slot ORDER BY key"
+    )
+    return [LabelCount(*row) for row in rows]
+
+
+def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
+    """The items of one class, or of all, in the order of ids.
+
+    Raises:
+        NotFound, LabelConflict: as :func:`catalog.store.classes.require_label` does.
+    """
+    slot = None if label is None else require_label(tx, label).slot
+    rows = tx.execute(
+        "SELECT item.id, label.name, item.content FROM item "
+        "JOIN label ON label.slot = item.label "
+        "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
+        (slot, slot),
+    ).fetchall()
+    return [Item(row[0], row[1], row[2].hex(), sources(tx, row[0])) for row in rows]
+
+
+def slot_of(tx: sqlite3.Connection, item: int) -> int:
+    """The slot of an item's class.
+
+    Raises:
+        NotFound: there is no such item.
+    """
+    row = None
+    if exists(tx, item):
+        row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
+    if row is None or row[0] is None:
+        raise NotFound(f"there is no item {item}; `catalog items` lists them")
+    return int(row[0])
+
+
+def holds(tx: sqlite3.Connection, content: bytes) -> bool:
+    """Whether a picture with that content hash is an item."""
+    row = tx.execute(
+        "SELECT 1 FROM item WHERE content = ? AND label IS NOT NULL", (content,)
+    ).fetchone()
+    return row is not None
+
+
+def keep(tx: sqlite3.Connection, content: bytes, place: str | None, *, anew: bool = True) -> None:
+    """Note that a staged picture is wanted, though it belongs to no class.
+
+    Args:
+        tx: a writing transaction.
+        content: its hash.
+        place: where it was found.
+        anew: also if that was noted before.
+    """
+    what = "REPLACE" if anew else "IGNORE"
+    tx.execute(
+        f"INSERT OR {what} INTO kept SELECT id, ?, ? FROM item "  # noqa: S608
+        "WHERE content = ? AND label IS NULL",
+        (now(), place, content),
+    )
+
+
+def kept(tx: sqlite3.Connection) -> list[tuple[int, str | None]]:
+    """The staged pictures that are wanted: id and place, in the order in which they came.
+
+    Not by the clock, which may have been put back meanwhile. One that was an item for a while may
+    have lost its descriptor to `compact`.
+    """
+    return tx.execute(
+        "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item WHERE label IS NULL "
+        "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item) "
+        "ORDER BY kept.item"
+    ).fetchall()
+
+
+def staged(tx: sqlite3.Connection) -> int:
+    """How many pictures have a descriptor here, but no class."""
+    (count,) = tx.execute("SELECT count(*) FROM item WHERE label IS NULL").fetchone()
+    return int(count)
+
+
+def count(tx: sqlite3.Connection) -> int:
+    """How many items there are."""
+    (items,) = tx.execute("SELECT count(*) FROM item WHERE label IS NOT NULL").fetchone()
+    return int(items)
+
+
+def identity(tx: sqlite3.Connection) -> str:
+    """What the catalogue and its backups alone have in common."""
+    return journal.meta(tx, "id")
+
+
+def created(tx: sqlite3.Connection) -> str:
+    """When the catalogue was made: UTC, ISO 8601."""
+    return journal.meta(tx, "created")
+
+
+def format_version(tx: sqlite3.Connection) -> int:
+    """The version of the file's format."""
+    return int(tx.execute("PRAGMA user_version").fetchone()[0])
+
+
+def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
+    """Where an item's picture was found since it was last taken in, sorted.
+
+    What was noted before an earlier removal is kept for the sake of undo, but is not shown.
+    """
+    rows = tx.execute(
+        "SELECT DISTINCT place FROM source WHERE item = :item AND event >= ("
+        "SELECT coalesce(max(event.id), 0) FROM change JOIN event ON event.id = change.event "
+        "WHERE change.item = :item AND change.before IS NULL "
+        "AND event.kind != 'undo' AND event.undone_by IS NULL) ORDER BY place",
+        {"item": item},
+    )
+    return tuple(place for (place,) in rows)
+
+
+def note_sources(tx: sqlite3.Connection, places: Iterable[tuple[int, str]], event: int) -> None:
+    """Note where the pictures of items were found, as an event says."""
+    tx.executemany(
+        "INSERT INTO source VALUES (?, ?, ?)", [(item, place, event) for item, place in places]
+    )
+
+
+def find(tx: sqlite3.Connection, content: bytes) -> tuple[int, int | None, str | None] | None:
+    """The picture of a content hash: its id, and slot and name of its class, if it has one."""
+    row: tuple[int, int | None, str | None] | None = tx.execute(
+        "SELECT item.id, item.label, label.name FROM item "
+        "LEFT JOIN label ON label.slot = item.label WHERE item.content = ?",
+        (content,),
+    ).fetchone()
+    return row
+
+
+def exists(tx: sqlite3.Connection, item: int) -> bool:
+    """Whether there is an item, or a staged picture, of that id."""
+    if abs(item) >= 2**63:  # SQLite has no larger ids
+        return False
+    return tx.execute("SELECT 1 FROM item WHERE id = ?", (item,)).fetchone() is not None
+
+
+def slots(tx: sqlite3.Connection) -> dict[int, int]:
+    """The label slot of every item, by its id."""
+    return dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
+
+
+def items_in(tx: sqlite3.Connection, slot: int) -> list[int]:
+    """The ids of a class's items, in order."""
+    rows = tx.execute("SELECT id FROM item WHERE label = ? ORDER BY id", (slot,))
+    return [item for (item,) in rows]
+
+
+def staged_items(tx: sqlite3.Connection) -> list[int]:
+    """The ids of all pictures that have a descriptor here, but no class."""
+    return [item for (item,) in tx.execute("SELECT id FROM item WHERE label IS NULL ORDER BY id")]
+
+
+def slots_and_contents(
+    tx: sqlite3.Connection, items: Sequence[int]
+) -> dict[int, tuple[int | None, bytes]]:
+    """Label slot and content hash of items, by id; those that are not there are left out."""
+    found: dict[int, tuple[int | None, bytes]] = {}
+    for start in range(0, len(items), _AT_ONCE):
+        block = items[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(block))
+        query = f"SELECT id, label, content FROM item WHERE id IN ({marks})"  # noqa: S608
+        found |= {item: (slot, content) for item, slot, content in tx.execute(query, block)}
+    return found
+
+
+def stored_items(
+    tx: sqlite3.Connection, at_once: int
+) -> Iterator[list[tuple[int, str, int, bytes]]]:
+    """Id, class name, slot and content hash of every item that has a descriptor, in blocks.
+
+    They come in the order of content hashes, which no history changes.
+    """
+    cursor = tx.execute(
+        "SELECT item.id, label.name, label.slot, item.content FROM item "
+        "JOIN label ON label.slot = item.label "
+        "WHERE item.id NOT IN (SELECT item FROM compacted_item) ORDER BY item.content"
+    )
+    while block := cursor.fetchmany(at_once):
+        yield block

@@ -1,0 +1,388 @@
+"""One SQLite file that is the truth; its byte format is described in ``docs/format.md``.
+
+The rollback journal is used, not the write-ahead log: SQLite before 3.51.3 can lose a committed
+transaction when a checkpoint of that log races a writer, a catalogue stays a single file, and
+readers are held up only for the moment of a commit. (The reverse, too: a commit waits for readers,
+and gives up with :class:`Locked` after 15 s.) ``synchronous=EXTRA`` syncs the folder too, so
+an acknowledged write survives a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from catalog.descriptors import (
+    CatalogError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    Locked,
+    NewerFormat,
+    NoSpace,
+    NotFound,
+)
+from catalog.store.failpoints import reach
+from catalog.store.files import beside, cache_folder, link
+from catalog.store.schema import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    PAGE_SIZE,
+    SCHEMA_1,
+    SCHEMA_2,
+    mistyped,
+    statements,
+)
+
+_PLAIN: dict[int, tuple[type[CatalogError], str]] = {
+    sqlite3.SQLITE_FULL: (NoSpace, "no space left on the disk of {}; make some, and try again"),
+    sqlite3.SQLITE_READONLY: (
+        CatalogError,
+        "{} is read-only here: you may not write to it, or to its folder",
+    ),
+}
+"""What some errors of SQLite are here, and in words."""
+
+BUSY_SECONDS = 15.0
+"""How long to wait for another process's transaction."""
+
+
+def now() -> str:
+    """The time as the journal writes it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """A connection to a catalogue file; for one thread of the process that opened it.
+
+    Args:
+        path: of the file.
+        busy_seconds: how long to wait for another process's transaction.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: the file is not a catalogue.
+        NewerFormat: a later version of this program wrote it.
+        Damaged: SQLite cannot read it.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        if not _is_file(path):
+            what = "is a folder" if _is_folder(path) else "does not exist"
+            raise NotFound(
+                f"there is no catalogue at {path}, which {what}; say where yours is (--catalog or "
+                "CATALOG_PATH), or make one with `catalog init`"
+            )
+        self.path = path
+        self._holder = cache_folder(path) / "writer.json"
+        self._process = os.getpid()
+        with self._translated():
+            self._connection = _connect(path, busy_seconds)
+            try:
+                self._check_format()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; in a process forked from the one that opened it, nothing happens."""
+        if not self.forked:
+            self._connection.close()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is another process than the one that opened the file."""
+        return self._process != os.getpid()
+
+    def require_own_process(self) -> None:
+        """Make sure that this is the process that opened the file: SQLite does not bear a fork.
+
+        Raises:
+            InvalidInput: it was forked from that one.
+        """
+        if self.forked:
+            raise InvalidInput(
+                f"{self.path} was opened before this process was forked; open it again here, with "
+                "Catalog.open"
+            )
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one state of the catalogue, whatever others write meanwhile.
+
+        Raises:
+            Locked: a writer held the file for too long.
+            Damaged: SQLite cannot read it.
+        """
+        self.require_own_process()
+        with self._translated(), self.explained():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.rollback()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that takes effect whole when the block ends, or not at all if it raises.
+
+        Raises:
+            Locked: another process is writing; the message names it.
+            Damaged: SQLite cannot read the file.
+            CatalogError: the disk is full or the file cannot be written.
+        """
+        self.require_own_process()
+        with self._translated(), self.explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._sign()
+                yield self._connection
+                self._commit()
+            except BaseException:
+                self._connection.rollback()
+                raise
+            finally:
+                self._unsign()
+
+    def rewrite(self) -> bool:
+        """Write the file anew, without what was deleted from it.
+
+        Returns:
+            Whether that could be done: not while other processes are using the file, nor where the
+            disk has no room for a second one.
+        """
+        self.require_own_process()
+        reach("rewriting")
+        try:
+            with self._translated():
+                self._connection.execute("VACUUM")
+        except (Locked, NoSpace):
+            return False
+        reach("rewritten")
+        return True
+
+    def _commit(self) -> None:
+        try:
+            self._connection.commit()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise Locked(
+                    f"{self.path} was being read for too long by another process, so nothing was "
+                    "written; try again"
+                ) from error
+            raise
+
+    def _check_format(self) -> None:
+        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+        if version < 1:
+            raise Damaged(
+                f"{self.path} is damaged: it says that it has format {version}. Restore it from a "
+                "backup"
+            )
+        if version == 1:
+            self._upgrade()
+        if version > FORMAT_VERSION:
+            raise NewerFormat(
+                f"{self.path} has format {version}; this version reads up to {FORMAT_VERSION}. "
+                "Update catalog (`pip install -U catalog`)."
+            )
+
+    def _upgrade(self) -> None:
+        """Bring a file of format 1 to this one: some tables are added, nothing else changes."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have done it since the version was read.
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                for statement in statements(SCHEMA_2):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            self._connection.commit()
+        except sqlite3.OperationalError as error:
+            self._connection.rollback()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise CatalogError(
+                    f"{self.path} has format 1 and cannot be written, so it cannot be brought to "
+                    f"format {FORMAT_VERSION}: make it writable once, or open a copy of it"
+                ) from error
+            raise
+        except BaseException:
+            self._connection.rollback()
+            raise
+
+    def _sign(self) -> None:
+        """Leave word of who is writing, for the message of whoever has to wait."""
+        with contextlib.suppress(OSError):
+            self._holder.parent.mkdir(exist_ok=True)
+            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:3]])
+            word = {"pid": os.getpid(), "command": command, "since": now()}
+            self._holder.write_text(json.dumps(word))
+
+    def _unsign(self) -> None:
+        """Take the word back, unless the next writer has signed already."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            if json.loads(self._holder.read_text())["pid"] == os.getpid():
+                self._holder.unlink()
+
+    def _writer(self) -> str:
+        try:
+            word = json.loads(self._holder.read_text())
+            return f"process {word['pid']} ({word['command']}), since {word['since']}"
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return "another process"
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise Locked(
+                    f"{self.path} is being written by {self._writer()}; try again when it is done"
+                ) from error
+            if code in _PLAIN:
+                kind, words = _PLAIN[code]
+                raise kind(words.format(self.path)) from error
+            if code == 0:  # Python's own: a text in the file is not UTF-8
+                raise self._damaged(error) from error
+            raise CatalogError(f"{self.path}: {error}") from error
+        except sqlite3.ProgrammingError as error:
+            raise InvalidInput(
+                f"{self.path} was closed, or opened by another thread; open it once for each thread"
+            ) from error
+        except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
+            raise self._damaged(error) from error
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+                raise InvalidInput(f"{self.path} is not a catalogue") from error
+            raise self._damaged(error) from error
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Call it damage if rows contradict each other, which comes out as any error."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if problem := self._problem():
+                raise self._damaged(problem) from error
+            raise
+
+    def _problem(self) -> str | None:
+        """What is wrong with the file's structure; None if it is sound."""
+        try:
+            (word,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+            astray = self._connection.execute("PRAGMA foreign_key_check").fetchone()
+            types = next(mistyped(self._connection), None)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            return str(error)
+        if word != "ok":
+            return str(word)
+        return "a row refers to what is not there" if astray else types
+
+    def _damaged(self, error: Exception | str) -> Damaged:
+        return Damaged(
+            f"{self.path} is damaged: {error}. Restore it from a backup, or make it anew"
+        )
+
+
+def create(path: Path, embedder: dict[str, Any]) -> None:
+    """Write a new, empty catalogue file.
+
+    It is made under a temporary name and linked into place, so that a kill leaves no half of one,
+    and two processes cannot both make it.
+
+    Args:
+        path: of the file to be.
+        embedder: the columns of the embedder's row: fingerprint, spec, prior and probes.
+
+    Raises:
+        Conflict: there is something at that path.
+        CatalogError: the folder cannot be written.
+    """
+    try:
+        with beside(path) as temporary:
+            _fill(temporary, embedder)
+            reach("created")
+            link(temporary, path)
+    except (OSError, sqlite3.Error) as error:
+        raise CatalogError(f"cannot make {path}: {error}") from error
+
+
+def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a database that never writes to it, nor brings it to another format."""
+    uri = path.resolve().as_uri() + "?mode=ro"
+    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is overwritten
+    # Spilling pages to the file in the middle of a transaction would shut readers out until its
+    # end, and wait for them once a page.
+    connection.execute("PRAGMA cache_spill = OFF")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        _leave_wal(connection, path)
+    return connection
+
+
+def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring back the rollback journal, after another tool has put the file into WAL mode."""
+    if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
+        connection.close()
+        raise Locked(f"{path} is open in another tool, in WAL mode; close it there, and try again")
+
+
+def _fill(path: Path, embedder: dict[str, Any]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.executescript(SCHEMA_1 + SCHEMA_2)
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [("id", secrets.token_hex(16)), ("created", now())],
+        )
+        connection.execute(
+            "INSERT INTO embedder (fingerprint, spec, prior, probes) "
+            "VALUES (:fingerprint, :spec, :prior, :probes)",
+            embedder,
+        )
+        connection.commit()
+    finally:
+        connection.close()
