@@ -15,7 +15,7 @@ from catalog.judging.cross_check import PRECISION, Judgement, Verdict, candidate
 from catalog.judging.ranking import tie_ranks
 from catalog.judging.witnesses import Witnesses, head_scores
 from catalog.learning.learning import Learning, places_of
-from catalog.store import Transaction, classes, compaction, inventory
+from catalog.store import ItemId, Slot, Transaction, classes, compaction, inventory
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
@@ -100,8 +100,8 @@ class _Found(NamedTuple):
     """An item near a query: its score, id and label slot."""
 
     score: float
-    item: int
-    slot: int
+    item: ItemId
+    slot: Slot
 
 
 def nearest(
@@ -273,7 +273,7 @@ def _items(
     known = _labels_and_contents(tx, np.unique(ids).tolist(), live)
     return [
         [
-            _Found(score, item, known[item][0])
+            _Found(score, ItemId(item), known[item][0])
             for score, item in _ranked(row_scores, row_ids, lambda item: known[item][1])[:k]
         ]
         for row_scores, row_ids in zip(scores.tolist(), ids.tolist(), strict=True)
@@ -302,8 +302,8 @@ def _ranked(
 
 
 def _labels_and_contents(
-    tx: Transaction, items: Sequence[int], live: set[int]
-) -> dict[int, tuple[int, bytes]]:
+    tx: Transaction, items: Sequence[int], live: set[Slot]
+) -> dict[int, tuple[Slot, bytes]]:
     """Label slot and content hash of items."""
     known = inventory.slots_and_contents(tx, items)
     found = {item: (slot, content) for item, (slot, content) in known.items() if slot in live}

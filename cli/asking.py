@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -31,7 +31,9 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Picture
+    from catalog import Neighbour, Picture, PictureError, Prediction
+
+_Answer = TypeVar("_Answer")
 
 Photos = Annotated[
     list[str], typer.Argument(help="Picture files, or - for the bytes of one on stdin.")
@@ -48,7 +50,7 @@ def nearest(
     json: Json = False,
 ) -> None:
     """Show the items that look most like a picture."""
-    from catalog import Catalog, PictureError
+    from catalog import Catalog
     from catalog.reports import contact_sheet
 
     if html is not None:
@@ -59,18 +61,7 @@ def nearest(
             answers = opened.nearest_many(asked, k, progress=progress)
         if html is not None:
             _write_page(contact_sheet.nearest_sheet(asked, answers), html, replace)
-        named = list(zip(pictures, answers, strict=True))
-        if json:
-            print_json([_record(name, "neighbours", answer) for name, answer in named])
-        for name, answer in named:
-            if isinstance(answer, PictureError):
-                say(f"refused: {name}: {answer.detail} ({answer.reason})")
-            elif not json:
-                _heading(name, len(named))
-                rows = [
-                    (n.score, n.class_score, n.label, n.item, ", ".join(n.sources)) for n in answer
-                ]
-                print_table(rows, ("score", "of class", "class", "item", "found at"))
+        _print_answers(pictures, answers, "neighbours", _print_neighbours, json=json)
     _exit_for(answers)
 
 
@@ -97,7 +88,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """Tell which class a picture is: head and centroids, checked against each other."""
-    from catalog import Catalog, PictureError
+    from catalog import Catalog
 
     asked = _pictures(pictures, box)
     with (
@@ -107,17 +98,9 @@ def predict(
         answers = opened.predict_many(
             asked, top, precision=precision, keep_unknown=keep_unknown, progress=progress
         )
-    named = list(zip(pictures, answers, strict=True))
-    if json:
-        print_json([_record(name, "prediction", answer) for name, answer in named])
-    for name, answer in named:
-        if isinstance(answer, PictureError):
-            say(f"refused: {name}: {answer.detail} ({answer.reason})")
-        elif not json:
-            _heading(name, len(named))
-            print_prediction(answer)
+    _print_answers(pictures, answers, "prediction", print_prediction, json=json)
     _exit_for(answers)
-    if strict and any(getattr(a, "verdict", "") in {"unknown", "disagree"} for a in answers):
+    if strict and any(_is_doubtful(answer) for answer in answers):
         raise typer.Exit(4)
 
 
@@ -178,6 +161,40 @@ def _write_page(page: str, html: Path, replace: bool) -> None:
 
     contact_sheet.write_sheet(page, html, replace=replace)
     say(f"contact sheet: {html}")
+
+
+def _print_answers(
+    places: Sequence[str],
+    answers: Sequence[_Answer | PictureError],
+    what: str,
+    show: Callable[[_Answer], None],
+    *,
+    json: bool,
+) -> None:
+    """Print the answer for each picture, as JSON or by ``show``, and list what was refused."""
+    from catalog import PictureError
+
+    named = list(zip(places, answers, strict=True))
+    if json:
+        print_json([_record(name, what, answer) for name, answer in named])
+    for name, answer in named:
+        if isinstance(answer, PictureError):
+            say(f"refused: {name}: {answer.detail} ({answer.reason})")
+        elif not json:
+            _heading(name, len(named))
+            show(answer)
+
+
+def _print_neighbours(answer: Sequence[Neighbour]) -> None:
+    rows = [(n.score, n.class_score, n.label, n.item, ", ".join(n.sources)) for n in answer]
+    print_table(rows, ("score", "of class", "class", "item", "found at"))
+
+
+def _is_doubtful(answer: Prediction | PictureError) -> bool:
+    """Whether head and centroid disagree on a picture, or it is unknown."""
+    from catalog import PictureError
+
+    return not isinstance(answer, PictureError) and answer.verdict in {"unknown", "disagree"}
 
 
 def _record(name: str, what: str, answer: object) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ClassName: TypeAlias = Annotated[
     str, typer.Argument(help="Name of the class.", autocompletion=class_names)
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Move: TypeAlias = Annotated[
     bool,
     typer.Option("--move", help="Take pictures away from other classes instead of refusing them."),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.cli.completion import among, class_names
 from catalog.cli.options import BoxText, CatalogPath, Json, Replace
 from catalog.cli.output import counted, print_json, say, training_bar
+
+if TYPE_CHECKING:
+    from catalog import Trained
 
 
 def feedback(
@@ -100,7 +103,7 @@ def train_head(
     The options of a document training are kept for the next one.
     """
     from catalog import Catalog
-    from catalog.reports import figure_output, figures
+    from catalog.reports import figure_output
 
     if plot is not None:
         figure_output.require_writable(plot, replace=replace)
@@ -118,23 +121,38 @@ def train_head(
             force=force,
             training=training,
         )
-    curves = trained.curves
-    if plot is not None and curves is not None:
-        drawn = figures.training_figure(
-            curves.loss.tolist(),
-            curves.accuracy.tolist(),
-            validation_loss=curves.validation_loss.tolist(),
-            validation_accuracy=curves.validation_accuracy.tolist(),
-        )
-        figure_output.write_figure(drawn, plot, replace=replace)
-        say(f"plot: {plot}")
+    if plot is not None:
+        _plot_curves(trained, plot, replace=replace)
     if json:
         print_json(trained)
+    else:
+        _print_trained(trained)
+
+
+def _plot_curves(trained: Trained, plot: Path, *, replace: bool) -> None:
+    """Draw loss and accuracy into a file; where nothing was trained, there is nothing to draw."""
+    from catalog.reports import figure_output, figures
+
+    curves = trained.curves
+    if curves is None:
         return
+    drawn = figures.training_figure(
+        curves.loss.tolist(),
+        curves.accuracy.tolist(),
+        validation_loss=curves.validation_loss.tolist(),
+        validation_accuracy=curves.validation_accuracy.tolist(),
+    )
+    figure_output.write_figure(drawn, plot, replace=replace)
+    say(f"plot: {plot}")
+
+
+def _print_trained(trained: Trained) -> None:
+    """Print how the head is trained from now on, and how it does on what was held out."""
     if trained.training == "exact":
         typer.echo("head: exact, solved when it is next needed")
     else:
         typer.echo(f"head: {trained.training}, {counted(trained.columns, 'column')}")
+    curves = trained.curves
     if curves is not None and len(curves.validation_accuracy):
         typer.echo(
             f"held out: loss {curves.validation_loss[-1]:.3f}, "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.cli.completion import class_names
-from catalog.cli.options import CatalogPath, ClassName, Json, Move
+from catalog.cli.options import CatalogPath, ClassName, Json, Move, Yes
 from catalog.cli.output import (
     counted,
     pictures_bar,
@@ -22,7 +23,7 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Moved
+    from catalog import Forgotten, LabelCount, Moved
 
 Replace = Annotated[
     bool, typer.Option("--replace", help="Put it in place of an older one of that name.")
@@ -114,7 +115,7 @@ def forget(
             help="Finish what was cut short, or what other processes were in the way of.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Delete pictures and classes so that nothing of them stays in the file; cannot be undone.
@@ -123,48 +124,19 @@ def forget(
     """
     from catalog import Catalog
 
-    named = [f"item {item}" for item in items or ()]
-    named += [str(picture) for picture in pictures or ()]
-    named += ["everything that is in no class"] if staged else []
+    items, labels, pictures = items or [], labels or [], pictures or []
     with Catalog.open(catalog) as opened:
-        counts = {row.label: row.items for row in opened.labels()}
-        named += [
-            f"class {label!r} with {counted(counts.get(label, 0), 'item')}"
-            for label in labels or ()
-        ]
+        named = _named(items, pictures, labels, opened.labels(), staged=staged)
         if named and not yes:
             require_yes(f"Forget {', '.join(named)} for good?", "nothing was forgotten; --yes")
         done = opened.forget(
-            items or (),
-            labels=labels or (),
-            pictures=pictures or (),
-            staged=staged,
-            rewrite=rewrite,
+            items, labels=labels, pictures=pictures, staged=staged, rewrite=rewrite
         )
     if json:
         print_json(done)
     else:
-        about = f" and {counted(done.classes, 'class')}" if done.classes else ""
-        typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
-        if done.event:
-            say("backups that were made before still have it")
-    for label in done.emptied:
-        say(f"class {label!r} has no items left; `catalog forget --label` forgets its name, too")
-    if done.in_metric:
-        say(
-            f"{counted(done.in_metric, 'picture')} of these had been in a class that was removed "
-            "inexactly: what they added to the metric stays, and only a new catalogue is without it"
-        )
-    if done.head:
-        say(
-            "the head had been trained on what was forgotten, so it was dropped; it is "
-            f"{done.head} now, and `catalog train-head` trains another"
-        )
-    if not done.rewritten:
-        say(
-            "the file could not be written anew, since other processes are using it or the disk is "
-            "full: traces may be left in its free space; `catalog forget --rewrite` finishes it"
-        )
+        _print_forgotten(done)
+    _note_remains(done)
 
 
 def merge(
@@ -209,7 +181,7 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="A backup.")],
     catalog: CatalogPath,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Bring a catalogue back to what a backup holds, once that is checked; cannot be undone.
@@ -229,6 +201,52 @@ def restore(
     else:
         items = counted(restored.items, "item")
         typer.echo(f"{restored.path}: {items} of generation {restored.generation} restored")
+
+
+def _named(
+    items: Sequence[int],
+    pictures: Sequence[Path],
+    labels: Sequence[str],
+    classes: Sequence[LabelCount],
+    *,
+    staged: bool,
+) -> list[str]:
+    """What is to be forgotten, each in words; of a label also how many items its class has."""
+    counts = {row.label: row.items for row in classes}
+    return [
+        *(f"item {item}" for item in items),
+        *(str(picture) for picture in pictures),
+        *(["everything that is in no class"] if staged else []),
+        *(f"class {label!r} with {counted(counts.get(label, 0), 'item')}" for label in labels),
+    ]
+
+
+def _print_forgotten(done: Forgotten) -> None:
+    about = f" and {counted(done.classes, 'class')}" if done.classes else ""
+    typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
+    if done.event:
+        say("backups that were made before still have it")
+
+
+def _note_remains(done: Forgotten) -> None:
+    """Say what the file still has of what was forgotten, and that its head is another now."""
+    for label in done.emptied:
+        say(f"class {label!r} has no items left; `catalog forget --label` forgets its name, too")
+    if done.in_metric:
+        say(
+            f"{counted(done.in_metric, 'picture')} of these had been in a class that was removed "
+            "inexactly: what they added to the metric stays, and only a new catalogue is without it"
+        )
+    if done.head:
+        say(
+            "the head had been trained on what was forgotten, so it was dropped; it is "
+            f"{done.head} now, and `catalog train-head` trains another"
+        )
+    if not done.rewritten:
+        say(
+            "the file could not be written anew, since other processes are using it or the disk is "
+            "full: traces may be left in its free space; `catalog forget --rewrite` finishes it"
+        )
 
 
 def _print_moved(moved: Moved, *, json: bool) -> None:

@@ -19,6 +19,7 @@ from catalog.cli.options import (
     Part,
     Seed,
     Split,
+    Yes,
     read_listing,
 )
 from catalog.cli.output import (
@@ -35,7 +36,7 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Listing, Picture
+    from catalog import Added, Listing, Picture
 
 Pictures = Annotated[
     list[str],
@@ -100,10 +101,21 @@ def add_class(
     json: Json = False,
 ) -> None:
     """Make a new class of some pictures."""
+    from catalog import Catalog
+
     if dry_run:
         _preview(label, pictures, catalog, json=json)
         return
-    _add("add_class", label, pictures, catalog, json=json, move=move, head=head)
+    shown = _pictures_at(pictures)
+    with (
+        Catalog.open(catalog) as opened,
+        pictures_bar(label, len(shown)) as progress,
+        training_bar() as training,
+    ):
+        added = opened.add_class(
+            label, shown, move=move, head=head, progress=progress, training=training
+        )
+    _report_added(added, json=json, head=head)
 
 
 def add(
@@ -114,7 +126,16 @@ def add(
     json: Json = False,
 ) -> None:
     """Add pictures to a class that exists."""
-    _add("add", label, pictures, catalog, json=json, move=move)
+    from catalog import Catalog
+
+    shown = _pictures_at(pictures)
+    with (
+        Catalog.open(catalog) as opened,
+        pictures_bar(label, len(shown)) as progress,
+        training_bar() as training,
+    ):
+        added = opened.add(label, shown, move=move, progress=progress, training=training)
+    _report_added(added, json=json)
 
 
 def import_(
@@ -178,7 +199,7 @@ def remove(
 def remove_class(
     label: ClassName,
     catalog: CatalogPath,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     inexact: Annotated[
         bool,
         typer.Option(
@@ -212,7 +233,7 @@ def compact(
         list[str] | None,
         typer.Argument(help="Names of classes; all by default.", autocompletion=class_names),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Drop the descriptors of classes, and keep only their sums; cannot be undone.
@@ -300,44 +321,31 @@ def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> No
         raise typer.Exit(5)
 
 
-def _note_head(head: object) -> None:
+def _note_head(head: str | None) -> None:
     """Say that the way in which the head is trained is as it was, since nothing came in."""
     if head is not None:
         say(f"the head is trained as before; `catalog train-head --head {head}` changes that")
 
 
-def _add(
-    call: str,
-    label: str,
-    places: Sequence[str],
-    path: Path,
-    *,
-    json: bool,
-    **options: bool | str | None,
-) -> None:
-    from catalog import Catalog
-
-    pictures = _pictures_at(places)
-    with (
-        Catalog.open(path) as opened,
-        pictures_bar(label, len(pictures)) as progress,
-        training_bar() as training,
-    ):
-        added = getattr(opened, call)(
-            label, pictures, progress=progress, training=training, **options
-        )
+def _report_added(added: Added, *, json: bool, head: str | None = None) -> None:
+    """Print what came of adding pictures to a class, and exit with 5 if some were refused."""
+    taken = bool(added.added or added.moved or added.known)
     if json:
         print_json(added)
-    elif added.added or added.moved or added.known:
-        moved = f", {added.moved} moved from other classes" if added.moved else ""
-        known = f", {added.known} known already" if added.known else ""
-        what = "new class" if added.created else "class"
-        typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
+    elif taken:
+        _print_added(added)
     for gone in added.emptied:
         say(f"class {gone!r} has no items left, and is gone")
     report_refusals(added.refused)
     if added.refused:
-        if not (added.added or added.moved or added.known):
+        if not taken:
             say(f"nothing was added to {added.label!r}: every picture was refused")
-            _note_head(options.get("head"))
+            _note_head(head)
         raise typer.Exit(5)
+
+
+def _print_added(added: Added) -> None:
+    moved = f", {added.moved} moved from other classes" if added.moved else ""
+    known = f", {added.known} known already" if added.known else ""
+    what = "new class" if added.created else "class"
+    typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")

@@ -21,7 +21,7 @@ from catalog.embedder.model_cache import Model, Origin, file_of, keep, recorded
 from catalog.machine import model_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from catalog.embedder.download import Progress
 
@@ -90,28 +90,14 @@ def find(reference: str) -> Model:
     """
     if reference == STARTER:
         return starter()
-    known = recorded()
-    named = [model for model in known if _goes_by(model, reference)]
-    started = [model for model in known if model.sha256.startswith(reference.lower())]
-    if not named and len(reference) >= _SHORTEST_PREFIX and len(started) == 1:
-        named = started
-    if named:
-        model = next((model for model in named if model.path.is_file()), named[0])
-        try:
-            model.read()
-        except BackboneError:
-            if model.sha256 != _starter_digest():
-                raise
-            return starter()  # the program has what the cache has lost
-        return model
+    model = _recorded_as(reference)
+    if model is not None:
+        return _readable(model)
     if reference == _starter_digest():
         return starter()
     if _exists(Path(reference)):
         return import_model(reference)
-    if reference == IMAGENET:
-        raise NotFound(f"there is no ImageNet network on this machine yet: {_ADVICE}")
-    here = ", ".join(sorted({STARTER, *(model.name for model in models())}))
-    raise NotFound(f"there is no network {reference!r} here (here: {here}): {_ADVICE}")
+    raise _not_found(reference)
 
 
 def import_model(path: str | os.PathLike[str], *, name: str | None = None) -> Model:
@@ -169,10 +155,9 @@ def fetch(
     from catalog.embedder import download
 
     handle = download.handle_of(handle)
-    for model in recorded():
-        trusted = accept_unverified or handle != IMAGENET_HANDLE or model.is_imagenet
-        if handle in model.sources and trusted and model.is_intact:
-            return model
+    held = _fetched_before(handle, accept_unverified=accept_unverified)
+    if held is not None:
+        return held
     url = download.address(handle)
     with download.archive(url, model_cache() / "downloads", progress=progress) as packed:
         origin = Origin(handle, _digest(packed))
@@ -182,6 +167,49 @@ def fetch(
         if handle == IMAGENET_HANDLE and not accept_unverified:
             _check_imagenet(candidate.model)
         return _keep(candidate, name=None, fallback=handle)
+
+
+def _recorded_as(reference: str) -> Model | None:
+    """The network that is recorded under a reference, if possible one whose flatbuffer is there."""
+    known = recorded()
+    meant = [model for model in known if _goes_by(model, reference)]
+    meant = meant or _of_digest(known, reference)
+    if not meant:
+        return None
+    return next((model for model in meant if model.path.is_file()), meant[0])
+
+
+def _of_digest(known: Sequence[Model], start: str) -> list[Model]:
+    """The only network whose SHA-256 starts so; none where there are several or it is too short."""
+    found = [model for model in known if model.sha256.startswith(start.lower())]
+    return found if len(start) >= _SHORTEST_PREFIX and len(found) == 1 else []
+
+
+def _readable(model: Model) -> Model:
+    """A recorded network, once its bytes are checked; BackboneError if they are gone or damaged."""
+    try:
+        model.read()
+    except BackboneError:
+        if model.sha256 != _starter_digest():
+            raise
+        return starter()  # the program has what the cache has lost
+    return model
+
+
+def _not_found(reference: str) -> NotFound:
+    if reference == IMAGENET:
+        return NotFound(f"there is no ImageNet network on this machine yet: {_ADVICE}")
+    here = ", ".join(sorted({STARTER, *(model.name for model in models())}))
+    return NotFound(f"there is no network {reference!r} here (here: {here}): {_ADVICE}")
+
+
+def _fetched_before(handle: str, *, accept_unverified: bool) -> Model | None:
+    """The network that came under a handle, if it is intact and may be what the handle promises."""
+    for model in recorded():
+        trusted = accept_unverified or handle != IMAGENET_HANDLE or model.is_imagenet
+        if handle in model.sources and trusted and model.is_intact:
+            return model
+    return None
 
 
 @dataclass(frozen=True)

@@ -88,3 +88,15 @@ def test_changelog_has_this_version() -> None:
     """The version that is built is described in the changelog."""
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     assert f"## {version}" in (REPOSITORY / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_named_in_documents_exist(document: Path) -> None:
+    """A module that a document points to is there, and a name that it says is in it, is."""
+    if document.name == "CHANGELOG.md":  # which tells of what was
+        return
+    text = document.read_text()
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.py)`", text):
+        assert (REPOSITORY / name).is_file(), name
+    for name, file in re.findall(r"`(\w+)`\s+(?:in|\()\s*`((?:[a-z_]+/)+\w+\.py)`", text):
+        assert re.search(rf"(def|class) {name}\b", (REPOSITORY / file).read_text()), (name, file)

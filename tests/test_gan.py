@@ -146,7 +146,7 @@ def test_draws_come_to_look_like_their_class() -> None:
     rows, positions = photos()
     means = unit_rows(np.stack([rows[positions == at].mean(axis=0) for at in range(3)]))
     generator = train_gan(
-        Generator.fresh(CLASSES, WIDTH), rows, positions, GanOptions(steps=200, batch=32)
+        Generator.fresh(CLASSES, WIDTH), rows, positions, GanOptions(steps=400, batch=32)
     )
     nearest = (generator.sample(CLASSES, 50) @ means.T).argmax(axis=1)
     assert (nearest == np.repeat(np.arange(3), 50)).mean() > 0.6

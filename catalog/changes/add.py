@@ -12,6 +12,7 @@ from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Progress
 from catalog.store.classes import require_label
+from catalog.store.names import Name
 
 
 def add(
@@ -32,6 +33,7 @@ def add(
         LabelConflict: there is one that is spelt almost alike.
         InvalidInput: there are no pictures.
     """
-    outcomes = stage_for(catalog, label, pictures, require_label, progress)
+    name = Name.parse(label)
+    outcomes = stage_for(catalog, name, pictures, require_label, progress)
     with Command(catalog, training=training) as command:
-        return land(command, label, outcomes, check=require_label, move=move)
+        return land(command, name, outcomes, check=require_label, move=move)

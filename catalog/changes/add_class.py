@@ -13,6 +13,7 @@ from catalog.learning.training import TrainingProgress
 from catalog.pictures import Progress
 from catalog.store.classes import refuse_existing
 from catalog.store.heads import training_named
+from catalog.store.names import Name
 
 
 def add_class(
@@ -45,6 +46,7 @@ def add_class(
         InvalidInput: there are no pictures, or no such way to train a head.
     """
     way = training_named(head) if head else None
-    outcomes = stage_for(catalog, label, pictures, refuse_existing, progress)
+    name = Name.parse(label)
+    outcomes = stage_for(catalog, name, pictures, refuse_existing, progress)
     with Command(catalog, way, training) as command:
-        return land(command, label, outcomes, check=refuse_existing, move=move)
+        return land(command, name, outcomes, check=refuse_existing, move=move)

@@ -20,7 +20,7 @@ from catalog.store import Transaction, heads, inventory, journal
 from catalog.store.classes import Label, spell
 from catalog.store.heads import HeadTraining
 from catalog.store.journal import Change
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 
 class Command:
@@ -82,7 +82,7 @@ class Command:
         changes: Sequence[Change],
         detail: Mapping[str, Any],
         *,
-        name: str,
+        name: Name,
     ) -> int:
         """Let a class take up items, as one event.
 
@@ -104,7 +104,7 @@ class Command:
         if changes and self._switch is not None:
             self.event = self._switch.record(tx, self.event)
             self._switch = None
-        told: dict[str, Any] = {"label": clean_label(name), **detail}
+        told: dict[str, Any] = {"label": name.text, **detail}
         if label.name != told["label"]:
             told["names"] = [label.row]
             spell(tx, label.slot, name)

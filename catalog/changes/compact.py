@@ -10,6 +10,7 @@ from catalog.learning.opened import Opened
 from catalog.learning.training import keep_generator
 from catalog.store import compaction, heads, inventory, journal
 from catalog.store.classes import require_label
+from catalog.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,20 @@ def compact(catalog: Opened, labels: Iterable[str] | None = None) -> Compacted:
         LabelConflict: there is one that is spelt almost alike.
         InvalidInput: the list of classes is none, or empty.
     """
-    wanted = None if labels is None else [] if isinstance(labels, str) else list(labels)
-    if wanted == []:
+    given = None if labels is None else [] if isinstance(labels, str) else list(labels)
+    if given == []:
         raise InvalidInput("classes to compact come as a list with at least one name")
+    wanted = [Name.parse(label) for label in given or ()]
     with catalog._store.reading() as tx:
         record = heads.current(tx)
-        for label in wanted or ():
-            require_label(tx, label)
+        for name in wanted:
+            require_label(tx, name)
     learning = catalog._learning
     if record.training == "document" and record.options.get("replay") == "gan":
         keep_generator(catalog._store, learning)
     with catalog._store.writing() as tx:
         slots = {row.label: row.slot for row in inventory.label_counts(tx)}
-        names = tuple([require_label(tx, w).name for w in wanted] if wanted else slots)
+        names = tuple([require_label(tx, name).name for name in wanted] if wanted else slots)
         dropped = compaction.sums_of_dropped(tx, learning.width)
         items = compaction.drop(tx, learning.stored, [slots[name] for name in names], dropped)
         event = None

@@ -21,7 +21,7 @@ from catalog.pictures import Refusal
 from catalog.store import Transaction, journal
 from catalog.store.classes import find_label, refuse_variant
 from catalog.store.compaction import is_compacted
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 Outcome = Literal["confirmed", "corrected", "new class"]
 """What feedback came to: the answer was right, it was wrong, or nobody knew the class."""
@@ -75,28 +75,27 @@ def feedback(
         Conflict: the picture is an item of another class.
         InvalidLabel: that cannot be a name.
     """
-    (outcome,) = stage_for(catalog, label, [picture], refuse_variant)
+    name = Name.parse(label)
+    (outcome,) = stage_for(catalog, name, [picture], refuse_variant)
     if isinstance(outcome, Refusal):
         reason = cast("RefusalReason", outcome.reason)
         raise PictureError(reason, outcome.detail, outcome.place)
     with catalog._store.reading() as tx:
-        answer = _answer_before(catalog, tx, label, outcome)
-        known = find_label(tx, label)
+        answer = _answer_before(catalog, tx, name, outcome)
+        known = find_label(tx, name)
     word: Outcome = "corrected"
-    if answer.label == clean_label(label):
+    if answer.label == name.text:
         word = "confirmed"
     elif known is None or not known.items:
         word = "new class"
     note = {"outcome": word, "predicted": answer.label, "verdict": answer.verdict}
-    added = Added(clean_label(label))
+    added = Added(name.text)
     if note_only:
         with catalog._store.writing() as tx:
             added.event = journal.record(tx, "feedback", {"label": added.label, **note}, ())
     else:
         with Command(catalog, training=training) as command:
-            added = land(
-                command, label, [outcome], check=refuse_variant, kind="feedback", note=note
-            )
+            added = land(command, name, [outcome], check=refuse_variant, kind="feedback", note=note)
         if added.refused:
             where, _, _ = added.refused[0].detail.partition(";")
             raise Conflict(f"{where}; `catalog add` takes it from there with --move")
@@ -111,13 +110,13 @@ def feedback(
     )
 
 
-def _answer_before(catalog: Opened, tx: Transaction, label: str, staged: Staged) -> Prediction:
+def _answer_before(catalog: Opened, tx: Transaction, name: Name, staged: Staged) -> Prediction:
     """What was said of a picture before anyone said what it shows."""
     item, _, _ = item_of(tx, staged)
     if is_compacted(tx, item):
         raise Conflict(
             "this picture is an item whose descriptor was dropped, so there is nothing more "
-            f"to learn from it; give another photo of {clean_label(label)!r}"
+            f"to learn from it; give another photo of {name.text!r}"
         )
     descriptors = catalog._learning.descriptors(tx, np.array([item], np.int64))
     return answers.predict(tx, catalog._learning, descriptors, 1)[0]

@@ -15,10 +15,10 @@ from catalog.descriptors import Conflict, InvalidInput, InvalidLabel, NotFound
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.pictures import hold
-from catalog.store import Transaction, erasure, heads, inventory, journal
+from catalog.store import ItemId, Slot, Transaction, erasure, heads, inventory, journal
 from catalog.store.classes import Label, emptied, find_label, listed_names, retire
 from catalog.store.compaction import compacted_classes, is_compacted
-from catalog.store.names import clean_label, label_key
+from catalog.store.names import Name, label_key
 
 _FORGOTTEN = "(forgotten)"
 _NAMES = {"label", "labels", "before", "names", "respelt"}  # of an event's own classes
@@ -78,12 +78,13 @@ def forget(
         PictureError: a picture cannot be read.
         InvalidInput: there is nothing to forget.
     """
-    wanted, names = list(items), listed_names(labels)
+    wanted = [ItemId(item) for item in items]
+    names = [Name.parse(label) for label in listed_names(labels)]
     shown = [hold(picture) for picture in pictures]
     with catalog._store.writing() as tx:
         wanted += [_item_of(tx, picture.content, picture.place) for picture in shown]
-        for label in names:
-            wanted += _items_of(tx, label)
+        for name in names:
+            wanted += _items_of(tx, name)
         if staged:
             wanted += inventory.staged_items(tx)
         if not (wanted or names or staged or rewrite):
@@ -94,27 +95,26 @@ def forget(
     return replace(done, rewritten=catalog._store.rewrite())
 
 
-def _items_of(tx: Transaction, label: str) -> list[int]:
+def _items_of(tx: Transaction, name: Name) -> list[ItemId]:
     """The items of a class, and those that were in it last and are in none now, by id.
 
     Raises:
         NotFound: the file knows no such class.
-        InvalidLabel: that cannot be a name.
         Conflict: its descriptors were dropped.
     """
-    found = _known(tx, label)
+    found = _known(tx, name)
     if found is None:
         return []
     slot = found.slot
     if slot in compacted_classes(tx):
         raise Conflict(
-            f"descriptors of class {label!r} were dropped, and their sums cannot be taken out of "
-            "what was learnt; `catalog remove-class --inexact` takes it out of answers"
+            f"descriptors of class {name.text!r} were dropped, and their sums cannot be taken out "
+            "of what was learnt; `catalog remove-class --inexact` takes it out of answers"
         )
     return erasure.last_in(tx, slot)
 
 
-def _item_of(tx: Transaction, content: bytes, place: str | None) -> int:
+def _item_of(tx: Transaction, content: bytes, place: str | None) -> ItemId:
     """The item or staged picture of a content hash.
 
     Raises:
@@ -126,7 +126,7 @@ def _item_of(tx: Transaction, content: bytes, place: str | None) -> int:
     return found[0]
 
 
-def _require_known(tx: Transaction, items: Iterable[int]) -> None:
+def _require_known(tx: Transaction, items: Iterable[ItemId]) -> None:
     """Make sure that pictures can be forgotten.
 
     Raises:
@@ -143,27 +143,27 @@ def _require_known(tx: Transaction, items: Iterable[int]) -> None:
             )
 
 
-def _forget(tx: Transaction, items: Sequence[int], labels: Sequence[str]) -> Forgotten:
+def _forget(tx: Transaction, items: Sequence[ItemId], names: Sequence[Name]) -> Forgotten:
     """Delete all that the file knows of some pictures and of some classes' names.
 
     Args:
         tx: a writing transaction.
         items: ids of items or staged pictures; those of the classes among them.
-        labels: names of classes.
+        names: of classes.
 
     Raises:
         NotFound, Conflict: as :func:`_require_known` and :func:`_items_of` do.
     """
-    if not (items or labels):
+    if not (items or names):
         return Forgotten(0, 0, (), 0, None, None)
     _require_known(tx, items)
-    slots = {found.slot for label in labels if (found := _known(tx, label))}
+    slots = {found.slot for name in names if (found := _known(tx, name))}
     left = erasure.slots_of(tx, items) - slots
     record = heads.current(tx)
     learnt = any(erasure.was_in_a_class(tx, item) for item in items)
     dropped = learnt and heads.have_seen_descriptors(tx)
     in_metric = sum(erasure.was_removed_inexactly(tx, item) for item in items)
-    keys = {label_key(label) for label in labels}
+    keys = {name.key for name in names}
     _scrub(tx, slots, set(keys))
     erasure.erase(tx, items)
     detail = {"pictures": len(items), "classes": len(keys)}
@@ -177,20 +177,19 @@ def _forget(tx: Transaction, items: Sequence[int], labels: Sequence[str]) -> For
     return Forgotten(len(items), len(keys), gone, in_metric, reset, event)
 
 
-def _known(tx: Transaction, label: str) -> Label | None:
+def _known(tx: Transaction, name: Name) -> Label | None:
     """The class of that name; None if it was never made, and only a note of feedback says it."""
-    found = find_label(tx, label)
-    if found is not None and found.name == clean_label(label):
+    found = find_label(tx, name)
+    if found is not None and found.name == name.text:
         return found
-    key = label_key(label)
     noted = (e.detail.get("label") for e in journal.history(tx) if e.kind == "feedback")
-    if found is None and any(isinstance(name, str) and _key(name) == key for name in noted):
+    if found is None and any(isinstance(n, str) and _key(n) == name.key for n in noted):
         return None
     other = f"; there is {found.name!r}" if found else ""
-    raise NotFound(f"this catalogue knows no class {clean_label(label)!r}{other}")
+    raise NotFound(f"this catalogue knows no class {name.text!r}{other}")
 
 
-def _scrub(tx: Transaction, slots: set[int], keys: set[str]) -> None:
+def _scrub(tx: Transaction, slots: set[Slot], keys: set[str]) -> None:
     """Take every name that some classes ever had out of the file.
 
     A name that another class has, or had, stays where the journal speaks of that.
@@ -214,7 +213,7 @@ def _scrub(tx: Transaction, slots: set[int], keys: set[str]) -> None:
         retire(tx, slot)
 
 
-def _classes_in(tx: Transaction, event: journal.Event) -> set[int]:
+def _classes_in(tx: Transaction, event: journal.Event) -> set[Slot]:
     """The slots of the classes that an event changed; none if it does not say."""
     return erasure.slots_changed(tx, event.id) | {
         slot for slot, _, _ in event.detail.get("names", ())

@@ -19,7 +19,7 @@ from catalog.pictures import Progress, Refusal, counted
 from catalog.store.classes import refuse_variant
 from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
-from catalog.store.names import clean_label, label_key
+from catalog.store.names import Name
 from catalog.store.store import Store
 
 
@@ -95,12 +95,12 @@ def _land_all(
     classes = _importable(catalog._store, listing.entries, result.refused_classes)
     pictures = (picture for own in classes.values() for picture in own)
     outcomes = counted(staging_of(catalog).stage(pictures), progress)
-    for label, own in classes.items():
+    for name, own in classes.items():
         staged = list(islice(outcomes, len(own)))
         try:
-            added = land(command, label, staged, check=refuse_variant, move=move)
+            added = land(command, name, staged, check=refuse_variant, move=move)
         except LabelConflict as error:  # made by another process since
-            result.refused_classes[label] = str(error)
+            result.refused_classes[name.text] = str(error)
             continue
         result.classes.append(added)
         reach("next class")
@@ -109,23 +109,23 @@ def _land_all(
 
 def _importable(
     store: Store, entries: Iterable[Entry], refused: dict[str, str]
-) -> dict[str, list[Picture]]:
+) -> dict[Name, list[Picture]]:
     """Pictures by class, for every class that can be made; the others are noted in ``refused``."""
-    classes: dict[str, list[Picture]] = {}
-    spelt: dict[str, str] = {}
+    classes: dict[Name, list[Picture]] = {}
+    spelt: dict[str, Name] = {}
     with store.reading() as tx:
         for given, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
             try:
-                refuse_variant(tx, given)
-                label = clean_label(given)
-                first = spelt.setdefault(label_key(label), label)
+                name = Name.parse(given)
+                refuse_variant(tx, name)
             except (InvalidLabel, LabelConflict) as error:
                 refused[given] = str(error)
                 continue
-            if first == label:
-                classes.setdefault(label, []).extend(entry.picture for entry in group)
+            first = spelt.setdefault(name.key, name)
+            if first == name:
+                classes.setdefault(name, []).extend(entry.picture for entry in group)
             else:
-                refused[label] = (
-                    f"{label!r} differs from {first!r} only by case, accents or spacing"
+                refused[name.text] = (
+                    f"{name.text!r} differs from {first.text!r} only by case, accents or spacing"
                 )
     return classes

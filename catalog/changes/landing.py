@@ -10,12 +10,12 @@ from catalog.changes.command import Command
 from catalog.changes.staging import Staged
 from catalog.descriptors import Conflict
 from catalog.pictures import Refusal
-from catalog.store import Transaction, inventory
+from catalog.store import ItemId, Slot, Transaction, inventory
 from catalog.store.classes import Label, emptied, open_label
 from catalog.store.compaction import is_compacted
 from catalog.store.failpoints import reach
 from catalog.store.journal import Change
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 
 @dataclass(slots=True)
@@ -45,10 +45,10 @@ class Added:
 
 def land(
     command: Command,
-    name: str,
+    name: Name,
     outcomes: Sequence[Staged | Refusal],
     *,
-    check: Callable[[Transaction, str], object],
+    check: Callable[[Transaction, Name], object],
     move: bool = False,
     kind: str = "add",
     note: Mapping[str, Any] | None = None,
@@ -71,7 +71,7 @@ def land(
     Raises:
         NotFound, LabelConflict: as ``check`` does.
     """
-    result = Added(clean_label(name), refused=[o for o in outcomes if isinstance(o, Refusal)])
+    result = Added(name.text, refused=[o for o in outcomes if isinstance(o, Refusal)])
     staged = [outcome for outcome in outcomes if isinstance(outcome, Staged)]
     if not staged:
         return result
@@ -95,37 +95,44 @@ def land(
 
 def _sort_out(
     tx: Transaction, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
-) -> tuple[list[Change], list[tuple[int, str]]]:
-    changes: dict[int, Change] = {}
-    places: dict[tuple[int, str], None] = {}
-    for one in staged:
-        item, slot, name = item_of(tx, one)
+) -> tuple[list[Change], list[tuple[ItemId, str]]]:
+    """What is to become of staged pictures: changes of items, and places that are new of them."""
+    changes: dict[ItemId, Change] = {}
+    places: dict[tuple[ItemId, str], None] = {}
+    for picture in staged:
+        item, slot, name = item_of(tx, picture)
         if item in changes or slot == label.slot:
             result.known += 1
-        elif slot is None:
-            result.added += 1
-            changes[item] = Change(item, None, label.slot)
-        elif is_compacted(tx, item):
-            detail = f"its descriptor in class {name!r} was dropped, so it has to stay there"
-            result.refused.append(Refusal(one.place, "conflict", detail))
+        elif refusal := _against(tx, item, name, label, move=move):
+            result.refused.append(Refusal(picture.place, "conflict", refusal))
             continue
-        elif move:
-            result.moved += 1
-            changes[item] = Change(item, slot, label.slot)
         else:
-            detail = f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
-            result.refused.append(Refusal(one.place, "conflict", detail))
-            continue
+            result.added += slot is None
+            result.moved += slot is not None
+            changes[item] = Change(item, slot, label.slot)
         known = inventory.sources(tx, item) if slot is not None else ()
-        places.update({(item, place): None for place in one.places if place not in known})
+        places.update({(item, place): None for place in picture.places if place not in known})
     return list(changes.values()), list(places)
+
+
+def _against(
+    tx: Transaction, item: ItemId, name: str | None, label: Label, *, move: bool
+) -> str | None:
+    """What speaks against giving a picture to a class, if it is in class ``name`` already."""
+    if name is None:
+        return None
+    if is_compacted(tx, item):
+        return f"its descriptor in class {name!r} was dropped, so it has to stay there"
+    if not move:
+        return f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
+    return None
 
 
 def free_items(
     tx: Transaction, outcomes: Sequence[Staged | Refusal]
-) -> tuple[list[int], tuple[Refusal, ...]]:
+) -> tuple[list[ItemId], tuple[Refusal, ...]]:
     """The staged items that are in no class, each once; what else there was is refused."""
-    items: dict[int, None] = {}
+    items: dict[ItemId, None] = {}
     refused = [one for one in outcomes if isinstance(one, Refusal)]
     for one in outcomes:
         if isinstance(one, Staged):
@@ -138,7 +145,7 @@ def free_items(
     return list(items), tuple(refused)
 
 
-def item_of(tx: Transaction, staged: Staged) -> tuple[int, int | None, str | None]:
+def item_of(tx: Transaction, staged: Staged) -> tuple[ItemId, Slot | None, str | None]:
     """The item of a staged picture, and slot and name of its class, if it has one.
 
     Raises:

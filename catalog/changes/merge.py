@@ -16,11 +16,12 @@ from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, LabelConfli
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Progress
-from catalog.store import Transaction, binding, copying, files, inventory
+from catalog.store import ItemId, Transaction, binding, copying, files, inventory
 from catalog.store.classes import refuse_variant
 from catalog.store.compaction import compacted_classes
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
+from catalog.store.names import Name
 from catalog.store.store import Store
 
 
@@ -127,16 +128,17 @@ def _take_over(
         if row.slot in dropped:
             result.refused_classes[row.label] = "its descriptors were dropped by `catalog compact`"
             continue
+        name = Name.parse(row.label)
         with other.reading() as tx:
             incoming = [_incoming(tx, its, item) for item in inventory.items_in(tx, row.slot)]
         try:
             with store.reading() as tx:
-                refuse_variant(tx, row.label)
+                refuse_variant(tx, name)
             _stage(store, stored, incoming)
             reach("merging")
             added = land(
                 command,
-                row.label,
+                name,
                 [picture.staged for picture in incoming],
                 check=refuse_variant,
                 move=move,
@@ -152,7 +154,7 @@ def _take_over(
     return result
 
 
-def _incoming(tx: Transaction, stored: StoredDescriptors, item: int) -> _Incoming:
+def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Incoming:
     try:
         content, value = stored.as_stored(tx, item)
     except Damaged as error:

@@ -12,6 +12,7 @@ from catalog.learning.training import TrainingProgress
 from catalog.store import inventory
 from catalog.store.classes import listed_names, require_label
 from catalog.store.compaction import compacted_classes
+from catalog.store.names import Name
 
 
 def merge_classes(
@@ -30,9 +31,10 @@ def merge_classes(
         InvalidInput: no other class was given.
         Conflict: descriptors of one that would go were dropped.
     """
-    names = listed_names(labels)
+    names = [Name.parse(label) for label in listed_names(labels)]
+    target_name = Name.parse(into)
     with Command(catalog, training=training) as command, catalog._store.writing() as tx:
-        target = require_label(tx, into)
+        target = require_label(tx, target_name)
         others = {found.slot: found for found in (require_label(tx, name) for name in names)}
         others.pop(target.slot, None)
         if not others:
@@ -43,4 +45,4 @@ def merge_classes(
                 "`catalog rename-class` gives it another name"
             )
         moving = [(item, slot) for slot in others for item in inventory.items_in(tx, slot)]
-        return reassign(command, tx, "merge-classes", target, moving, name=into)
+        return reassign(command, tx, "merge-classes", target, moving, name=target_name)

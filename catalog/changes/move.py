@@ -9,11 +9,11 @@ from catalog.changes.command import Command
 from catalog.descriptors import InvalidInput, LabelConflict, NotFound
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.store import Transaction, inventory
+from catalog.store import ItemId, Slot, Transaction, inventory
 from catalog.store.classes import Label, emptied, open_label, refuse_existing, require_label
 from catalog.store.compaction import require_stored
 from catalog.store.journal import Change
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,14 @@ def move(
         InvalidInput: there are no items.
         Conflict: the descriptor of an item was dropped.
     """
-    wanted = list(dict.fromkeys(items))
+    wanted = [ItemId(item) for item in dict.fromkeys(items)]
     if not wanted:
         raise InvalidInput("no items were given to move")
+    name = Name.parse(label)
     with Command(catalog, training=training) as command, catalog._store.writing() as tx:
         found = [(item, inventory.slot_of(tx, item)) for item in wanted]
         try:
-            (refuse_existing if new else require_label)(tx, label)
+            (refuse_existing if new else require_label)(tx, name)
         except NotFound as error:
             raise NotFound(f"{error}; --new makes it") from error
         except LabelConflict as error:
@@ -73,7 +74,7 @@ def move(
             raise LabelConflict(
                 f"{held}; without --new, items go to a class that exists"
             ) from error
-        moved = reassign(command, tx, "move", open_label(tx, label), found, name=label)
+        moved = reassign(command, tx, "move", open_label(tx, name), found, name=name)
         if moved.event is None:
             tx.rollback()  # so that no empty class is left behind
     return moved
@@ -84,9 +85,9 @@ def reassign(
     tx: Transaction,
     kind: str,
     target: Label,
-    items: Sequence[tuple[int, int]],
+    items: Sequence[tuple[ItemId, Slot]],
     *,
-    name: str,
+    name: Name,
 ) -> Moved:
     """Let a class have items, given with the slots of the classes that have them.
 
@@ -100,4 +101,4 @@ def reassign(
         return Moved(target.name, created=False, moved=0, known=known, emptied=(), event=None)
     event = command.record(tx, kind, target, coming, {"moved": len(coming)}, name=name)
     gone = emptied(tx, {change.before for change in coming if change.before is not None})
-    return Moved(clean_label(name), not target.items, len(coming), known, gone, event)
+    return Moved(name.text, not target.items, len(coming), known, gone, event)

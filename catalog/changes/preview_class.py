@@ -20,7 +20,7 @@ from catalog.learning.opened import Opened
 from catalog.pictures import Progress, Refusal
 from catalog.store import Transaction, classes, inventory
 from catalog.store.classes import refuse_existing
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 
 class Share(NamedTuple):
@@ -63,12 +63,13 @@ def preview_class(
     The pictures are embedded, so that adding them afterwards takes no time. Arguments and
     errors are those of :meth:`add_class`.
     """
-    outcomes = stage_for(catalog, label, pictures, refuse_existing, progress)
+    name = Name.parse(label)
+    outcomes = stage_for(catalog, name, pictures, refuse_existing, progress)
     with catalog._store.reading() as tx:
         items, refused = landing.free_items(tx, outcomes)
         descriptors = catalog._learning.descriptors(tx, np.array(items, np.int64))
         return Preview(
-            label=clean_label(label),
+            label=name.text,
             pictures=len(items),
             now=_taken_for(tx, catalog._learning, descriptors),
             takes=_takes(tx, catalog._learning, descriptors),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from catalog.learning.opened import Opened
-from catalog.store import compaction, inventory, journal
+from catalog.store import ItemId, compaction, inventory, journal
 from catalog.store.classes import emptied
 from catalog.store.journal import Change
 
@@ -24,7 +24,7 @@ def remove(catalog: Opened, items: Iterable[int]) -> Removed:
     Raises:
         NotFound: there is no such item; nothing is removed.
     """
-    wanted = list(dict.fromkeys(items))
+    wanted = [ItemId(item) for item in dict.fromkeys(items)]
     with catalog._store.writing() as tx:
         before = [(item, inventory.slot_of(tx, item)) for item in wanted]
         compaction.require_stored(tx, wanted)

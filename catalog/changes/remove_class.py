@@ -8,6 +8,7 @@ from catalog.learning.opened import Opened
 from catalog.store import compaction, inventory, journal
 from catalog.store.classes import require_label
 from catalog.store.journal import Change
+from catalog.store.names import Name
 
 
 def remove_class(catalog: Opened, label: str, *, inexact: bool = False) -> Removed:
@@ -24,7 +25,7 @@ def remove_class(catalog: Opened, label: str, *, inexact: bool = False) -> Remov
         Conflict: its descriptors were dropped.
     """
     with catalog._store.writing() as tx:
-        found = require_label(tx, label)
+        found = require_label(tx, Name.parse(label))
         is_compacted = found.slot in compaction.compacted_classes(tx)
         if is_compacted and not inexact:
             raise Conflict(

@@ -8,7 +8,7 @@ from catalog.descriptors import LabelConflict
 from catalog.learning.opened import Opened
 from catalog.store import journal
 from catalog.store.classes import find_label, require_label, spell
-from catalog.store.names import clean_label
+from catalog.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ def rename_class(catalog: Opened, label: str, name: str) -> Renamed:
         LabelConflict: there is a class of the new name; or one spelt almost like the old one.
         InvalidLabel: that cannot be a name.
     """
+    present, wanted = Name.parse(label), Name.parse(name)
     with catalog._store.writing() as tx:
-        found, spelt = require_label(tx, label), clean_label(name)
-        other = find_label(tx, name)
+        found = require_label(tx, present)
+        other = find_label(tx, wanted)
         names = [found.row]
-        if found.name == spelt:
-            return Renamed(spelt, spelt, None)
+        if found.name == wanted.text:
+            return Renamed(found.name, found.name, None)
         if other is not None and other.slot != found.slot:
             if other.items:
                 raise LabelConflict(
@@ -45,6 +46,6 @@ def rename_class(catalog: Opened, label: str, name: str) -> Renamed:
                     "`catalog merge-classes` makes one of the two"
                 )
             names.append(other.row)  # of a class that was removed, which loses its name
-        spell(tx, found.slot, spelt)
-        detail = {"label": spelt, "before": found.name, "names": names}
-        return Renamed(found.name, spelt, journal.record(tx, "rename-class", detail, ()))
+        spell(tx, found.slot, wanted)
+        detail = {"label": wanted.text, "before": found.name, "names": names}
+        return Renamed(found.name, wanted.text, journal.record(tx, "rename-class", detail, ()))

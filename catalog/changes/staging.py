@@ -21,6 +21,7 @@ from catalog.pictures import HeldPicture, Progress, Refusal, counted, hold, plac
 from catalog.store import Transaction
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
+from catalog.store.names import Name
 from catalog.store.store import Store
 
 # A batch is read, looked up, embedded and stored together: large enough that the sync of each
@@ -119,9 +120,9 @@ def staging_of(catalog: Opened) -> Staging:
 
 def stage_for(
     catalog: Opened,
-    label: str,
+    name: Name,
     pictures: Iterable[Source | Picture],
-    check: Callable[[Transaction, str], object],
+    check: Callable[[Transaction, Name], object],
     progress: Progress | None = None,
 ) -> list[Staged | Refusal]:
     """Embed pictures for a class, once it is clear that they could go there.
@@ -133,8 +134,8 @@ def stage_for(
     if isinstance(pictures, str | bytes | PathLike | np.ndarray | Picture):
         raise InvalidInput("pictures come as a list, also when there is only one")
     with catalog._store.reading() as tx:
-        check(tx, label)  # before the work of embedding, and again when they land
+        check(tx, name)  # before the work of embedding, and again when they land
     outcomes = list(counted(staging_of(catalog).stage(pictures), progress))
     if not outcomes:
-        raise InvalidInput(f"no pictures were given for {label!r}")
+        raise InvalidInput(f"no pictures were given for {name.text!r}")
     return outcomes

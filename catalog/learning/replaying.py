@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from catalog.head import Generator, TrainingOptions
 from catalog.judging.cross_fit import DRAWN
 from catalog.learning import generators
 from catalog.learning.derived_files import LearntHead
-from catalog.learning.learning import Learning
+from catalog.learning.learning import Learning, places_of
 from catalog.store import Transaction, classes
 from catalog.store.compaction import compacted_classes
 
@@ -45,24 +46,37 @@ def replay(
             trained on; then the other classes are drawn from their sums.
         options: say where descriptors of the other classes come from.
     """
-    live = [slot for slot, _ in classes.live(tx)]
     labels, rows = learning.rows(tx)
-    alone = options.replay == "none" and np.isin(labels, list(new)).sum() > 1
-    wanted = set(live) if options.replay == "stored" or not new else new
-    drawn = [] if alone else [slot for slot in live if slot not in wanted]
-    drawn += sorted(wanted & compacted_classes(tx))
-    every = (begun.metric.whiten(rows), labels)
+    whitened = begun.metric.whiten(rows)
+    stored, drawn = _origins(tx, labels, new, options)
     generator = None
     if options.replay == "gan":
-        generator = generators.trained(tx, begun, every, drawn, options.seed)
+        generator = generators.trained(tx, begun, (whitened, labels), drawn, options.seed)
     known = set() if generator is None else set(generator.classes.tolist())
-    by_network = [slot for slot in drawn if slot in known]
     by_sums = [slot for slot in drawn if slot not in known]
-    kept = np.array([slot in wanted for slot in labels.tolist()], np.bool_)
-    parts = [every[0][kept], learning.draws(tx, begun.metric, by_sums, options.seed)]
+    by_network = [slot for slot in drawn if slot in known]
+    kept = np.isin(labels, list(stored))
+    parts = [whitened[kept], learning.draws(tx, begun.metric, by_sums, options.seed)]
     if generator is not None:
         parts.append(generator.sample(by_network, DRAWN, seed=options.seed))
-    slots = [*labels[kept].tolist(), *np.repeat([*by_sums, *by_network], DRAWN).tolist()]
-    column = {slot: at for at, slot in enumerate(begun.head.classes.tolist())}
-    positions = np.array([column[slot] for slot in slots], np.int64)
+    slots = np.concatenate([labels[kept], np.repeat(_slots([*by_sums, *by_network]), DRAWN)])
+    positions = places_of(slots, begun.head.classes.tolist())
     return Replayed(np.concatenate(parts), positions, generator)
+
+
+def _origins(
+    tx: Transaction, labels: NDArray[np.int64], new: set[int], options: TrainingOptions
+) -> tuple[set[int], list[int]]:
+    """The classes whose stored descriptors are trained on, and those that are drawn.
+
+    Of a class that was compacted there are both.
+    """
+    live: list[int] = [slot for slot, _ in classes.live(tx)]
+    stored = set(live) if options.replay == "stored" or not new else new
+    alone = options.replay == "none" and np.isin(labels, list(new)).sum() > 1
+    drawn = [] if alone else [slot for slot in live if slot not in stored]
+    return stored, [*drawn, *sorted(stored & compacted_classes(tx))]
+
+
+def _slots(slots: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(slots, np.int64)

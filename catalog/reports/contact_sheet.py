@@ -90,7 +90,9 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
     Returns:
         One HTML page, with at most 200 mistakes spread over all of them, the surest first.
     """
-    places = {item.id: (item.label, _first(item.sources)) for item in items}
+    places: dict[int, tuple[str, str | None]] = {
+        item.id: (item.label, _first(item.sources)) for item in items
+    }
     step = max(1, -(-len(evaluation.mistakes) // _MOST_MISTAKES))
     shown = sorted(evaluation.mistakes[::step], key=lambda m: -(m.probability or 0.0))
     calibration = evaluation.cross_check.reliability

@@ -12,6 +12,7 @@ from catalog.store import heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
+from catalog.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
         LabelConflict: there is one that is spelt almost alike.
     """
     with catalog._store.reading() as tx:
-        return inventory.items(tx, label)
+        return inventory.items(tx, None if label is None else Name.parse(label))
 
 
 def info(catalog: Opened) -> Info:

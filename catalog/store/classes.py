@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from catalog.descriptors import Damaged, InvalidInput, LabelConflict, NotFound
-from catalog.store.names import clean_label, label_key
+from catalog.store import Slot
+from catalog.store.names import Name
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """A class as the store knows it: ``items`` is 0 for one that was removed."""
 
-    slot: int
+    slot: Slot
     name: str
     key: str
     items: int
@@ -26,49 +27,43 @@ class Label:
         return self.slot, self.name, self.key
 
 
-def find_label(tx: sqlite3.Connection, name: str) -> Label | None:
-    """The class of that name, give or take case and accents, whether it has items or not.
-
-    Raises:
-        InvalidLabel: that cannot be a name.
-    """
+def find_label(tx: sqlite3.Connection, name: Name) -> Label | None:
+    """The class of that name, give or take case and accents, whether it has items or not."""
     row = tx.execute(
         "SELECT slot, name, key, (SELECT count(*) FROM item WHERE label = slot) "
         "FROM label WHERE key = ?",
-        (label_key(name),),
+        (name.key,),
     ).fetchone()
     return Label(*row) if row else None
 
 
-def require_label(tx: sqlite3.Connection, name: str) -> Label:
+def require_label(tx: sqlite3.Connection, name: Name) -> Label:
     """The class of exactly that name.
 
     Raises:
         NotFound: there is none.
         LabelConflict: there is one that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
     """
     label = find_label(tx, name)
     if label is None or not label.items:
-        raise NotFound(f"there is no class {clean_label(name)!r}; {_advice(tx, name)}")
+        raise NotFound(f"there is no class {name.text!r}; {_advice(tx, name)}")
     _refuse_variant(label, name)
     return label
 
 
-def _advice(tx: sqlite3.Connection, name: str) -> str:
+def _advice(tx: sqlite3.Connection, name: Name) -> str:
     rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
-    close = get_close_matches(clean_label(name), [row[0] for row in rows], n=3)
+    close = get_close_matches(name.text, [row[0] for row in rows], n=3)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
     return "`catalog labels` lists them"
 
 
-def refuse_existing(tx: sqlite3.Connection, name: str) -> None:
+def refuse_existing(tx: sqlite3.Connection, name: Name) -> None:
     """Make sure that a class could be made.
 
     Raises:
         LabelConflict: it exists, or one does that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
     """
     label = find_label(tx, name)
     if label is not None and label.items:
@@ -79,41 +74,34 @@ def refuse_existing(tx: sqlite3.Connection, name: str) -> None:
         )
 
 
-def refuse_variant(tx: sqlite3.Connection, name: str) -> None:
+def refuse_variant(tx: sqlite3.Connection, name: Name) -> None:
     """Make sure that pictures could go under that name, to a new class or one that exists.
 
     Raises:
         LabelConflict: a class exists that is spelt almost alike.
-        InvalidLabel: that cannot be a name.
     """
     label = find_label(tx, name)
     if label is not None and label.items:
         _refuse_variant(label, name)
 
 
-def open_label(tx: sqlite3.Connection, name: str) -> Label:
+def open_label(tx: sqlite3.Connection, name: Name) -> Label:
     """The class of that name, made if need be, whether it has items or not."""
     label = find_label(tx, name)
     if label is None:
-        tx.execute(
-            "INSERT INTO label (name, key) VALUES (?, ?)", (clean_label(name), label_key(name))
-        )
+        tx.execute("INSERT INTO label (name, key) VALUES (?, ?)", (name.text, name.key))
         label = find_label(tx, name)
     if label is None:
-        raise NotFound(f"the class {name!r} could not be made")
+        raise NotFound(f"the class {name.text!r} could not be made")
     return label
 
 
-def spell(tx: sqlite3.Connection, slot: int, name: str) -> None:
-    """Give a class a name; a class without items that has it gives it up.
-
-    Raises:
-        InvalidLabel: that cannot be a name.
-    """
-    give_back(tx, slot, clean_label(name), label_key(name))
+def spell(tx: sqlite3.Connection, slot: Slot, name: Name) -> None:
+    """Give a class a name; a class without items that has it gives it up."""
+    give_back(tx, slot, name.text, name.key)
 
 
-def give_back(tx: sqlite3.Connection, slot: int, name: str, key: str) -> None:
+def give_back(tx: sqlite3.Connection, slot: Slot, name: str, key: str) -> None:
     """Give a class a name and key; a class without items that has that key gives it up."""
     rows = tx.execute("SELECT slot FROM label WHERE key = ? AND slot != ?", (key, slot))
     for (other,) in rows.fetchall():
@@ -121,13 +109,13 @@ def give_back(tx: sqlite3.Connection, slot: int, name: str, key: str) -> None:
     tx.execute("UPDATE label SET name = ?, key = ? WHERE slot = ?", (name, key, slot))
 
 
-def retire(tx: sqlite3.Connection, slot: int) -> None:
+def retire(tx: sqlite3.Connection, slot: Slot) -> None:
     """Take a class's name away; what is left keeps its slot from being used again."""
     # No name that is given begins with a control character.
     tx.execute("UPDATE label SET name = '', key = ? WHERE slot = ?", (f"\0{slot}", slot))
 
 
-def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
+def emptied(tx: sqlite3.Connection, slots: Iterable[Slot]) -> tuple[str, ...]:
     """Which of some classes have no items, by name, sorted."""
     names = [
         tx.execute(
@@ -140,10 +128,10 @@ def emptied(tx: sqlite3.Connection, slots: Iterable[int]) -> tuple[str, ...]:
     return tuple(sorted(row[0] for row in names if row))
 
 
-def _refuse_variant(label: Label, name: str) -> None:
-    if label.name != clean_label(name):
+def _refuse_variant(label: Label, name: Name) -> None:
+    if label.name != name.text:
         raise LabelConflict(
-            f"there is a class {label.name!r}; {clean_label(name)!r} differs from it only by "
+            f"there is a class {label.name!r}; {name.text!r} differs from it only by "
             "case, accents or spacing. Use its spelling, or another name"
         )
 
@@ -161,7 +149,7 @@ def names_of(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
     return [names[slot] for slot in slots]
 
 
-def live(tx: sqlite3.Connection) -> list[tuple[int, str]]:
+def live(tx: sqlite3.Connection) -> list[tuple[Slot, str]]:
     """Slot and key of every class that has items, in the order of keys."""
     return tx.execute(
         "SELECT slot, key FROM label "

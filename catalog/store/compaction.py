@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import SCALE, Conflict, Damaged, Sums
+from catalog.store import ItemId, Slot
 from catalog.store.descriptors import StoredDescriptors
 
 _LOST = "the sums of dropped descriptors have lost a part"
@@ -20,12 +21,12 @@ _ADVICE = "restore the file from a backup"
 _MOST = 2**32  # descriptors of a class
 
 
-def compacted_classes(tx: sqlite3.Connection) -> set[int]:
+def compacted_classes(tx: sqlite3.Connection) -> set[Slot]:
     """The classes some of whose descriptors were dropped: label slots."""
     return {slot for (slot,) in tx.execute("SELECT label FROM compacted WHERE label IS NOT NULL")}
 
 
-def classes_without_items(tx: sqlite3.Connection) -> set[int]:
+def classes_without_items(tx: sqlite3.Connection) -> set[Slot]:
     """The classes all of whose descriptors were dropped, so that none of theirs is a neighbour."""
     rows = tx.execute(
         "SELECT label FROM compacted WHERE label IS NOT NULL AND NOT EXISTS (SELECT 1 FROM item "
@@ -34,13 +35,13 @@ def classes_without_items(tx: sqlite3.Connection) -> set[int]:
     return {slot for (slot,) in rows}
 
 
-def is_compacted(tx: sqlite3.Connection, item: int) -> bool:
+def is_compacted(tx: sqlite3.Connection, item: ItemId) -> bool:
     """Whether an item's descriptor was dropped."""
     found = tx.execute("SELECT 1 FROM compacted_item WHERE item = ?", (item,)).fetchone()
     return found is not None
 
 
-def require_stored(tx: sqlite3.Connection, items: Iterable[int]) -> None:
+def require_stored(tx: sqlite3.Connection, items: Iterable[ItemId]) -> None:
     """Make sure that items can be taken out exactly.
 
     Raises:
@@ -55,7 +56,7 @@ def require_stored(tx: sqlite3.Connection, items: Iterable[int]) -> None:
 
 
 def drop(
-    tx: sqlite3.Connection, stored: StoredDescriptors, slots: Iterable[int], dropped: Sums
+    tx: sqlite3.Connection, stored: StoredDescriptors, slots: Iterable[Slot], dropped: Sums
 ) -> int:
     """Drop the descriptors of classes, and keep their sums; cannot be undone.
 
@@ -96,7 +97,7 @@ def drop(
     return len(items)
 
 
-def let_go(tx: sqlite3.Connection, slot: int, items: Iterable[int]) -> None:
+def let_go(tx: sqlite3.Connection, slot: Slot, items: Iterable[int]) -> None:
     """Leave the sums of a class in the metric, although its items are in no class any more."""
     tx.execute("UPDATE compacted SET label = NULL WHERE label = ?", (slot,))
     tx.executemany("DELETE FROM compacted_item WHERE item = ?", [(item,) for item in items])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import Damaged, InvalidInput, from_bytes
+from catalog.store import ItemId
 
 _BLOCK_ROWS = 8192
 
@@ -59,7 +60,7 @@ class StoredDescriptors:
             (self._embedder_id, value, zlib.crc32(value), content),
         )
 
-    def as_stored(self, tx: sqlite3.Connection, item: int) -> tuple[bytes, bytes]:
+    def as_stored(self, tx: sqlite3.Connection, item: ItemId) -> tuple[bytes, bytes]:
         """The content hash of an item, and its descriptor as stored.
 
         Raises:

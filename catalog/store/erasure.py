@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from catalog.store import ItemId, Slot
+
 _TABLES = ("change", "source", "kept", "descriptor")
 
 
-def last_in(tx: sqlite3.Connection, slot: int) -> list[int]:
+def last_in(tx: sqlite3.Connection, slot: Slot) -> list[ItemId]:
     """The items of a class, and those that were in it last and are in none now, by id."""
     rows = tx.execute(
         "SELECT id FROM item WHERE label = :slot OR label IS NULL AND :slot = (SELECT before FROM "
@@ -18,13 +20,13 @@ def last_in(tx: sqlite3.Connection, slot: int) -> list[int]:
     return [item for (item,) in rows]
 
 
-def slots_of(tx: sqlite3.Connection, items: Iterable[int]) -> set[int]:
+def slots_of(tx: sqlite3.Connection, items: Iterable[ItemId]) -> set[Slot]:
     """The slots of the classes that items are in."""
     rows = (tx.execute("SELECT label FROM item WHERE id = ?", (i,)).fetchone() for i in items)
     return {row[0] for row in rows if row and row[0] is not None}
 
 
-def was_removed_inexactly(tx: sqlite3.Connection, item: int) -> bool:
+def was_removed_inexactly(tx: sqlite3.Connection, item: ItemId) -> bool:
     """Whether what a picture added to the metric stayed there when it was taken out."""
     row = tx.execute(
         "SELECT 1 FROM change JOIN event ON event.id = change.event "
@@ -34,12 +36,12 @@ def was_removed_inexactly(tx: sqlite3.Connection, item: int) -> bool:
     return row is not None
 
 
-def was_in_a_class(tx: sqlite3.Connection, item: int) -> bool:
+def was_in_a_class(tx: sqlite3.Connection, item: ItemId) -> bool:
     """Whether a picture was ever an item."""
     return tx.execute("SELECT 1 FROM change WHERE item = ?", (item,)).fetchone() is not None
 
 
-def slots_changed(tx: sqlite3.Connection, event: int) -> set[int]:
+def slots_changed(tx: sqlite3.Connection, event: int) -> set[Slot]:
     """The slots of the classes that an event took items from, or gave items to."""
     rows = tx.execute("SELECT before, after FROM change WHERE event = ?", (event,))
     return {slot for row in rows for slot in row if slot is not None}
@@ -50,7 +52,7 @@ def names(tx: sqlite3.Connection) -> list[tuple[int, str]]:
     return tx.execute("SELECT slot, name FROM label WHERE name != ''").fetchall()
 
 
-def erase(tx: sqlite3.Connection, items: Iterable[int]) -> None:
+def erase(tx: sqlite3.Connection, items: Iterable[ItemId]) -> None:
     """Delete pictures with all that the file has of them."""
     rows = [(item,) for item in items]
     for table in _TABLES:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import Damaged, InvalidInput, Metric, read_arrays
 from catalog.head import Curves, Head
+from catalog.store import Slot
 
 HeadTraining = Literal["exact", "frozen", "document", "none"]
 """How the head learns: solved from everything, new columns alone, as the documents do, or not."""
@@ -286,7 +287,7 @@ def drop_all(tx: sqlite3.Connection) -> None:
         tx.execute(f"DELETE FROM {table}")  # noqa: S608
 
 
-def drop_columns(tx: sqlite3.Connection, slot: int) -> None:
+def drop_columns(tx: sqlite3.Connection, slot: Slot) -> None:
     """Drop the columns of a class from every head."""
     tx.execute("DELETE FROM head_column WHERE label = ?", (slot,))
 

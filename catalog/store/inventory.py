@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from catalog.descriptors import NotFound
-from catalog.store import journal
+from catalog.store import ItemId, Slot, journal
 from catalog.store.classes import require_label
+from catalog.store.names import Name
 from catalog.store.store import now
 
 _AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
@@ -18,7 +19,7 @@ _AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
 class LabelCount(NamedTuple):
     """A class, its slot, which never changes and is never reused, and how many items it has."""
 
-    slot: int
+    slot: Slot
     label: str
     items: int
 
@@ -27,7 +28,7 @@ class LabelCount(NamedTuple):
 class Item:
     """A picture in the catalogue: its id, class, SHA-256 and where it was found."""
 
-    id: int
+    id: ItemId
     label: str
     content: str
     sources: tuple[str, ...]
@@ -42,7 +43,7 @@ def label_counts(tx: sqlite3.Connection) -> list[LabelCount]:
     return [LabelCount(*row) for row in rows]
 
 
-def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
+def items(tx: sqlite3.Connection, label: Name | None) -> list[Item]:
     """The items of one class, or of all, in the order of ids.
 
     Raises:
@@ -58,7 +59,7 @@ def items(tx: sqlite3.Connection, label: str | None) -> list[Item]:
     return [Item(row[0], row[1], row[2].hex(), sources(tx, row[0])) for row in rows]
 
 
-def slot_of(tx: sqlite3.Connection, item: int) -> int:
+def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
     """The slot of an item's class.
 
     Raises:
@@ -69,7 +70,7 @@ def slot_of(tx: sqlite3.Connection, item: int) -> int:
         row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
     if row is None or row[0] is None:
         raise NotFound(f"there is no item {item}; `catalog items` lists them")
-    return int(row[0])
+    return Slot(row[0])
 
 
 def holds(tx: sqlite3.Connection, content: bytes) -> bool:
@@ -97,7 +98,7 @@ def keep(tx: sqlite3.Connection, content: bytes, place: str | None, *, anew: boo
     )
 
 
-def kept(tx: sqlite3.Connection) -> list[tuple[int, str | None]]:
+def kept(tx: sqlite3.Connection) -> list[tuple[ItemId, str | None]]:
     """The staged pictures that are wanted: id and place, in the order in which they came.
 
     Not by the clock, which may have been put back meanwhile. One that was an item for a while may
@@ -137,7 +138,7 @@ def format_version(tx: sqlite3.Connection) -> int:
     return int(tx.execute("PRAGMA user_version").fetchone()[0])
 
 
-def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
+def sources(tx: sqlite3.Connection, item: ItemId) -> tuple[str, ...]:
     """Where an item's picture was found since it was last taken in, sorted.
 
     What was noted before an earlier removal is kept for the sake of undo, but is not shown.
@@ -152,16 +153,16 @@ def sources(tx: sqlite3.Connection, item: int) -> tuple[str, ...]:
     return tuple(place for (place,) in rows)
 
 
-def note_sources(tx: sqlite3.Connection, places: Iterable[tuple[int, str]], event: int) -> None:
+def note_sources(tx: sqlite3.Connection, places: Iterable[tuple[ItemId, str]], event: int) -> None:
     """Note where the pictures of items were found, as an event says."""
     tx.executemany(
         "INSERT INTO source VALUES (?, ?, ?)", [(item, place, event) for item, place in places]
     )
 
 
-def find(tx: sqlite3.Connection, content: bytes) -> tuple[int, int | None, str | None] | None:
+def find(tx: sqlite3.Connection, content: bytes) -> tuple[ItemId, Slot | None, str | None] | None:
     """The picture of a content hash: its id, and slot and name of its class, if it has one."""
-    row: tuple[int, int | None, str | None] | None = tx.execute(
+    row: tuple[ItemId, Slot | None, str | None] | None = tx.execute(
         "SELECT item.id, item.label, label.name FROM item "
         "LEFT JOIN label ON label.slot = item.label WHERE item.content = ?",
         (content,),
@@ -176,27 +177,27 @@ def exists(tx: sqlite3.Connection, item: int) -> bool:
     return tx.execute("SELECT 1 FROM item WHERE id = ?", (item,)).fetchone() is not None
 
 
-def slots(tx: sqlite3.Connection) -> dict[int, int]:
+def slots(tx: sqlite3.Connection) -> dict[ItemId, Slot]:
     """The label slot of every item, by its id."""
     return dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
 
 
-def items_in(tx: sqlite3.Connection, slot: int) -> list[int]:
+def items_in(tx: sqlite3.Connection, slot: Slot) -> list[ItemId]:
     """The ids of a class's items, in order."""
     rows = tx.execute("SELECT id FROM item WHERE label = ? ORDER BY id", (slot,))
     return [item for (item,) in rows]
 
 
-def staged_items(tx: sqlite3.Connection) -> list[int]:
+def staged_items(tx: sqlite3.Connection) -> list[ItemId]:
     """The ids of all pictures that have a descriptor here, but no class."""
     return [item for (item,) in tx.execute("SELECT id FROM item WHERE label IS NULL ORDER BY id")]
 
 
 def slots_and_contents(
     tx: sqlite3.Connection, items: Sequence[int]
-) -> dict[int, tuple[int | None, bytes]]:
+) -> dict[int, tuple[Slot | None, bytes]]:
     """Label slot and content hash of items, by id; those that are not there are left out."""
-    found: dict[int, tuple[int | None, bytes]] = {}
+    found: dict[int, tuple[Slot | None, bytes]] = {}
     for start in range(0, len(items), _AT_ONCE):
         block = items[start : start + _AT_ONCE]
         marks = ",".join("?" * len(block))
@@ -207,7 +208,7 @@ def slots_and_contents(
 
 def stored_items(
     tx: sqlite3.Connection, at_once: int
-) -> Iterator[list[tuple[int, str, int, bytes]]]:
+) -> Iterator[list[tuple[ItemId, str, Slot, bytes]]]:
     """Id, class name, slot and content hash of every item that has a descriptor, in blocks.
 
     They come in the order of content hashes, which no history changes.

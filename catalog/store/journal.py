@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from catalog.descriptors import Conflict, Damaged, InvalidInput
+from catalog.store import ItemId, Slot
 from catalog.store.classes import give_back
 from catalog.store.store import now
 
@@ -32,9 +33,9 @@ class Version(NamedTuple):
 class Change(NamedTuple):
     """An item's class before and after: label slots, None for not in the catalogue."""
 
-    item: int
-    before: int | None
-    after: int | None
+    item: ItemId
+    before: Slot | None
+    after: Slot | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
 from catalog.descriptors import InvalidLabel
 
 _LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A class name as it is kept, and the key by which classes are told apart.
+
+    It is made once, of what a user gave, and handed on; see :func:`clean_label` and
+    :func:`label_key`.
+    """
+
+    text: str
+    key: str
+
+    @classmethod
+    def parse(cls, given: str) -> Name:
+        """Take a name as a user gave it.
+
+        Raises:
+            InvalidLabel: that cannot be a name.
+        """
+        text = clean_label(given)
+        return cls(text, label_key(text))
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def clean_label(name: str) -> str:
