@@ -41,45 +41,48 @@ class Catalog(Opened):
 
     Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``; a
     process that is forked opens it anew. The network is loaded when the first picture is embedded.
+    Of the calls below, the argument ``catalog`` is the catalogue itself.
     """
 
-    # Questions about a picture.
-    nearest = questions.nearest
+    # Each call lies in a file of its name, or in the module that is named here.
+
+    # Questions about a picture; the plural ones take many, and list refusals among the answers.
+    nearest = questions.nearest  # the items that look most like it
     nearest_many = questions.nearest_many
-    predict = questions.predict
+    predict = questions.predict  # which class it is, and how sure that is
     predict_many = questions.predict_many
 
     # What there is.
-    labels = listing.labels
-    items = listing.items
-    info = listing.info
-    history = listing.history
-    training_curves = listing.training_curves
+    labels = listing.labels  # the classes
+    items = listing.items  # of one class, or of all
+    info = listing.info  # what this catalogue is
+    history = listing.history  # what was done to it
+    training_curves = listing.training_curves  # of the last training of the head
 
-    # What changes it; all but `compact` and `forget` can be undone.
-    add_class = add_class
-    preview_class = preview_class
-    add = add
-    import_ = import_
-    feedback = feedback
-    train_head = train_head
-    move = move
+    # What changes it. All but `compact` and `forget` can be undone.
+    add_class = add_class  # a new class of some pictures
+    preview_class = preview_class  # what that would take from the others
+    add = add  # more pictures for a class
+    import_ = import_  # pictures of many classes
+    feedback = feedback  # what a picture shows, said by someone who knows
+    train_head = train_head  # the softmax head, in one of four ways
+    move = move  # items to another class
     rename_class = rename_class
-    merge_classes = merge_classes
-    merge = merge
-    remove = remove
+    merge_classes = merge_classes  # one class of several
+    merge = merge  # another catalogue's items
+    remove = remove  # items
     remove_class = remove_class
-    compact = compact
-    forget = forget
-    undo = undo
+    compact = compact  # drops descriptors, and keeps their sums
+    forget = forget  # deletes for good
+    undo = undo  # takes the last command back
 
     # How good it is, and how well.
-    evaluate = evaluate
-    audit = audit
-    verify = verify
-    backup = backup
-    restore = staticmethod(restore)
-    export = export
+    evaluate = evaluate  # against pictures whose class is known
+    audit = audit  # what is wrong in it, and what it lacks
+    verify = verify  # the file, its journal, and what is derived from it
+    backup = backup  # a copy, whoever is using it
+    restore = staticmethod(restore)  # what a backup holds
+    export = export  # for other tools
 
     @classmethod
     def init(
