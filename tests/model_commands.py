@@ -131,13 +131,24 @@ def counts_of(added: Added) -> Counts:
     )
 
 
-def _switch(course: Course, head: str | None) -> bool:
-    """The head is trained in another way from now on, if that is another one."""
-    model = course.model
-    if head in {None, model.head.training}:
-        return False
-    course.to(model.event(heads=(*model.heads, _trained(model, str(head)))))
-    return True
+def _landed(
+    model: Model,
+    label: str,
+    numbers: Sequence[int],
+    found: Sequence[Found],
+    *,
+    move: bool,
+    head: str | None = None,
+    joined: bool = False,
+) -> tuple[Model, Counts]:
+    """Pictures go to a class; with the first that does the head is trained in another way."""
+    refused = len(numbers) - len(found)
+    after, counts = model.landed(label, found, refused=refused, move=move, joined=joined)
+    if head in {None, model.head.training} or not counts.added + counts.moved:
+        return after, counts
+    heads = (*model.heads, _trained(model, str(head)))
+    switched = model.event(heads=heads, joined=joined)
+    return switched.landed(label, found, refused=refused, move=move, joined=True)
 
 
 def _trained(model: Model, head: str) -> Head:
@@ -168,13 +179,9 @@ class Add:
         """As the model has it."""
         (course.model.refuse_existing if self.new else course.model.require)(self.label)
         found = course.stage(self.numbers)
-        switched = bool(found) and self.new and _switch(course, self.head)
-        after, counts = course.model.landed(
-            self.label,
-            found,
-            refused=len(self.numbers) - len(found),
-            move=self.move,
-            joined=switched,
+        head = self.head if self.new else None
+        after, counts = _landed(
+            course.model, self.label, self.numbers, found, move=self.move, head=head
         )
         course.to(after)
         return counts
@@ -203,15 +210,20 @@ class Import:
 
     def foretell(self, course: Course) -> Any:
         """As the model has it."""
-        joined = _switch(course, self.head)
+        joined = False
         wanted, refused = self._wanted(course.model)
         course.to(course.model.staged(contents_of(n for own in wanted.values() for n in own)))
         told = []
         for label, numbers in wanted.items():
             found = Course(course.model, course.pool).stage(numbers)
-            spoilt = len(numbers) - len(found)
-            after, counts = course.model.landed(
-                label, found, refused=spoilt, move=self.move, joined=joined
+            after, counts = _landed(
+                course.model,
+                label,
+                numbers,
+                found,
+                move=self.move,
+                head=self.head,
+                joined=joined,
             )
             course.to(after)
             joined = joined or counts.changed

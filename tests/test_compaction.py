@@ -371,6 +371,11 @@ class TestMisuse:
             catalog.compact("cup")
         assert near(catalog) == set(NAMES)
 
+    def test_a_name_given_twice(self, catalog: Catalog) -> None:
+        """A class that is named twice is compacted once."""
+        assert catalog.compact(["cup", "cup"]).labels == ("cup",)
+        assert catalog.verify().sound
+
     def test_cut_short(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         """Cut short before its end, nothing was dropped."""
         before = catalog.info()

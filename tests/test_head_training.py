@@ -223,6 +223,16 @@ class TestWhole:
             assert len(imported.refused) == 2
             assert state(catalog) == before
 
+    def test_known_pictures_come_first(self, path: Path, tmp_path: Path) -> None:
+        """Places of pictures that are known are no reason to switch; the next class is one."""
+        with filled(path) as catalog:
+            known = [Entry(NAMES[0], Picture(p)) for p in photos.draw(tmp_path / "again", 0, 2)]
+            new = [Entry("tea", Picture(p)) for p in photos.draw(tmp_path / "tea", 3, 2)]
+            catalog.import_([*known, *new], head="frozen")
+            assert catalog.info().head == "frozen"
+            catalog.undo()
+            assert catalog.info().head == "exact"
+
     def test_a_switch_lands_with_its_class(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

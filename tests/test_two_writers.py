@@ -25,7 +25,7 @@ import soak_page
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from catalog.changes import add as adding
+from catalog.changes import add, add_class, import_, landing
 from catalog.descriptors import CatalogError, Conflict, Locked, NotFound
 from catalog.embedder import Picture
 from catalog.manifest import Entry
@@ -74,7 +74,7 @@ def write_at_random(path: Path, log_path: Path, stop: Path, seed: int, busy: flo
     """Change a catalogue at random until told to stop, and write down what came of it."""
     sys.argv[0] = "writer"
     rng, log, changes = random.Random(seed), Log(log_path), 0
-    land = adding.land
+    land = landing.land
 
     def land_and_tell(*arguments: Any, **options: Any) -> Any:
         added = land(*arguments, **options)
@@ -82,7 +82,8 @@ def write_at_random(path: Path, log_path: Path, stop: Path, seed: int, busy: flo
             log.write(event=added.event, kind="add", label=added.label, changes=added.added)
         return added
 
-    adding.land = land_and_tell
+    for module in (add, add_class, import_):
+        module.land = land_and_tell
     catalog = reopened(path, log, busy)
     while not stop.exists():
         changes += 1

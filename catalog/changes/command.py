@@ -66,8 +66,9 @@ class Command:
 
     def prepare(self) -> None:
         """Get ready what a switch begins with; solving it would take a transaction too long."""
-        if self._way is None or self.event is not None:
+        if self._way is None or self._changed:
             return
+        self._switch = None
         with self.store.reading() as tx:
             present = heads.current(tx).training
         # A document head is trained, and stored, once everything has landed.
@@ -102,8 +103,8 @@ class Command:
             Conflict: an item was changed by someone else meanwhile, or the head before a switch.
         """
         if changes and self._switch is not None:
-            self.event = self._switch.record(tx, self.event)
-            self._switch = None
+            switched = self._switch.record(tx, self.event)
+            self.event, self._switch = self.event or switched, None
         told: dict[str, Any] = {"label": name.text, **detail}
         if label.name != told["label"]:
             told["names"] = [label.row]

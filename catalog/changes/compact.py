@@ -53,7 +53,10 @@ def compact(catalog: Opened, labels: Iterable[str] | None = None) -> Compacted:
         keep_generator(catalog._store, learning)
     with catalog._store.writing() as tx:
         slots = {row.label: row.slot for row in inventory.label_counts(tx)}
-        names = tuple([require_label(tx, name).name for name in wanted] if wanted else slots)
+        # Each once, also if it was named twice.
+        names = tuple(dict.fromkeys(require_label(tx, name).name for name in wanted)) or tuple(
+            slots
+        )
         dropped = compaction.sums_of_dropped(tx, learning.width)
         items = compaction.drop(tx, learning.stored, [slots[name] for name in names], dropped)
         event = None
