@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TYPES := build/types
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment demo test lint types wheel bench soak docs clean
@@ -24,8 +25,8 @@ environment:
 demo: setup ## a record shop is built and asked (BACKBONE=imagenet for the larger network)
 	$(BIN)/python -m catalog.cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
 
-test: setup ## every test that ends within minutes
-	$(BIN)/python -m pytest -m "not soak"
+test: setup ## every test that ends within minutes (JOBS=2 at a time)
+	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
 
 lint: setup ## style
 	$(BIN)/ruff check .

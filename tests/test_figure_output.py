@@ -174,7 +174,7 @@ class TestTheSameEveryTime:
     def test_matplotlib_waits(self) -> None:
         """Matplotlib is imported when something is drawn, and its global figures never."""
         script = (
-            "import sys; from catalog import figure_output, figures;"
+            "import sys; from catalog.reports import figure_output, figures;"
             "early = 'matplotlib' in sys.modules;"
             "figure_output.to_svg(figures.training_figure([1], [0]));"
             "late = {'matplotlib', 'matplotlib.pyplot'} & set(sys.modules) == {'matplotlib'};"

@@ -313,7 +313,7 @@ class TestLife:
             from catalog.embedder.isolation import IsolatedDecoder
             print(*sorted(sys.modules))
         """)
-        heavy = {"tensorflow", "ai_edge_litert", "faiss", "matplotlib", "rich", "catalog"}
+        heavy = {"tensorflow", "ai_edge_litert", "faiss", "matplotlib", "rich", "catalog.catalog"}
         assert not heavy & {name.partition(".")[0] for name in script.stdout.split()}
 
 
@@ -340,8 +340,8 @@ class TestEmbedder:
         """No process is left of an embedder that was closed."""
         embedder = MobileNetEmbedder(tiny_model, isolate=True)
         embedder.embed(GOOD)
-        assert embedder._isolated is not None
-        (process,) = children(embedder._isolated)
+        assert embedder._workers._isolated is not None
+        (process,) = children(embedder._workers._isolated)
         embedder.close()
         assert not is_running(process)
 
