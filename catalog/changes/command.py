@@ -129,9 +129,9 @@ class Command:
         """Train a ``document`` head on what has changed."""
         with self.store.reading() as tx:
             record = heads.current(tx)
+            if (self._way or record.training) != "document":
+                return
             classes = len(inventory.label_counts(tx))
-        if (self._way or record.training) != "document":
-            return
         options = TrainingOptions.from_dict(record.options)
         if classes >= 2:
             train_document(
