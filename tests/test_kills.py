@@ -24,7 +24,7 @@ from malformed import black_png
 from tiny_network import NAME, command, environment, run
 
 from catalog import Catalog, read_manifest
-from catalog.changes import landing, staging
+from catalog.changes import import_, staging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class SlowEmbedder(FakeEmbedder):
 def import_slowly(path: Path, tree: Path, diary_path: Path) -> None:
     """Import a tree, and write down each class once the call that lands it has come back."""
     diary = Diary(diary_path)
-    land = landing.land
+    land = import_.land
 
     def land_and_tell(*arguments: Any, **options: Any) -> Added:
         added = land(*arguments, **options)
@@ -89,7 +89,7 @@ def import_slowly(path: Path, tree: Path, diary_path: Path) -> None:
             diary.write(f"landed {added.label}")
         return added
 
-    landing.land = land_and_tell
+    import_.land = land_and_tell
     with Catalog.open(path, embedder=SlowEmbedder(diary)) as catalog:
         catalog.import_(read_manifest(tree).entries)
     diary.write("finished")
