@@ -26,7 +26,7 @@ demo: setup ## a record shop is built and asked (BACKBONE=imagenet for the large
 	$(BIN)/python -m catalog.cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
 
 test: setup ## every test that ends within minutes (JOBS=2 at a time)
-	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: setup ## style
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ def test_accuracy_on_grocery_photos(whole: Catalog, grocery: Path) -> None:
     assert not found.refused
 
 
-@pytest.mark.parametrize("precision", [0.98, 0.95])
+@pytest.mark.parametrize("precision", [0.98, pytest.param(0.95, marks=pytest.mark.soak)])
 def test_a_match_is_worth_what_it_was_to_be(
     whole: Catalog, grocery: Path, precision: float
 ) -> None:
@@ -102,6 +102,7 @@ def test_hands(shared: Path, embedder: Remembering, tmp_path: Path, way: str) ->
     assert found.head.loss <= 0.149
 
 
+@pytest.mark.soak
 def test_the_starter_on_grocery_photos(whole: Catalog, grocery: Path, tmp_path: Path) -> None:
     """The starter network is right at least 70 % as often as the real one."""
     with Catalog.init(tmp_path / "starter.catalog", backbone="starter") as small:

@@ -208,6 +208,7 @@ def test_a_demo_that_failed_can_be_run_again(tmp_path: Path, cache: Path) -> Non
 
 
 @pytest.mark.real
+@pytest.mark.soak
 def test_the_demo_with_the_real_network(tmp_path: Path, imagenet: Model, model_cache: Path) -> None:
     """With the ImageNet network 99 of 100 find their record."""
     done = demo(tmp_path, model_cache, "--backbone", "imagenet")

@@ -34,6 +34,7 @@ def test_drawn_pictures(name: str, tmp_path: Path, model_cache: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.soak
 def test_rock_paper_scissors(
     tmp_path: Path, shared: Path, imagenet: Model, model_cache: Path
 ) -> None:

@@ -158,7 +158,10 @@ def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Inco
     try:
         content, value = stored.as_stored(tx, item)
     except Damaged as error:
-        raise Damaged(f"in the other catalogue, {error}") from error
+        raise Damaged(
+            f"the descriptor of item {item} of the other catalogue is damaged; `catalog verify` "
+            "says what else is wrong with it"
+        ) from error
     return _Incoming(content, value, inventory.sources(tx, item))
 
 
