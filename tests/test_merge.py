@@ -125,7 +125,7 @@ def test_refusals(tmp_path: Path) -> None:
             catalog.merge(foreign.path)
         with fill(tmp_path / "b.catalog") as other, other._store.writing() as tx:
             tx.execute("UPDATE descriptor SET checksum = checksum + 1")
-        with pytest.raises(Damaged, match="in the other catalogue, the descriptor of item"):
+        with pytest.raises(Damaged, match="the descriptor of item 1 of the other catalogue"):
             catalog.merge(other.path)
         with reopen(catalog.path) as second:
             assert counts(second) == dict.fromkeys(THINGS, 3)
