@@ -43,12 +43,15 @@ class HeldPicture:
         picture: its bytes or pixels, with the box.
         content: its SHA-256, 32 bytes.
         size: of the bytes or pixels that are held.
+        modified: the time that its file had before it was read, in nanoseconds since 1970; None
+            for bytes and arrays.
     """
 
     place: str | None
     picture: Picture
     content: bytes
     size: int
+    modified: int | None = None
 
 
 def hold(source: Source | Picture) -> HeldPicture:
@@ -58,6 +61,7 @@ def hold(source: Source | Picture) -> HeldPicture:
         PictureError: it cannot be read.
     """
     picture = source if isinstance(source, Picture) else Picture(source)
+    modified = _modified(picture.source)
     if isinstance(picture.source, np.ndarray):
         data: bytes | NDArray[np.uint8] = picture.source
         size = picture.source.nbytes
@@ -65,7 +69,17 @@ def hold(source: Source | Picture) -> HeldPicture:
         data = read_picture(picture.source)
         size = len(data)
     content = content_hash(data, picture.box)
-    return HeldPicture(place_of(picture), Picture(data, picture.box), content, size)
+    return HeldPicture(place_of(picture), Picture(data, picture.box), content, size, modified)
+
+
+def _modified(source: Source) -> int | None:
+    """The time of a file, before it is read: if it is changed meanwhile, it has a later one."""
+    if isinstance(source, bytes | np.ndarray):
+        return None
+    try:
+        return os.stat(source).st_mtime_ns  # noqa: PTH116
+    except (OSError, ValueError):  # reading it says what is wrong
+        return None
 
 
 def place_of(source: Source | Picture) -> str | None:

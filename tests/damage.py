@@ -14,7 +14,7 @@ from catalog import Catalog
 from catalog.descriptors import CatalogError
 from catalog.store.files import cache_folder
 
-SUBJECTS = ("format-2-exact", "format-2-frozen", "format-2-document")
+SUBJECTS = ("format-3-exact", "format-3-frozen", "format-3-document")
 """The golden catalogues of the present format."""
 
 Outcome = str

@@ -25,6 +25,7 @@ from catalog.descriptors import (
     PictureError,
 )
 from catalog.embedder import Box, MobileNetEmbedder
+from catalog.store.schema import FORMAT_VERSION
 from catalog.store.store import Store
 
 if TYPE_CHECKING:
@@ -402,9 +403,9 @@ class TestEmbedders:
     def test_a_newer_format(self, catalog: Catalog) -> None:
         """A file of a later version is refused before anything else is read from it."""
         store = Store(catalog.path)
-        store._connection.execute("PRAGMA user_version = 3")
+        store._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
         store.close()
-        with pytest.raises(NewerFormat, match="format 3"):
+        with pytest.raises(NewerFormat, match=f"format {FORMAT_VERSION + 1}"):
             Catalog.open(catalog.path, embedder=FakeEmbedder(seed=1))
 
     @pytest.mark.filterwarnings("ignore:invalid value encountered")

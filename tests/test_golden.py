@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,13 +22,15 @@ import pytest
 from golden import make
 
 from catalog import Catalog
+from catalog.changes.keep_unknown import keep_unknown
 from catalog.descriptors import CatalogError, NewerFormat
-from catalog.store import store
-from catalog.store.files import cache_folder
-from catalog.store.schema import FORMAT_VERSION, SCHEMA_2
+from catalog.store import formats
+from catalog.store.schema import FORMAT_VERSION, SCRIPTS, statements
 from catalog.store.store import Store
 
-NAMES = ("format-1", "format-2-exact", "format-2-frozen", "format-2-document")
+HEADS = ("exact", "frozen", "document")
+NAMES = ("format-1", *(f"format-{later}-{head}" for later in (2, 3) for head in HEADS))
+OLD = ("format-1", "format-2-frozen")
 TOLERANCE = 1e-6
 
 
@@ -61,12 +64,24 @@ def path(name: str, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.fixture(params=OLD)
+def old_name(request: pytest.FixtureRequest) -> str:
+    """One golden catalogue of an older format after another."""
+    return str(request.param)
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A copy of a catalogue of format 1."""
+def old(old_name: str, tmp_path: Path) -> Path:
+    """A copy of it."""
     copy = tmp_path / "old.catalog"
-    copy.write_bytes(unpacked("format-1"))
+    copy.write_bytes(unpacked(old_name))
     return copy
+
+
+def change(path: Path) -> None:
+    """Change a catalogue in the least way that there is."""
+    with opened(path) as catalog:
+        keep_unknown(catalog, [make.shot(77)])
 
 
 def version_of(path: Path) -> int:
@@ -165,63 +180,125 @@ def test_it_goes_on(name: str, path: Path) -> None:
         assert catalog.verify().sound
 
 
-def test_old_files_become_present_ones(name: str, path: Path) -> None:
-    """A file has the present version and tables once it was opened, whatever it had before."""
-    opened(path).close()
+def test_a_changed_file_is_a_present_one(name: str, path: Path) -> None:
+    """A file has the present version and tables once it was changed, whatever it had before."""
+    change(path)
     assert version_of(path) == FORMAT_VERSION
     fresh = path.with_name("fresh.catalog")
     Catalog.init(fresh, embedder=make.embedder()).close()
-    assert tables_of(path) == tables_of(fresh)
     with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(fresh)) as other:
         question = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
         assert one.execute(question).fetchall() == other.execute(question).fetchall()
 
 
+def test_asking_changes_nothing(name: str, path: Path) -> None:
+    """A catalogue of any format that is only asked stays as it is to the byte."""
+    before = path.read_bytes()
+    with opened(path) as catalog:
+        make.answers(catalog)
+        catalog.history()
+        catalog.audit()
+        catalog.training_curves()
+        assert catalog.verify().problems == ()
+        assert catalog.info().format == version_of(path)
+    assert path.read_bytes() == before
+
+
 class TestUpgrade:
-    """A file of format 1 is brought to the present one whole or not at all."""
+    """The first write brings an older file to the present format, whole or not at all."""
+
+    def test_it_is_said(self, old: Path) -> None:
+        """Whoever changes an older file is told that it is of another format now, once."""
+        version = version_of(old)
+        with pytest.warns(UserWarning, match=f"of format {version}, and is of format 3") as told:
+            change(old)
+        assert len(told) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            change(old)
+
+    def test_another_process_does_it(self, old: Path) -> None:
+        """One that has the file open goes on in the present format, with all that came with it."""
+        with opened(old) as other:
+            before = other.info()
+            with pytest.warns(UserWarning, match="is of format 3"), opened(old) as catalog:
+                catalog.train_head("frozen")
+            after = other.info()
+            assert (after.format, after.head) == (FORMAT_VERSION, "frozen")
+            assert after.learning_state == before.learning_state
+            other.add_class("Œuvre", make.shots(60, 3))
+            assert other.verify().problems == ()
+
+    def test_an_older_copy_is_put_back(self, old: Path, old_name: str) -> None:
+        """One that has the file open goes back with it to the older format, and up again."""
+        copy = old.with_name("copy.catalog")
+        with opened(old) as catalog:
+            catalog.backup(copy)
+            before = make.answers(catalog)
+            with pytest.warns(UserWarning, match="is of format 3"):
+                catalog.add_class("Œuvre", make.shots(60, 3))
+            Catalog.restore(copy, old)
+            assert version_of(old) == int(old_name.split("-")[1])
+            assert make.answers(catalog) == before
+            with pytest.warns(UserWarning, match="is of format 3"):
+                catalog.add_class("Œuvre", make.shots(60, 3))
+            assert catalog.verify().problems == ()
+
+    def test_a_refused_command_changes_nothing(self, old: Path) -> None:
+        """A command that fails in its first transaction leaves the file to the byte what it was."""
+        before = old.read_bytes()
+        with opened(old) as catalog:
+            with pytest.raises(CatalogError):
+                catalog.rename_class("nothing", "something")
+            with pytest.raises(ZeroDivisionError):
+                fail_in_the_middle(catalog)
+            with catalog._store.writing() as tx:
+                tx.rollback()  # as a command does that finds nothing to do
+            assert make.answers(catalog)
+        assert old.read_bytes() == before
 
     def test_a_kill_between_any_two_statements(
-        self, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, old: Path, old_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What a kill leaves on the disk, file and journal, is a whole catalogue of format 1."""
-        left = [tmp_path / f"left {number}.catalog" for number in range(99)]
+        """What a kill leaves on the disk, file and journal, is a whole catalogue as it was."""
         made: list[Path] = []
-        statements = store.statements
 
         def watched(script: str) -> Iterator[str]:
             for statement in [*statements(script), "PRAGMA user_version"]:
-                snapshot = left[len(made)]
+                copy = tmp_path / f"left {len(made)}.catalog"
                 for ending in ("", "-journal"):
                     source = old.with_name(old.name + ending)
                     if source.exists():
-                        shutil.copy(source, snapshot.with_name(snapshot.name + ending))
-                made.append(snapshot)
+                        shutil.copy(source, copy.with_name(copy.name + ending))
+                made.append(copy)
                 yield statement
 
-        monkeypatch.setattr(store, "statements", watched)
-        opened(old).close()
+        monkeypatch.setattr(formats, "statements", watched)
+        change(old)
         monkeypatch.undo()
         assert len(made) > 6
-        for snapshot in made:
-            assert version_of(snapshot) == 1
-            check_whole(snapshot)
+        for copy in made:
+            assert version_of(copy) == int(old_name.split("-")[1])
+            check_whole(copy, old_name)
 
-    def test_a_failure_leaves_format_1(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failure_leaves_the_old_format(
+        self, old: Path, old_name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Where a statement fails, the file is to the byte what it was."""
         before = old.read_bytes()
-        statements = list(store.statements(SCHEMA_2))
-        for number in range(len(statements)):
-            broken = [*statements[:number], "CREATE TABLE item (id)"]
-            monkeypatch.setattr(store, "statements", lambda _, broken=broken: broken)
+        script = list(statements(SCRIPTS[-1]))
+        for number in range(len(script)):
+            broken = [*script[:number], "CREATE TABLE item (id)"]
+            monkeypatch.setattr(formats, "statements", lambda _, broken=broken: broken)
             with pytest.raises(CatalogError):
-                opened(old)
+                change(old)
             assert old.read_bytes() == before
         monkeypatch.undo()
-        check_whole(old)
+        check_whole(old, old_name)
 
     @pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.soak)])
-    def test_kills(self, old: Path, kills: int) -> None:
-        """A process that is killed while it opens the file leaves format 1 or 2, and both open."""
+    def test_kills(self, old: Path, old_name: str, kills: int) -> None:
+        """A process that is killed while it upgrades leaves the old format or the new one."""
         before, rng = old.read_bytes(), random.Random(1)
         for _ in range(kills):
             old.write_bytes(before)
@@ -230,47 +307,68 @@ class TestUpgrade:
             ) as process:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"now\n"
-                time.sleep(rng.uniform(0, 0.008))
+                time.sleep(rng.uniform(0, 0.02))
                 process.send_signal(signal.SIGKILL)
-            assert version_of(old) in {1, FORMAT_VERSION}
-            check_whole(old)
+            assert version_of(old) in {int(old_name.split("-")[1]), FORMAT_VERSION}
+            check_whole(old, old_name)
 
-    def test_a_file_that_cannot_be_written(self, unprivileged: Path) -> None:
-        """A read-only file of format 1 is a plain error that says what to do about it."""
+    @pytest.fixture
+    def asked(self, old: Path) -> Any:
+        """What the catalogue says of a picture; also loads, with all rights, what that takes."""
+        with opened(old) as catalog:
+            assert catalog.verify().sound
+            return catalog.predict(make.shot(0, 90))
+
+    def test_a_file_that_cannot_be_written(
+        self, asked: Any, unprivileged: Path, old_name: str
+    ) -> None:
+        """An older file on a medium that cannot be written is asked; a change is a plain error."""
         path = unprivileged / "old.catalog"
-        path.write_bytes(unpacked("format-1"))
+        path.write_bytes(unpacked(old_name))
         path.chmod(0o444)
         unprivileged.chmod(0o555)
         try:
-            with pytest.raises(CatalogError, match=r"cannot be written.*copy"):
-                opened(path)
-            assert path.read_bytes() == unpacked("format-1")
+            with opened(path) as catalog:
+                assert catalog.verify().sound
+                assert catalog.predict(make.shot(0, 90)) == asked
+            with pytest.raises(CatalogError, match="is read-only here"):
+                change(path)
+            assert path.read_bytes() == unpacked(old_name)
         finally:
             unprivileged.chmod(0o755)
 
-    def test_two_at_once(self, old: Path) -> None:
-        """Processes that open it at the same time all find it brought to the present format."""
+    def test_two_at_once(self, old: Path, old_name: str) -> None:
+        """Of processes that change it at the same time one upgrades it, and all of them succeed."""
         command = [sys.executable, "-c", _UPGRADE, str(old)]
-        both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
-        assert [process.wait() for process in both] == [0, 0, 0]
-        check_whole(old)
+        each = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
+        assert [process.wait() for process in each] == [0, 0, 0]
+        assert version_of(old) == FORMAT_VERSION
+        check_whole(old, old_name)
+
+
+def fail_in_the_middle(catalog: Catalog) -> None:
+    """Begin to change a catalogue, and fail."""
+    with catalog._store.writing() as tx:
+        tx.execute("UPDATE label SET name = name || '!'")
+        raise ZeroDivisionError
 
 
 _UPGRADE = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from catalog.store.store import Store
 print("now", flush=True)
-Store(Path(sys.argv[1])).close()
+with closing(Store(Path(sys.argv[1]))) as store, store.writing():
+    pass
 """
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: Path, name: str) -> None:
     """Check that a file opens, is sound, and says what the golden file said."""
     with opened(path) as catalog:
         assert catalog.verify().problems == ()
-        assert catalog.info().learning_state == said("format-1")["learning_state"]
-    assert version_of(path) == FORMAT_VERSION
+        assert catalog.info().learning_state == said(name)["learning_state"]
 
 
 @pytest.mark.parametrize("later", [1, 2, 250])
@@ -286,19 +384,9 @@ def test_a_later_version_is_left_alone(path: Path, later: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, -(2**31)])
-def test_a_version_that_never_was(old: Path, version: int) -> None:
+def test_a_version_that_never_was(path: Path, version: int) -> None:
     """A file that says it has a version before the first one is damaged."""
-    with closing(sqlite3.connect(old)) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
     with pytest.raises(CatalogError, match="damaged"):
-        Store(old)
-
-
-def test_a_copy_of_a_copy_is_the_same(path: Path) -> None:
-    """A catalogue that is only asked is not changed, and needs nothing beside its file."""
-    opened(path).close()
-    before = path.read_bytes()
-    with opened(path) as catalog:
-        make.answers(catalog)
-    shutil.rmtree(cache_folder(path))
-    assert path.read_bytes() == before
+        Store(path)

@@ -447,33 +447,6 @@ class TestDamage:
             catalog.predict(ASKED[0])
 
 
-class TestFormat:
-    """A file of the first format is brought up when it is opened."""
-
-    def test_format_1(self, path: Path) -> None:
-        """It answers as before, and can do what the new format is for."""
-        with filled(path) as catalog:
-            said, before = answers(catalog), catalog.info()
-        shutil.rmtree(cache_folder(path))
-        connection = sqlite3.connect(path)
-        tables = ("generator", "head_column", "head", "kept")
-        for table in (*tables, "compacted_item", "compacted_gram", "compacted"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
-        connection.close()
-        with opened(path) as catalog:
-            assert answers(catalog) == said
-            after = catalog.info()
-            assert (after.format, after.learning_state) == (2, before.learning_state)
-            assert catalog.verify().sound
-            catalog.undo()
-            assert catalog.train_head("frozen").columns == 2
-            catalog.compact(["cup"])
-        with opened(path) as catalog:
-            assert catalog.predict(ASKED[0]).label == "cup"
-
-
 WITHOUT = """
 import sys
 from pathlib import Path

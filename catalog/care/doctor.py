@@ -136,7 +136,7 @@ def _format(header: bytes) -> Check:
         found = f"format {version}; this version reads up to {FORMAT_VERSION}"
         return Check("format", "bad", found, "update catalog: `pip install -U catalog`")
     if version < FORMAT_VERSION:
-        found = f"format {version}, which becomes {FORMAT_VERSION} when it is next opened"
+        found = f"format {version}, which becomes {FORMAT_VERSION} when it is next changed"
         return Check("format", "ok", found)
     return Check("format", "ok", f"format {version}")
 

@@ -14,6 +14,7 @@ from catalog.store import ItemId, Slot, Transaction, inventory
 from catalog.store.classes import Label, emptied, open_label
 from catalog.store.compaction import is_compacted
 from catalog.store.failpoints import reach
+from catalog.store.inventory import Place
 from catalog.store.journal import Change
 from catalog.store.names import Name
 
@@ -95,10 +96,10 @@ def land(
 
 def _sort_out(
     tx: Transaction, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
-) -> tuple[list[Change], list[tuple[ItemId, str]]]:
+) -> tuple[list[Change], list[tuple[ItemId, Place]]]:
     """What is to become of staged pictures: changes of items, and places that are new of them."""
     changes: dict[ItemId, Change] = {}
-    places: dict[tuple[ItemId, str], None] = {}
+    places: dict[tuple[ItemId, str], Place] = {}
     for picture in staged:
         item, slot, name = item_of(tx, picture)
         if item in changes or slot == label.slot:
@@ -111,8 +112,8 @@ def _sort_out(
             result.moved += slot is not None
             changes[item] = Change(item, slot, label.slot)
         known = inventory.sources(tx, item) if slot is not None else ()
-        places.update({(item, place): None for place in picture.places if place not in known})
-    return list(changes.values()), list(places)
+        places.update({(item, p.path): p for p in picture.places if p.path not in known})
+    return list(changes.values()), [(item, place) for (item, _), place in places.items()]
 
 
 def _against(

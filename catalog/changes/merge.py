@@ -21,6 +21,7 @@ from catalog.store.classes import refuse_variant
 from catalog.store.compaction import compacted_classes
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
+from catalog.store.inventory import Place
 from catalog.store.names import Name
 from catalog.store.store import Store
 
@@ -30,13 +31,7 @@ class _Incoming(NamedTuple):
 
     content: bytes
     value: bytes
-    places: tuple[str, ...]
-
-    @property
-    def staged(self) -> Staged:
-        """The picture as one to be landed."""
-        first = self.places[0] if self.places else None
-        return Staged(first, self.content, self.places[1:])
+    places: tuple[Place, ...]
 
 
 def merge(
@@ -68,7 +63,7 @@ def merge(
     file = Path(other).absolute()
     if files.exists(file) and file.samefile(catalog.path):
         raise Conflict(f"{file} is this catalogue itself; name another one to take over")
-    # From a copy, which is of one moment, and may be brought to the present format.
+    # From a copy, which is of one moment.
     with Command(catalog, training=training) as command, files.beside(catalog.path) as copy:
         copying.snapshot(file, copy)
         try:
@@ -139,7 +134,7 @@ def _take_over(
             added = land(
                 command,
                 name,
-                [picture.staged for picture in incoming],
+                [Staged(picture.content, picture.places) for picture in incoming],
                 check=refuse_variant,
                 move=move,
                 kind="merge",
@@ -162,7 +157,7 @@ def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Inco
             f"the descriptor of item {item} of the other catalogue is damaged; `catalog verify` "
             "says what else is wrong with it"
         ) from error
-    return _Incoming(content, value, inventory.sources(tx, item))
+    return _Incoming(content, value, inventory.places(tx, item))
 
 
 def _stage(store: Store, stored: StoredDescriptors, pictures: Sequence[_Incoming]) -> None:

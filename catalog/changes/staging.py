@@ -21,6 +21,7 @@ from catalog.pictures import HeldPicture, Progress, Refusal, counted, hold, plac
 from catalog.store import Transaction
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
+from catalog.store.inventory import Place
 from catalog.store.names import Name
 from catalog.store.store import Store
 
@@ -35,19 +36,17 @@ class Staged:
     """A picture whose descriptor is stored.
 
     Attributes:
-        place: where it was found, or None for bytes and arrays.
         content: its SHA-256, 32 bytes.
-        also: where else it was found.
+        places: where it was found; none for bytes and arrays.
     """
 
-    place: str | None
     content: bytes
-    also: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
     @property
-    def places(self) -> tuple[str, ...]:
-        """Everywhere that it was found."""
-        return self.also if self.place is None else (self.place, *self.also)
+    def place(self) -> str | None:
+        """The path that it is named by in messages."""
+        return self.places[0].path if self.places else None
 
 
 class Staging:
@@ -110,7 +109,13 @@ class Staging:
             if isinstance(one, HeldPicture) and (error := refused.get(one.content)):
                 yield Refusal(one.place, error.reason, error.detail)
             else:
-                yield Staged(one.place, one.content) if isinstance(one, HeldPicture) else one
+                yield _staged(one) if isinstance(one, HeldPicture) else one
+
+
+def _staged(held: HeldPicture) -> Staged:
+    if held.place is None:
+        return Staged(held.content)
+    return Staged(held.content, (Place(held.place, held.size, held.modified),))
 
 
 def staging_of(catalog: Opened) -> Staging:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 
 from catalog.descriptors import Damaged, InvalidLabel
 from catalog.store import compaction, heads
+from catalog.store.formats import version_of
 from catalog.store.names import clean_label, label_key
+from catalog.store.row_checksums import mismatches
 from catalog.store.schema import mistyped, schema_faults
 
 _ADDING = {"add", "feedback", "merge", "merge-classes", "move"}
@@ -99,7 +100,7 @@ def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tu
 def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator[str]:
     for table, row, parent, _ in tx.execute("PRAGMA foreign_key_check"):
         yield f"row {row} of {table} refers to a {parent} that is not there"
-    odd = [*schema_faults(tx), *mistyped(tx)]
+    odd = [*schema_faults(tx, version_of(tx)), *mistyped(tx)]
     yield from odd
     if odd:
         return  # what follows rests on them
@@ -107,12 +108,7 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
         (count,) = tx.execute(question, values).fetchone()
         if count:
             yield f"{count} {what}"
-    flipped = sum(
-        zlib.crc32(value) != checksum
-        for value, checksum in tx.execute("SELECT value, checksum FROM descriptor")
-    )
-    if flipped:
-        yield f"{flipped} descriptors do not match their checksums"
+    yield from mismatches(tx)
     yield from _odd_identity(tx, values["embedder"])
     yield from _odd_names(tx)
     yield from _odd_events(tx)

@@ -82,7 +82,7 @@ def drop(
         items += own
     if not items:
         return 0
-    tx.executemany("INSERT INTO compacted_item VALUES (?)", [(item,) for item in items])
+    tx.executemany("INSERT INTO compacted_item (item) VALUES (?)", [(item,) for item in items])
     tx.executemany("DELETE FROM descriptor WHERE item = ?", [(item,) for item in items])
     for slot in set(wanted) & dropped.counts.keys():
         values = (slot, dropped.counts[slot], _bytes(dropped.totals[slot]))
@@ -91,7 +91,9 @@ def drop(
             "DO UPDATE SET items = excluded.items, total = excluded.total",
             values,
         )
-    tx.execute("INSERT OR REPLACE INTO compacted_gram VALUES (1, ?)", (_bytes(dropped.gram),))
+    tx.execute(
+        "INSERT OR REPLACE INTO compacted_gram (id, value) VALUES (1, ?)", (_bytes(dropped.gram),)
+    )
     # What was kept to undo earlier trainings cannot be gone back to any more.
     tx.execute("DELETE FROM head_column WHERE head < (SELECT max(id) FROM head)")
     return len(items)

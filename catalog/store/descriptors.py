@@ -67,7 +67,7 @@ class StoredDescriptors:
             Damaged: it has lost its descriptor, or part of it.
         """
         row = tx.execute(
-            "SELECT content, value, checksum FROM item "
+            "SELECT content, value, descriptor.checksum FROM item "
             "JOIN descriptor ON descriptor.item = item.id WHERE item.id = ? AND embedder = ?",
             (item, self._embedder_id),
         ).fetchone()
@@ -92,7 +92,7 @@ class StoredDescriptors:
             Damaged: a descriptor has lost part of itself.
         """
         cursor = tx.execute(
-            "SELECT item.id, item.label, value, checksum FROM descriptor "
+            "SELECT item.id, item.label, value, descriptor.checksum FROM descriptor "
             "JOIN item ON item.id = descriptor.item "
             "WHERE item.label IS NOT NULL AND descriptor.embedder = ? ORDER BY descriptor.id",
             (self._embedder_id,),

@@ -264,7 +264,9 @@ def keep_generator(
     tx: sqlite3.Connection, head: int, event: int, arrays: Mapping[str, NDArray[Any]]
 ) -> None:
     """Keep a generator with the head whose training it served."""
-    tx.execute("INSERT INTO generator VALUES (?, ?, ?)", (head, event, _save(arrays)))
+    tx.execute(
+        "INSERT INTO generator (head, event, arrays) VALUES (?, ?, ?)", (head, event, _save(arrays))
+    )
 
 
 def drop_generator(tx: sqlite3.Connection, head: int) -> None:
@@ -310,7 +312,8 @@ def _insert(
     """Store one column of a head at a place among the stored ones."""
     weights = np.ascontiguousarray(head.columns[position], "<f4").tobytes()
     tx.execute(
-        "INSERT INTO head_column VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO head_column (head, position, label, event, weights, bias) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
         (row, at, int(head.classes[position]), event, weights, float(head.bias[position])),
     )
 

@@ -24,6 +24,20 @@ class LabelCount(NamedTuple):
     items: int
 
 
+class Place(NamedTuple):
+    """Where a picture was found.
+
+    Attributes:
+        path: the file, with the box behind it, if any.
+        size: of the file in bytes when it was read; None where that is not known.
+        modified: the time it had then, in nanoseconds since 1970; None likewise.
+    """
+
+    path: str
+    size: int | None = None
+    modified: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A picture in the catalogue: its id, class, SHA-256 and where it was found."""
@@ -92,7 +106,7 @@ def keep(tx: sqlite3.Connection, content: bytes, place: str | None, *, anew: boo
     """
     what = "REPLACE" if anew else "IGNORE"
     tx.execute(
-        f"INSERT OR {what} INTO kept SELECT id, ?, ? FROM item "  # noqa: S608
+        f"INSERT OR {what} INTO kept (item, at, place) SELECT id, ?, ? FROM item "  # noqa: S608
         "WHERE content = ? AND label IS NULL",
         (now(), place, content),
     )
@@ -139,24 +153,30 @@ def format_version(tx: sqlite3.Connection) -> int:
 
 
 def sources(tx: sqlite3.Connection, item: ItemId) -> tuple[str, ...]:
-    """Where an item's picture was found since it was last taken in, sorted.
+    """The paths of an item's picture, sorted: see :func:`places`."""
+    return tuple(place.path for place in places(tx, item))
+
+
+def places(tx: sqlite3.Connection, item: ItemId) -> tuple[Place, ...]:
+    """Where an item's picture was found since it was last taken in, by path.
 
     What was noted before an earlier removal is kept for the sake of undo, but is not shown.
     """
     rows = tx.execute(
-        "SELECT DISTINCT place FROM source WHERE item = :item AND event >= ("
+        "SELECT place, size, modified, max(event) FROM source WHERE item = :item AND event >= ("
         "SELECT coalesce(max(event.id), 0) FROM change JOIN event ON event.id = change.event "
         "WHERE change.item = :item AND change.before IS NULL "
-        "AND event.kind != 'undo' AND event.undone_by IS NULL) ORDER BY place",
+        "AND event.kind != 'undo' AND event.undone_by IS NULL) GROUP BY place ORDER BY place",
         {"item": item},
     )
-    return tuple(place for (place,) in rows)
+    return tuple(Place(*row[:3]) for row in rows)
 
 
-def note_sources(tx: sqlite3.Connection, places: Iterable[tuple[ItemId, str]], event: int) -> None:
+def note_sources(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]], event: int) -> None:
     """Note where the pictures of items were found, as an event says."""
     tx.executemany(
-        "INSERT INTO source VALUES (?, ?, ?)", [(item, place, event) for item, place in places]
+        "INSERT INTO source (item, place, event, size, modified) VALUES (?, ?, ?, ?, ?)",
+        [(item, place.path, event, place.size, place.modified) for item, place in found],
     )
 
 

@@ -140,7 +140,9 @@ def record(
         )
         if moved.rowcount != 1:
             raise Conflict(f"item {change.item} was changed by someone else meanwhile; try again")
-        tx.execute("INSERT INTO change VALUES (?, ?, ?, ?)", (event, *change))
+        tx.execute(
+            "INSERT INTO change (event, item, before, after) VALUES (?, ?, ?, ?)", (event, *change)
+        )
     return event
 
 

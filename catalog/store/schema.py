@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 
@@ -124,6 +125,30 @@ CREATE TABLE generator (
 );
 """
 
+# What format 3 added to format 2: every row has a checksum (descriptors had theirs from the first),
+# and a source knows the size and the time that its file had when it was read.
+SCHEMA_3 = """
+ALTER TABLE meta ADD COLUMN checksum INTEGER;
+ALTER TABLE embedder ADD COLUMN checksum INTEGER;
+ALTER TABLE label ADD COLUMN checksum INTEGER;
+ALTER TABLE item ADD COLUMN checksum INTEGER;
+ALTER TABLE event ADD COLUMN checksum INTEGER;
+ALTER TABLE change ADD COLUMN checksum INTEGER;
+ALTER TABLE source ADD COLUMN size INTEGER;
+ALTER TABLE source ADD COLUMN modified INTEGER;
+ALTER TABLE source ADD COLUMN checksum INTEGER;
+ALTER TABLE head ADD COLUMN checksum INTEGER;
+ALTER TABLE head_column ADD COLUMN checksum INTEGER;
+ALTER TABLE kept ADD COLUMN checksum INTEGER;
+ALTER TABLE compacted ADD COLUMN checksum INTEGER;
+ALTER TABLE compacted_item ADD COLUMN checksum INTEGER;
+ALTER TABLE compacted_gram ADD COLUMN checksum INTEGER;
+ALTER TABLE generator ADD COLUMN checksum INTEGER;
+"""
+
+SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3)
+"""What each format added to the one before."""
+
 
 def is_marked(path: Path) -> bool:
     """Whether a file says of itself that it is a catalogue, sound or not.
@@ -145,25 +170,54 @@ def statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def schema_faults(tx: sqlite3.Connection) -> Iterator[str]:
-    """Tables and indices that are not those of this format, in words."""
-    question = "SELECT name, type, tbl_name, sql FROM sqlite_master"
-    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(SCHEMA_1 + SCHEMA_2)
-        wanted = set(fresh.execute(question))
-    for name in sorted({row[0] for row in wanted - set(tx.execute(question))}):
+@functools.cache
+def schema(version: int) -> frozenset[tuple[str, str, str, str | None]]:
+    """Name, kind, table and definition of all that a file of a format consists of."""
+    with contextlib.closing(_fresh(version)) as fresh:
+        return frozenset(fresh.execute("SELECT name, type, tbl_name, sql FROM sqlite_master"))
+
+
+@functools.cache
+def columns(version: int) -> dict[str, dict[str, str]]:
+    """The columns of each table of a format, and their types."""
+    tables = [name for name, kind, _, _ in schema(version) if kind == "table"]
+    with contextlib.closing(_fresh(version)) as fresh:
+        return {
+            table: dict(fresh.execute(_COLUMNS, (table,)).fetchall())
+            for table in sorted(tables)
+            if not table.startswith("sqlite_")
+        }
+
+
+_COLUMNS = "SELECT name, type FROM pragma_table_info(?, 'main')"
+
+
+def _fresh(version: int) -> sqlite3.Connection:
+    """An empty catalogue of a format, in memory."""
+    fresh = sqlite3.connect(":memory:")
+    for script in SCRIPTS[:version]:
+        fresh.executescript(script)
+    return fresh
+
+
+def schema_faults(tx: sqlite3.Connection, version: int) -> Iterator[str]:
+    """Tables and indices that are not those of a format, in words."""
+    found = set(tx.execute("SELECT name, type, tbl_name, sql FROM main.sqlite_master"))
+    for name in sorted({row[0] for row in schema(version) - found}):
         yield f"the {name!r} of this file is not that of its format"
 
 
 def mistyped(tx: sqlite3.Connection) -> Iterator[str]:
     """Tables with values of another type than their columns have: SQLite lets that pass."""
-    tables = tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = tx.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
     for (table,) in tables:
-        columns = tx.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
         wrong = " OR ".join(
-            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')" for name, kind in columns if kind
+            f"typeof({name}) NOT IN ('{kind.lower()}', 'null')"
+            for name, kind in tx.execute(_COLUMNS, (table,))
+            if kind
         )
         if wrong:  # names are those of the file's own tables
-            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()  # noqa: S608
+            question = f"SELECT count(*) FROM main.{table} WHERE {wrong}"  # noqa: S608
+            (count,) = tx.execute(question).fetchone()
             if count:
                 yield f"{count} rows of {table} hold values of another type"

@@ -15,6 +15,7 @@ import os
 import secrets
 import sqlite3
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,15 +33,9 @@ from catalog.descriptors import (
 )
 from catalog.store.failpoints import reach
 from catalog.store.files import beside, cache_folder, link
-from catalog.store.schema import (
-    APPLICATION_ID,
-    FORMAT_VERSION,
-    PAGE_SIZE,
-    SCHEMA_1,
-    SCHEMA_2,
-    mistyped,
-    statements,
-)
+from catalog.store.formats import stand_in, upgrade, version_of
+from catalog.store.row_checksums import guard, register
+from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, SCRIPTS, mistyped
 
 _PLAIN: dict[int, tuple[type[CatalogError], str]] = {
     sqlite3.SQLITE_FULL: (NoSpace, "no space left on the disk of {}; make some, and try again"),
@@ -84,6 +79,7 @@ class Store:
         self.path = path
         self._holder = cache_folder(path) / "writer.json"
         self._process = os.getpid()
+        self._version = 0  # of the format that the connection is prepared for
         with self._translated():
             self._connection = _connect(path, busy_seconds)
             try:
@@ -121,13 +117,14 @@ class Store:
         Raises:
             Locked: a writer held the file for too long.
             Damaged: SQLite cannot read it.
+            NewerFormat: a later version of this program has written it since it was opened.
         """
         self.require_own_process()
         with self._translated(), self.explained():
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN")
+            self._begin("BEGIN")
             try:
                 yield self._connection
             finally:
@@ -137,6 +134,8 @@ class Store:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that takes effect whole when the block ends, or not at all if it raises.
 
+        A file of an older format is brought to the present one by it, and a warning says so.
+
         Raises:
             Locked: another process is writing; the message names it.
             Damaged: SQLite cannot read the file.
@@ -144,11 +143,15 @@ class Store:
         """
         self.require_own_process()
         with self._translated(), self.explained():
-            self._connection.execute("BEGIN IMMEDIATE")
+            older = self._begin("BEGIN IMMEDIATE")
             try:
                 self._sign()
+                if older < FORMAT_VERSION:
+                    upgrade(self._connection, older)
+                guard(self._connection)
                 yield self._connection
                 self._commit()
+                self._say_upgraded(older)
             except BaseException:
                 self._connection.rollback()
                 raise
@@ -185,43 +188,60 @@ class Store:
 
     def _check_format(self) -> None:
         application = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION_ID:
             raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+        self._require_known(version_of(self._connection))
+
+    def _require_known(self, version: int) -> None:
+        """Make sure that a format is one that this program reads.
+
+        Raises:
+            NewerFormat: a later version wrote it.
+            Damaged: there never was such a format.
+        """
         if version < 1:
             raise Damaged(
                 f"{self.path} is damaged: it says that it has format {version}. Restore it from a "
                 "backup"
             )
-        if version == 1:
-            self._upgrade()
         if version > FORMAT_VERSION:
             raise NewerFormat(
                 f"{self.path} has format {version}; this version reads up to {FORMAT_VERSION}. "
                 "Update catalog (`pip install -U catalog`)."
             )
 
-    def _upgrade(self) -> None:
-        """Bring a file of format 1 to this one: some tables are added, nothing else changes."""
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _begin(self, statement: str) -> int:
+        """Begin a transaction in which the file is read as one of its format.
+
+        Another process may have brought it to another format since the last one.
+
+        Returns:
+            The version of that.
+        """
         try:
-            # Another process may have done it since the version was read.
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
-                for statement in statements(SCHEMA_2):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-            self._connection.commit()
-        except sqlite3.OperationalError as error:
-            self._connection.rollback()
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
-                raise CatalogError(
-                    f"{self.path} has format 1 and cannot be written, so it cannot be brought to "
-                    f"format {FORMAT_VERSION}: make it writable once, or open a copy of it"
-                ) from error
-            raise
+            self._connection.execute(statement)
+            while (version := version_of(self._connection)) != self._version:
+                self._connection.rollback()  # what stands in is to outlast the transaction
+                self._version = 0  # in case this fails half way
+                self._require_known(version)
+                stand_in(self._connection, version)
+                self._version = version
+                self._connection.execute(statement)
         except BaseException:
             self._connection.rollback()
             raise
+        return version
+
+    def _say_upgraded(self, older: int) -> None:
+        """Say that a file was brought to the present format, if this transaction did that."""
+        present = version_of(self._connection)
+        if older < present:
+            self._version = present
+            warnings.warn(
+                f"{self.path} was of format {older}, and is of format {present} now, which earlier "
+                "versions of this program do not read",
+                stacklevel=2,
+            )
 
     def _sign(self) -> None:
         """Leave word of who is writing, for the message of whoever has to wait."""
@@ -268,7 +288,7 @@ class Store:
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
             raise self._damaged(error) from error
         except sqlite3.IntegrityError as error:
-            raise Conflict(f"{self.path}: {error}") from error
+            raise self._broken(error) from error
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
                 raise InvalidInput(f"{self.path} is not a catalogue") from error
@@ -295,6 +315,12 @@ class Store:
         if word != "ok":
             return str(word)
         return "a row refers to what is not there" if astray else types
+
+    def _broken(self, error: sqlite3.IntegrityError) -> CatalogError:
+        """What a rule of the tables that is broken comes to; only damage breaks one of ours."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return self._damaged(error)
+        return Conflict(f"{self.path}: {error}")
 
     def _damaged(self, error: Exception | str) -> Damaged:
         return Damaged(
@@ -347,7 +373,9 @@ def _is_folder(path: Path) -> bool:
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    register(connection)
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA synchronous = EXTRA")
     connection.execute("PRAGMA secure_delete = ON")  # what is dropped is overwritten
     # Spilling pages to the file in the middle of a transaction would shut readers out until its
@@ -372,10 +400,12 @@ def _fill(path: Path, embedder: dict[str, Any]) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("PRAGMA synchronous = EXTRA")
-        connection.executescript(SCHEMA_1 + SCHEMA_2)
+        connection.executescript("".join(SCRIPTS))
+        register(connection)
+        guard(connection)
         connection.execute("BEGIN")
         connection.executemany(
-            "INSERT INTO meta VALUES (?, ?)",
+            "INSERT INTO meta (key, value) VALUES (?, ?)",
             [("id", secrets.token_hex(16)), ("created", now())],
         )
         connection.execute(

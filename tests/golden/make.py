@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,8 @@ WIDTH = 16
 NAMES = ("Blåbär", "緑茶", "🍎 apple", "crème brûlée", "Ἀθήνα")
 PHOTOS = "/photos"
 """Where the pictures that lay in files are said to have been."""
+NOON = 1_767_268_800 * 10**9
+"""And when they are said to have been changed, in nanoseconds since 1970."""
 
 
 def embedder() -> FakeEmbedder:
@@ -206,11 +206,11 @@ def make(target: Path, then: Callable[[Catalog], object]) -> None:
         with Catalog.init(path, embedder=embedder()) as catalog:
             history(catalog, tree)
             then(catalog)
-        with closing(sqlite3.connect(path)) as connection, connection:
-            # So that the places are the same wherever it was made.
-            connection.execute(
-                "UPDATE source SET place = replace(place, ?, ?)", (str(tree), PHOTOS)
-            )
+        with Catalog.open(path, embedder=embedder()) as catalog, catalog._store.writing() as tx:
+            # So that the places are the same wherever it was made, and whenever.
+            tx.execute("UPDATE source SET place = replace(place, ?, ?)", (str(tree), PHOTOS))
+            if FORMAT_VERSION > 2:
+                tx.execute("UPDATE source SET modified = ? WHERE modified IS NOT NULL", (NOON,))
         packed = gzip.compress(path.read_bytes(), mtime=0)
         with Catalog.open(path, embedder=embedder()) as catalog:
             said = {**answers(catalog), "journal": journal(catalog), "undo": undone(catalog)}
