@@ -183,6 +183,16 @@ class TestTypes:
             problems = catalog.verify().problems
         assert any(problem in one for one in problems), problems
 
+    @pytest.mark.parametrize("at", [18, 19])
+    @pytest.mark.parametrize("bit", range(8))
+    def test_how_it_is_written(self, room: Path, at: int, bit: int) -> None:
+        """A file that says it is written by a later SQLite could be read, and never written."""
+        path = room / "shop.catalog"
+        content = unpacked("format-3-exact", path)
+        expected = asked_of(path)
+        write(path, flipped(content, at, bit))
+        assert outcome_of(path, expected) in {"noticed", "refused"}
+
     def test_damaged_curves(self, room: Path) -> None:
         """Curves of a training that cannot be read are damage, by verify and when asked for."""
         path = room / "shop.catalog"

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from catalog.descriptors import Damaged, InvalidLabel
@@ -92,7 +93,7 @@ def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tu
         problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
         if not problems:
             problems += _inconsistencies(tx, {"embedder": embedder_id, "bytes": 2 * width})
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+    except (OSError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return (str(error),)
     return tuple(problems)
 
@@ -100,6 +101,7 @@ def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tu
 def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator[str]:
     for table, row, parent, _ in tx.execute("PRAGMA foreign_key_check"):
         yield f"row {row} of {table} refers to a {parent} that is not there"
+    yield from _odd_header(tx)
     odd = [*schema_faults(tx, version_of(tx)), *mistyped(tx)]
     yield from odd
     if odd:
@@ -113,6 +115,15 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
     yield from _odd_names(tx)
     yield from _odd_events(tx)
     yield from _odd_learning(tx, values["bytes"] // 2)
+
+
+def _odd_header(tx: sqlite3.Connection) -> Iterator[str]:
+    """What the file's first bytes say of how it may be written: a wrong one makes it read-only."""
+    (path,) = (row[2] for row in tx.execute("PRAGMA database_list") if row[1] == "main")
+    with Path(path).open("rb") as file:
+        versions = file.read(20)[18:]
+    if versions != b"\1\1":
+        yield f"the file says that it is written in another way than catalogues are: {versions!r}"
 
 
 def _odd_identity(tx: sqlite3.Connection, embedder: int) -> Iterator[str]:
