@@ -19,8 +19,8 @@ from catalog.embedder.model_cache import Model
 from catalog.head import solve
 from catalog.judging.cross_check import VERDICTS
 from catalog.judging.ranking import first_best
-from catalog.learning.learning import places_of
-from catalog.store import classes
+from catalog.learning.learning import Learning, places_of
+from catalog.store.moment import Moment
 
 _FIRST = 70
 _STRANGERS = 20
@@ -146,10 +146,13 @@ class Bench:
         return f"{np.mean(first_best(logits) == self._truth(entries)):.3f}"
 
     def _gallery(self, shop: Catalog) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
-        with shop._store.reading() as tx:  # noqa: SLF001
-            labels, rows = shop._learning.rows(tx)  # noqa: SLF001
-            order = [slot for slot, _ in classes.live(tx)]
-            return rows, places_of(labels, order), shop._learning.metric(tx)[0]  # noqa: SLF001
+        def gather(
+            learning: Learning, moment: Moment
+        ) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
+            rows = shop._rows.floats(moment.items)  # noqa: SLF001
+            return rows, places_of(moment.slots, moment.order), learning.metric(moment)[0]
+
+        return shop._keeper.compute(gather)  # noqa: SLF001
 
     def _descriptors(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
         found = self.embedder.embed_each(entry.picture for entry in entries)

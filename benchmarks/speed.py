@@ -20,7 +20,7 @@ from catalog.descriptors import Prior, Sums, fit, to_floats, to_integers, unit_r
 from catalog.embedder import DEFAULT_PRESET, PRESETS, MobileNetEmbedder, read_picture
 from catalog.embedder.decode import decode
 from catalog.embedder.model_cache import Model
-from catalog.index import ItemIndex
+from catalog.index import FlatIndex, ItemIndex
 
 _WIDTH = 1280
 
@@ -95,9 +95,9 @@ def search(count: int) -> Iterator[Timing]:
     prior = Prior.isotropic(_WIDTH)
     metric = fit(sums, range(100), prior)
     ids = np.arange(count)
-    built = ItemIndex.build(metric, ids, to_floats(stored))
-    white, query = built.flat.rows, rows[:1]
-    ours = _median(lambda: built.flat.search(metric.whiten(query), 10))
+    white, query = metric.whiten(to_floats(stored)), rows[:1]
+    built = ItemIndex(metric, FlatIndex(ids, white))
+    ours = _median(lambda: built.search(query, 10))
     other = _median(lambda: np.argsort(-(white @ metric.whiten(query)[0]))[:10])
     yield Timing(
         f"10 nearest of {count:,} items, one query",
@@ -106,7 +106,7 @@ def search(count: int) -> Iterator[Timing]:
         f"{other / ours:.1f}",
     )
     learn = _median(lambda: fit(sums, range(100), prior), 3)
-    whiten = _median(lambda: ItemIndex.build(metric, ids, to_floats(stored)), 1)
+    whiten = _median(lambda: FlatIndex(ids, metric.whiten(to_floats(stored))), 1)
     what = f"learn the metric anew; whiten {count:,} items anew"
     yield Timing(what, f"{learn:.2f} s; {whiten:.2f} s", "", "")
 

@@ -24,8 +24,24 @@ if TYPE_CHECKING:
     from catalog.changes.preview_class import Preview, Share
     from catalog.changes.remove import Removed
     from catalog.changes.rename_class import Renamed
-    from catalog.descriptors import CatalogError, NotFound, PictureError
+    from catalog.descriptors import (
+        BackboneError,
+        CatalogError,
+        Conflict,
+        Damaged,
+        EmbedderMismatch,
+        InvalidInput,
+        InvalidLabel,
+        LabelConflict,
+        Locked,
+        NewerFormat,
+        NoSpace,
+        NotFound,
+        PictureError,
+        Superseded,
+    )
     from catalog.embedder import Box, Picture
+    from catalog.head import Curves
     from catalog.judging.cross_check import Verdict
     from catalog.learning.training import Trained, TrainingProgress
     from catalog.manifest import Entry, Listing, find_pictures, read_manifest, take_part
@@ -41,13 +57,18 @@ __all__ = [
     "Added",
     "Audit",
     "AuditReport",
+    "BackboneError",
     "Backup",
     "Box",
     "Candidate",
     "Catalog",
     "CatalogError",
     "Compacted",
+    "Conflict",
     "CrossCheckResult",
+    "Curves",
+    "Damaged",
+    "EmbedderMismatch",
     "Entry",
     "Evaluation",
     "Event",
@@ -57,11 +78,17 @@ __all__ = [
     "HeadTraining",
     "Imported",
     "Info",
+    "InvalidInput",
+    "InvalidLabel",
     "Item",
+    "LabelConflict",
     "LabelCount",
     "Listing",
+    "Locked",
     "Moved",
     "Neighbour",
+    "NewerFormat",
+    "NoSpace",
     "NotFound",
     "Picture",
     "PictureError",
@@ -73,6 +100,7 @@ __all__ = [
     "Removed",
     "Renamed",
     "Share",
+    "Superseded",
     "Trained",
     "TrainingProgress",
     "Verdict",
@@ -106,10 +134,22 @@ _HOMES = {
     "catalog.changes.remove": ("Removed",),
     "catalog.changes.rename_class": ("Renamed",),
     "catalog.descriptors": (
+        "BackboneError",
         "CatalogError",
+        "Conflict",
+        "Damaged",
+        "EmbedderMismatch",
+        "InvalidInput",
+        "InvalidLabel",
+        "LabelConflict",
+        "Locked",
+        "NewerFormat",
+        "NoSpace",
         "NotFound",
         "PictureError",
+        "Superseded",
     ),
+    "catalog.head": ("Curves",),
     "catalog.embedder": (
         "Box",
         "Picture",

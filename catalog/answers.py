@@ -1,21 +1,24 @@
-"""Answers to a picture: its nearest items, and which class it is, cross-checked."""
+"""Answers to a picture: its nearest items, and which class it is, cross-checked.
+
+They are functions of a snapshot, and of stored descriptors where the metric has moved since the
+index was built.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Damaged, InvalidInput
+from catalog.descriptors import InvalidInput
 from catalog.judging.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
 from catalog.judging.ranking import tie_ranks
 from catalog.judging.witnesses import Witnesses, head_scores
-from catalog.learning.learning import Learning, places_of
-from catalog.store import ItemId, Slot, Transaction, classes, compaction, inventory
+from catalog.learning.snapshot import JudgingSnapshot, Snapshot
 
 # A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
 # that differ only there are told apart by their content, the same in every copy of a catalogue.
@@ -26,6 +29,10 @@ _SEEN = 5  # classes that the voters are of at least, so that what they say does
 # How many times k items are looked at to rank by item and class together, and at least ten times
 # so many: enough that the ranking is the one of all items in all but a few cases.
 _CANDIDATES = 20
+# Where the metric has moved since the index was made, how many times k of them are ranked anew.
+_RERANKED = 4
+# And how many times as many items are looked at for each class's nearest one.
+_DRIFT = 2
 # A cosine from which on an item is the very picture that was asked about.
 _SAME = 1 - 1e-5
 
@@ -97,15 +104,41 @@ class Prediction:
 
 
 class _Found(NamedTuple):
-    """An item near a query: its score, id and label slot."""
+    """The items near a query, best first.
 
-    score: float
-    item: ItemId
-    slot: Slot
+    Attributes:
+        scores: float64 (K,), their cosines with the query.
+        places: int64 (K,), theirs in the snapshot's moment.
+        classes: int64 (K,), the places of their classes in the order of names.
+    """
+
+    scores: NDArray[np.float64]
+    places: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def of(self, which: NDArray[np.int64]) -> _Found:
+        """Some of them."""
+        return _Found(self.scores[which], self.places[which], self.classes[which])
+
+    @property
+    def ordered(self) -> _Found:
+        """The same, best first; scores that tie go by content hash."""
+        return self.of(np.lexsort((self.places, tie_ranks(self.scores))))
+
+
+Fetch: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Item ids int64 (M,) to their stored descriptors float32 (M, D)."""
+
+Sources: TypeAlias = Callable[[Sequence[int]], Sequence[tuple[str, ...]]]
+"""Item ids to where their pictures were found."""
 
 
 def nearest(
-    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], k: int
+    snapshot: Snapshot,
+    descriptors: NDArray[np.float32],
+    k: int,
+    fetch: Fetch,
+    sources: Sources,
 ) -> list[list[Neighbour]]:
     """The k nearest items of each descriptor float32 (Q, D), best first.
 
@@ -117,38 +150,42 @@ def nearest(
     """
     if k < 1:
         raise InvalidInput(f"the number of neighbours must be at least 1, not {k}")
-    metric, centroids = learning.metric(tx)
-    slots = centroids.keys.tolist()
-    names = dict(zip(slots, classes.names_of(tx, slots), strict=True))
-    column = {slot: at for at, slot in enumerate(slots)}
-    of_classes = centroids.scores(metric.whiten(descriptors))
-    answers = []
-    for row, found in zip(
-        of_classes, _items(tx, learning, descriptors, max(k, 10) * _CANDIDATES), strict=True
-    ):
-        own = {slot: float(row[at]) for slot, at in column.items()}
-        ranks = tie_ranks(np.array([f.score + own[f.slot] for f in found])).tolist()
-        keys = [
-            (f.score < _SAME, rank, at)
-            for at, (f, rank) in enumerate(zip(found, ranks, strict=True))
+    of_classes = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
+    found = _candidates(snapshot, descriptors, max(k, 10) * _CANDIDATES + _SPARE)
+    if not snapshot.is_exact:
+        found = [
+            near.of(_promising(near, row, k)) for near, row in zip(found, of_classes, strict=True)
         ]
-        best = [found[at] for _, _, at in sorted(keys)[:k]]
+        found = _ranked_anew(snapshot, descriptors, found, fetch)
+    moment = snapshot.moment
+    answers = []
+    for row, near in zip(of_classes, found, strict=True):
+        own = row[near.classes].astype(np.float64)
+        ranks = tie_ranks(near.scores + own)
+        best = np.lexsort((ranks, near.scores < _SAME))[:k]
+        items = moment.items[near.places[best]].tolist()
+        slots = moment.slots[near.places[best]].tolist()
         answers.append(
             [
-                Neighbour(
-                    f.item, names[f.slot], f.score, own[f.slot], inventory.sources(tx, f.item)
+                Neighbour(item, moment.names[slot], score, class_score, places)
+                for item, slot, score, class_score, places in zip(
+                    items,
+                    slots,
+                    near.scores[best].tolist(),
+                    own[best].tolist(),
+                    sources(items),
+                    strict=True,
                 )
-                for f in best
             ]
         )
     return answers
 
 
 def predict(
-    tx: Transaction,
-    learning: Learning,
+    snapshot: JudgingSnapshot,
     descriptors: NDArray[np.float32],
     top: int,
+    fetch: Fetch,
     precision: float = PRECISION,
 ) -> list[Prediction]:
     """Which class each descriptor float32 (Q, D) belongs to; at most ``top`` candidates each.
@@ -158,16 +195,15 @@ def predict(
     """
     if top < 1:
         raise InvalidInput(f"the number of candidates must be at least 1, not {top}")
-    order = [slot for slot, _ in classes.live(tx)]
-    if not order:
+    moment = snapshot.moment
+    if not moment.order:
         return [Prediction(None)] * len(descriptors)
     if not len(descriptors):
         return []
-    bare = compaction.classes_without_items(tx)
-    has_items = np.array([slot not in bare for slot in order])
-    witnesses = _testify(tx, learning, descriptors, order, has_items, top=top)
-    judgement = judge(witnesses, learning.calibration(tx), precision)
-    labels = classes.names_of(tx, order)
+    has_items = np.array([slot not in moment.bare for slot in moment.order])
+    witnesses = _testify(snapshot, descriptors, has_items, top=top, fetch=fetch)
+    judgement = judge(witnesses, snapshot.calibration, precision)
+    labels = [moment.names[slot] for slot in moment.order]
     return [
         _prediction(witnesses, judgement, at, labels, has_items, top=top)
         for at in range(len(descriptors))
@@ -175,43 +211,37 @@ def predict(
 
 
 def _testify(
-    tx: Transaction,
-    learning: Learning,
+    snapshot: JudgingSnapshot,
     descriptors: NDArray[np.float32],
-    order: Sequence[int],
     has_items: NDArray[np.bool_],
     *,
     top: int,
+    fetch: Fetch,
 ) -> Witnesses:
-    """What each witness says of descriptors float32 (Q, D) about the classes in ``order``.
+    """What each witness says of descriptors float32 (Q, D) about the classes.
 
     The nearest items are looked for until each query has seen ``top`` classes; the others get the
     score of the last item. Where all descriptors of a class were dropped, its centroid stands in
     for its items.
     """
-    metric, centroids = learning.metric(tx)
-    scores = centroids.scores(metric.whiten(descriptors))
-    columns = places_of(np.array(order, np.int64), centroids.keys.tolist())
+    centroid = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
     wanted = min(max(top, _SEEN), int(has_items.sum()))
-    voters = _with_enough_classes(tx, learning, descriptors, wanted)
-    centroid, learnt = scores[:, columns], learning.head(tx)
-    head = None
+    voters = _with_enough_classes(snapshot, descriptors, wanted, fetch)
+    head, learnt, order = None, snapshot.head, snapshot.moment.order
     if learnt is not None:
         head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
     scale = learnt.logit_scale if learnt else None
-    neighbours = np.where(has_items, _vote(voters, order), centroid)
+    neighbours = np.where(has_items, _vote(voters, len(order)), centroid)
     return Witnesses(centroid, head, neighbours, scale)
 
 
-def _vote(voters: Sequence[Sequence[_Found]], order: Sequence[int]) -> NDArray[np.float32]:
+def _vote(voters: Sequence[_Found], count: int) -> NDArray[np.float32]:
     """The score of each class's nearest item among the voters: float32 (Q, C)."""
-    place = {slot: at for at, slot in enumerate(order)}
-    scores = np.full((len(voters), len(order)), -1, np.float32)
+    scores = np.full((len(voters), count), -1, np.float32)
     for row, found in zip(scores, voters, strict=True):
-        if found:
-            row[:] = found[-1].score
-        for one in reversed(found):
-            row[place[one.slot]] = one.score
+        if len(found.scores):
+            row[:] = found.scores[-1]
+            row[found.classes[::-1]] = found.scores[::-1]  # the last that is set is the best
     return scores
 
 
@@ -261,53 +291,59 @@ def _best(
     return tuple(Candidate(labels[at], float(values[at])) for at in order.tolist())
 
 
-def _items(
-    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], k: int
-) -> list[list[_Found]]:
-    """The k nearest items of each descriptor, best first."""
-    metric, _ = learning.metric(tx)
-    scores, ids = learning.items(tx).search(
-        descriptors, k + _SPARE, metric, lambda wanted: learning.descriptors(tx, wanted)
-    )
-    live = {slot for slot, _ in classes.live(tx)}
-    known = _labels_and_contents(tx, np.unique(ids).tolist(), live)
+def _candidates(snapshot: Snapshot, descriptors: NDArray[np.float32], k: int) -> list[_Found]:
+    """The k items that the index finds nearest to each descriptor; of equal ones, by content."""
+    scores, ids = snapshot.index.search(descriptors, k)
+    places = snapshot.moment.places(ids)
     return [
-        [
-            _Found(score, ItemId(item), known[item][0])
-            for score, item in _ranked(row_scores, row_ids, lambda item: known[item][1])[:k]
-        ]
-        for row_scores, row_ids in zip(scores.tolist(), ids.tolist(), strict=True)
+        _Found(row, at, snapshot.class_places[at]).ordered
+        for row, at in zip(scores.astype(np.float64), places, strict=True)
     ]
 
 
+def _promising(found: _Found, of_classes: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Which candidates are likely to be among the k best, and surely those that look the same."""
+    by_sum = np.argsort(-(found.scores + of_classes[found.classes]), kind="stable")
+    return np.union1d(by_sum[: _RERANKED * max(k, 10)], np.arange(min(_SPARE, len(by_sum))))
+
+
+def _ranked_anew(
+    snapshot: Snapshot,
+    descriptors: NDArray[np.float32],
+    found: Sequence[_Found],
+    fetch: Fetch,
+) -> list[_Found]:
+    """The same items with their scores under the present metric, from stored descriptors."""
+    wanted = np.unique(np.concatenate([near.places for near in found]))
+    rows = snapshot.metric.whiten(fetch(snapshot.moment.items[wanted]))
+    queries = snapshot.metric.whiten(descriptors)
+    return [
+        near._replace(
+            scores=(rows[np.searchsorted(wanted, near.places)] @ query).astype(np.float64)
+        ).ordered
+        for query, near in zip(queries, found, strict=True)
+    ]
+
+
+def _items(
+    snapshot: Snapshot, descriptors: NDArray[np.float32], k: int, fetch: Fetch
+) -> list[_Found]:
+    """The k nearest items of each descriptor, best first."""
+    if snapshot.is_exact:
+        found = _candidates(snapshot, descriptors, k + _SPARE)
+    else:
+        found = _candidates(snapshot, descriptors, _DRIFT * (k + _SPARE))
+        found = _ranked_anew(snapshot, descriptors, found, fetch)
+    return [near.of(np.arange(min(k, len(near.scores)))) for near in found]
+
+
 def _with_enough_classes(
-    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32], classes: int
-) -> list[list[_Found]]:
+    snapshot: Snapshot, descriptors: NDArray[np.float32], classes: int, fetch: Fetch
+) -> list[_Found]:
     """The nearest items of each descriptor, as many as it takes to see so many classes."""
-    k, most = _VOTERS, len(learning.items(tx))
-    found = _items(tx, learning, descriptors, k)
-    while k < most and any(len({one.slot for one in row}) < classes for row in found):
+    k, most = _VOTERS, len(snapshot.index)
+    found = _items(snapshot, descriptors, k, fetch)
+    while k < most and any(len(np.unique(one.classes)) < classes for one in found):
         k = min(4 * k, most)
-        found = _items(tx, learning, descriptors, k)
-    return found
-
-
-def _ranked(
-    scores: Sequence[float], keys: Sequence[int], name: Callable[[int], Any]
-) -> list[tuple[float, int]]:
-    """Scores and keys, best first; scores that tie go by name."""
-    ranks = tie_ranks(np.array(scores, np.float64)).tolist()
-    order = sorted(range(len(keys)), key=lambda at: (ranks[at], name(keys[at])))
-    return [(scores[at], keys[at]) for at in order]
-
-
-def _labels_and_contents(
-    tx: Transaction, items: Sequence[int], live: set[Slot]
-) -> dict[int, tuple[Slot, bytes]]:
-    """Label slot and content hash of items."""
-    known = inventory.slots_and_contents(tx, items)
-    found = {item: (slot, content) for item, (slot, content) in known.items() if slot in live}
-    lost = [item for item in items if item not in found]
-    if lost:
-        raise Damaged(f"item {lost[0]} has lost its class; `catalog verify` says what is wrong")
+        found = _items(snapshot, descriptors, k, fetch)
     return found

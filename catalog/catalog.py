@@ -31,13 +31,13 @@ from catalog.learning.opened import Opened
 from catalog.reports import listing
 from catalog.reports.audit import audit
 from catalog.reports.evaluate import evaluate
-from catalog.store import binding
+from catalog.store import binding, inventory
 from catalog.store.files import require_free
 from catalog.store.store import Store, create
 
 
 class Catalog(Opened):
-    """An open catalogue; for one thread, and one of many processes.
+    """An open catalogue; for any number of threads, and one of many processes.
 
     Open it with :meth:`open` or make it with :meth:`init`, and close it, best by ``with``; a
     process that is forked opens it anew. The network is loaded when the first picture is embedded.
@@ -47,6 +47,8 @@ class Catalog(Opened):
     # Each call lies in a file of its name, or in the module that is named here.
 
     # Questions about a picture; the plural ones take many, and list refusals among the answers.
+    embed = questions.embed  # its descriptor, which may be asked about, too
+    embed_many = questions.embed_many
     nearest = questions.nearest  # the items that look most like it
     nearest_many = questions.nearest_many
     predict = questions.predict  # which class it is, and how sure that is
@@ -162,6 +164,18 @@ class Catalog(Opened):
             store.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.path)!r})"
+
+    def __len__(self) -> int:
+        """How many items there are."""
+        with self._store.reading() as tx:
+            return inventory.count(tx)
+
+    def __bool__(self) -> bool:
+        """An empty catalogue is still one."""
+        return True
+
     def __enter__(self) -> Catalog:
         return self
 
@@ -184,4 +198,4 @@ class Catalog(Opened):
             stack.callback(self._store.close)
             if self._own_embedder is not None:
                 stack.callback(self._own_embedder.close)
-            self._learning.save()
+            self._keeper.save()

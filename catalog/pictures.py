@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import RefusalReason
-from catalog.embedder import Picture, Source, content_hash, read_picture
+from catalog.embedder import Picture, Source, as_picture, content_hash, read_picture
 
 Progress: TypeAlias = Callable[[int], None]
 """Called with how many more pictures are done."""
@@ -60,7 +60,7 @@ def hold(source: Source | Picture) -> HeldPicture:
     Raises:
         PictureError: it cannot be read.
     """
-    picture = source if isinstance(source, Picture) else Picture(source)
+    picture = as_picture(source)
     modified = _modified(picture.source)
     if isinstance(picture.source, np.ndarray):
         data: bytes | NDArray[np.uint8] = picture.source
@@ -84,7 +84,7 @@ def _modified(source: Source) -> int | None:
 
 def place_of(source: Source | Picture) -> str | None:
     """The absolute path of a picture, with the box behind it, if any; None for bytes and arrays."""
-    picture = source if isinstance(source, Picture) else Picture(source)
+    picture = as_picture(source)
     if isinstance(picture.source, bytes | np.ndarray):
         return None
     # A link stays the link that the user wrote.

@@ -1,57 +1,98 @@
-"""The questions about a picture: it is embedded, outside any transaction, and answered."""
+"""The questions about a picture: it is embedded, outside any transaction, and answered.
+
+A descriptor may be asked about as well as a picture, one that :func:`embed` gave or one of the
+caller's own that the same embedder made; then no network is loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog import answers
 from catalog.answers import Neighbour, Prediction
+from catalog.changes.keep_unknown import Unknown
 from catalog.changes.keep_unknown import keep_unknown as keep
-from catalog.descriptors import PictureError
-from catalog.embedder import Picture, Source
+from catalog.descriptors import InvalidInput, PictureError, unit_rows
+from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
-from catalog.pictures import Progress, counted
+from catalog.pictures import Progress, counted, hold
+from catalog.store import ItemId, inventory
+
+Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
+"""A picture, or its descriptor: a float array (D,)."""
 
 _Answer = TypeVar("_Answer")
 _Embedded: TypeAlias = NDArray[np.float32] | PictureError
+_Known: TypeAlias = tuple[bytes, str | None]  # content hash and place of a picture
 
 
-def nearest(catalog: Opened, picture: Source | Picture, k: int = 10) -> list[Neighbour]:
-    """The items that look most like a picture, best first.
+def embed(catalog: Opened, picture: Source | Picture) -> NDArray[np.float32]:
+    """The descriptor of a picture: float32 (D,), unit length.
 
     Args:
         picture: a path, bytes, an array, or any of these with a box.
+
+    Raises:
+        PictureError: the picture is refused.
+    """
+    return _only(embed_many(catalog, [picture]))
+
+
+def embed_many(
+    catalog: Opened,
+    pictures: Iterable[Source | Picture],
+    *,
+    progress: Progress | None = None,
+) -> list[NDArray[np.float32] | PictureError]:
+    """:meth:`embed` for many pictures: each one's descriptor, or why it was refused."""
+    wanted = [as_picture(picture) for picture in _several(pictures)]
+    return list(counted(catalog.embedder.embed_each(wanted), progress))
+
+
+def nearest(catalog: Opened, picture: Asked, k: int = 10) -> list[Neighbour]:
+    """The items that look most like a picture, best first.
+
+    Args:
+        picture: a path, bytes, an array, or any of these with a box; or a descriptor.
         k: how many.
 
     Raises:
         PictureError: the picture is refused.
-        InvalidInput: k < 1.
+        InvalidInput: k < 1, or a descriptor of another length.
     """
     return _only(nearest_many(catalog, [picture], k))
 
 
 def nearest_many(
     catalog: Opened,
-    pictures: Iterable[Source | Picture],
+    pictures: Iterable[Asked],
     k: int = 10,
     *,
     progress: Progress | None = None,
 ) -> list[list[Neighbour] | PictureError]:
     """:meth:`nearest` for many pictures: each one's neighbours, or why it was refused."""
-    outcomes = list(counted(catalog.embedder.embed_each(pictures), progress))
-    with catalog._store.reading() as tx:
-        found = answers.nearest(tx, catalog._learning, _readable(catalog, outcomes), k)
+    outcomes = _embedded(catalog, _several(pictures), progress)
+    rows = _readable(catalog, outcomes)
+
+    def sources(items: Sequence[int]) -> list[tuple[str, ...]]:
+        with catalog._store.reading() as tx:
+            return [inventory.sources(tx, ItemId(item)) for item in items]
+
+    found = catalog._keeper.nearest(
+        lambda snapshot: answers.nearest(snapshot, rows, k, catalog._rows.floats, sources)
+    )
     return _merged(outcomes, found)
 
 
 def predict(
     catalog: Opened,
-    picture: Source | Picture,
+    picture: Asked,
     top: int = 5,
     *,
     precision: float = PRECISION,
@@ -60,7 +101,7 @@ def predict(
     """Which class a picture is: head and centroids, checked against each other.
 
     Args:
-        picture: a path, bytes, an array, or any of these with a box.
+        picture: a path, bytes, an array, or any of these with a box; or a descriptor.
         top: how many candidates of each predictor to return.
         precision: how often an answer called ``match`` is to be right.
         keep_unknown: keep the descriptor of a picture that is ``unknown``, for :meth:`audit` to
@@ -68,7 +109,8 @@ def predict(
 
     Raises:
         PictureError: the picture is refused.
-        InvalidInput: top < 1, or the precision is not between 0 and 1.
+        InvalidInput: top < 1, the precision is not between 0 and 1, a descriptor is of another
+            length, or is to be kept without its picture.
     """
     return _only(
         predict_many(catalog, [picture], top, precision=precision, keep_unknown=keep_unknown)
@@ -77,7 +119,7 @@ def predict(
 
 def predict_many(
     catalog: Opened,
-    pictures: Iterable[Source | Picture],
+    pictures: Iterable[Asked],
     top: int = 5,
     *,
     precision: float = PRECISION,
@@ -86,29 +128,118 @@ def predict_many(
 ) -> list[Prediction | PictureError]:
     """:meth:`predict` for many pictures: each one's prediction, or why it was refused."""
     require_precision(precision)
-    asked = list(pictures)
-    outcomes = list(counted(catalog.embedder.embed_each(asked), progress))
-    readable = _readable(catalog, outcomes)
-    with catalog._store.reading() as tx:
-        found = answers.predict(tx, catalog._learning, readable, top, precision)
-    answered = _merged(outcomes, found)
+    known: list[_Known | None] = []
+    asked: Iterable[Asked] = _several(pictures)
     if keep_unknown:
-        keep(
-            catalog,
-            (
-                picture
-                for picture, answer in zip(asked, answered, strict=True)
-                if isinstance(answer, Prediction) and answer.verdict == "unknown"
-            ),
-        )
+        asked = _noting(asked, known)
+    outcomes = _embedded(catalog, asked, progress)
+    rows = _readable(catalog, outcomes)
+    found = catalog._keeper.judge(
+        lambda snapshot: answers.predict(snapshot, rows, top, catalog._rows.floats, precision)
+    )
+    answered = _merged(outcomes, found)
+    keep(
+        catalog,
+        [
+            Unknown(*noted, descriptor)
+            for noted, descriptor, answer in zip(known, outcomes, answered, strict=False)
+            if noted is not None
+            and isinstance(descriptor, np.ndarray)
+            and isinstance(answer, Prediction)
+            and answer.verdict == "unknown"
+        ],
+    )
     return answered
+
+
+def _several(pictures: Iterable[Asked]) -> list[Asked]:
+    """A list of pictures, where one by itself would be taken for a list of its parts.
+
+    Raises:
+        InvalidInput: it is one picture, or nothing that could be a list of some.
+    """
+    lone = isinstance(pictures, np.ndarray) and (pictures.ndim in {1, 3})
+    if lone or isinstance(pictures, str | bytes | bytearray | PathLike | Picture):
+        raise InvalidInput("pictures come as a list, also when there is only one")
+    try:
+        return list(pictures)
+    except TypeError:
+        raise InvalidInput(f"pictures come as a list, not as {type(pictures).__name__}") from None
+
+
+def _noting(asked: Iterable[Asked], known: list[_Known | None]) -> Iterator[Asked]:
+    """Pictures as they are read once, so that what is embedded is what is kept.
+
+    Args:
+        asked: the pictures.
+        known: gets content hash and place of each; None for one that cannot be read.
+    """
+    for one in asked:
+        if _is_descriptor(one):
+            raise InvalidInput("a descriptor cannot be kept without its picture")
+        picture = as_picture(one)
+        try:
+            held = hold(picture)
+        except PictureError:
+            known.append(None)
+            yield picture  # to be refused like any other
+        else:
+            known.append((held.content, held.place))
+            yield held.picture
+
+
+def _is_descriptor(asked: Asked) -> bool:
+    return isinstance(asked, np.ndarray) and asked.ndim == 1
+
+
+def _embedded(
+    catalog: Opened, asked: Iterable[Asked], progress: Progress | None
+) -> list[_Embedded]:
+    """The descriptor of each, or why the picture was refused; the network only if it is needed."""
+    given: dict[int, NDArray[np.float32]] = {}
+
+    def pictures() -> Iterator[Picture]:
+        for at, one in enumerate(asked):
+            if _is_descriptor(one):
+                given[at] = _descriptor(catalog, np.asarray(one))
+            else:
+                yield as_picture(one)
+
+    wanted = pictures()
+    first = next(wanted, None)
+    embedded: list[_Embedded] = []
+    if first is not None:
+        embedded = list(counted(catalog.embedder.embed_each(_after(first, wanted)), progress))
+    rest = iter(embedded)
+    total = len(embedded) + len(given)
+    return [given[at] if at in given else next(rest) for at in range(total)]
+
+
+def _after(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
+    yield first
+    yield from rest
+
+
+def _descriptor(catalog: Opened, given: NDArray[Any]) -> NDArray[np.float32]:
+    """A descriptor that was given, of unit length.
+
+    Raises:
+        InvalidInput: it is not one of this catalogue's embedder.
+    """
+    width = catalog._stored.width
+    if given.shape != (width,) or not np.issubdtype(given.dtype, np.floating):
+        raise InvalidInput(
+            f"a descriptor here is {width} floating-point numbers, not {given.dtype} {given.shape}"
+        )
+    if not np.isfinite(given).all() or not given.any():
+        raise InvalidInput("a descriptor has to be finite, and not zero")
+    return np.asarray(unit_rows(given[None].astype(np.float32))[0], np.float32)
 
 
 def _readable(catalog: Opened, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
     """The descriptors of the pictures that were not refused: float32 (Q, D)."""
     rows = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
-    width = catalog._binding.specification.width
-    return np.array(rows, np.float32).reshape(len(rows), width)
+    return np.array(rows, np.float32).reshape(len(rows), catalog._stored.width)
 
 
 def _merged(

@@ -19,6 +19,7 @@ from catalog.descriptors.errors import (
     NotFound,
     PictureError,
     RefusalReason,
+    Superseded,
 )
 from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
 from catalog.descriptors.sums import Sums
@@ -45,6 +46,7 @@ __all__ = [
     "Prior",
     "RefusalReason",
     "Sums",
+    "Superseded",
     "class_means",
     "fit",
     "from_bytes",

@@ -10,7 +10,8 @@
     |-- Conflict                      exit 1  409   the catalogue holds something against it
     |   |-- LabelConflict             exit 1  409   the class, or one spelt almost alike, exists
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
-    |   `-- NewerFormat               exit 1  409   written by a later version of this program
+    |   |-- NewerFormat               exit 1  409   written by a later version of this program
+    |   `-- Superseded                exit 1  409   what was being read was dropped; ask again
     |-- BackboneError                 exit 1  500   a network cannot be fetched, read or trusted
     |-- NoSpace                       exit 1  507   the disk is full
     |-- Locked                        exit 6  503   another process is writing
@@ -92,6 +93,10 @@ class EmbedderMismatch(Conflict):
 
 class NewerFormat(Conflict):
     """The catalogue was written by a later version of this program."""
+
+
+class Superseded(Conflict):
+    """Descriptors of the state that was being read were dropped or forgotten meanwhile."""
 
 
 class BackboneError(CatalogError):

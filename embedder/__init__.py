@@ -4,7 +4,7 @@
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
 from catalog.embedder.fingerprint import Specification, libraries
-from catalog.embedder.picture import Box, Picture, Source, content_hash
+from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
 from catalog.embedder.thumbnail import thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
 
@@ -17,6 +17,7 @@ __all__ = [
     "Picture",
     "Source",
     "Specification",
+    "as_picture",
     "content_hash",
     "libraries",
     "load",

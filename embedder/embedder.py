@@ -19,7 +19,7 @@ from catalog.embedder.formats import Header, inspect
 from catalog.embedder.isolation import IsolatedDecoder
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.model_cache import Model
-from catalog.embedder.picture import Box, Picture, Source
+from catalog.embedder.picture import Box, Picture, Source, as_picture
 from catalog.embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
 
 _Result = TypeVar("_Result")
@@ -102,9 +102,7 @@ class MobileNetEmbedder:
             PictureError: the picture is refused, or the box reaches outside it.
             InvalidInput: the array is not uint8 (H, W, 3).
         """
-        if not isinstance(picture, Picture):
-            picture = Picture(picture)
-        pixels = self._pixels(picture)
+        pixels = self._pixels(as_picture(picture))
         size = self.specification.input_size
         return _mean_direction(self._network(take_views(pixels, self.specification.views, size)))
 

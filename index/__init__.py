@@ -3,10 +3,12 @@
 from catalog.index.centroids import centroids
 from catalog.index.flat import FlatIndex
 from catalog.index.groups import near_duplicate_groups, typical_stranger_cosine
-from catalog.index.items import ItemIndex
+from catalog.index.items import RENEW_ROWS, Index, ItemIndex
 
 __all__ = [
+    "RENEW_ROWS",
     "FlatIndex",
+    "Index",
     "ItemIndex",
     "centroids",
     "near_duplicate_groups",

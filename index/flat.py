@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import faiss
 import numpy as np
@@ -16,6 +18,12 @@ from catalog.descriptors import InvalidInput
 # than the scan it would share.
 _PARALLEL_QUERIES = 16
 
+_MOST_LEFT = 1000
+"""How many rows an index leaves out before it is made anew: so many more are asked of FAISS."""
+
+_MOST_JOINED = 0.1
+"""What share of its rows may have joined it before it is made anew; NumPy searches those."""
+
 _FIRST_PROCESS = os.getpid()
 """The process that OpenMP's threads belong to. A process forked from it would wait for them."""
 
@@ -24,7 +32,8 @@ class FlatIndex:
     """Unit rows and their keys, searched exactly by inner product.
 
     FAISS itself takes duplicate keys, -1, NaN and rows of any length in silence; here they are
-    refused. An index is not changed once it is made: :meth:`extended` returns another.
+    refused. An index is not changed once it is made: :meth:`changed` returns another, which shares
+    the rows in FAISS with this one for as long as few have joined or left.
 
     Args:
         keys: int64 (N,), distinct and not negative.
@@ -35,18 +44,16 @@ class FlatIndex:
     """
 
     def __init__(self, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
-        if rows.ndim != 2 or keys.shape != (len(rows),):
-            raise InvalidInput(f"{keys.shape} keys do not fit {rows.shape} rows")
-        if len(keys) and (keys.min() < 0 or len(np.unique(keys)) != len(keys)):
-            raise InvalidInput("the keys of an index must be distinct and not negative")
-        if not np.isfinite(rows).all():
-            raise InvalidInput("a row of an index must be finite")
-        self.keys = keys
+        _require_rows(keys, rows)
+        self._base = keys
         self._index = faiss.IndexFlatIP(rows.shape[1])
         self._index.add(np.ascontiguousarray(rows, dtype=np.float32))
+        self._left = np.zeros(len(keys), np.bool_)
+        self._more = np.zeros(0, np.int64)
+        self._more_rows = np.zeros((0, rows.shape[1]), np.float32)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self._base) - int(self._left.sum()) + len(self._more)
 
     @property
     def width(self) -> int:
@@ -54,11 +61,17 @@ class FlatIndex:
         return int(self._index.d)
 
     @property
+    def keys(self) -> NDArray[np.int64]:
+        """int64 (N,): of the rows, in order."""
+        return np.concatenate([self._base[~self._left], self._more])
+
+    @property
     def rows(self) -> NDArray[np.float32]:
-        """float32 (N, D): a view of the memory that FAISS searches, for as long as this lives."""
-        flat = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.width)
-        rows: NDArray[np.float32] = flat.reshape(len(self), self.width)
-        return rows
+        """float32 (N, D); not to be changed, and valid for as long as this index lives."""
+        base = self._in_faiss()
+        if not self._left.any() and not len(self._more):
+            return base
+        return np.concatenate([base[~self._left], self._more_rows])
 
     def search(
         self, queries: NDArray[np.float32], k: int
@@ -80,32 +93,91 @@ class FlatIndex:
         if k < 1:
             raise InvalidInput(f"k must be at least 1, not {k}")
         k = min(k, len(self))
-        if k == 0:
-            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        alone = len(queries) < _PARALLEL_QUERIES or os.getpid() != _FIRST_PROCESS
-        with _threads(1 if alone else None):
-            scores, positions = self._index.search(np.ascontiguousarray(queries), k)
-        return scores, self.keys[positions]
+        if k == 0 or not len(queries):
+            return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        left = int(self._left.sum())
+        scores, keys = self._searched(queries, min(k + left, len(self._base)))
+        if not left and not len(self._more):
+            return scores, keys
+        gone = np.isin(keys, self._base[self._left])
+        scores = np.concatenate(
+            [np.where(gone, -np.inf, scores), queries @ self._more_rows.T], axis=1, dtype=np.float32
+        )
+        keys = np.concatenate(
+            [keys, np.broadcast_to(self._more, (len(queries), len(self._more)))], 1
+        )
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        found = np.asarray(np.take_along_axis(scores, best, 1), np.float32)
+        return found, np.take_along_axis(keys, best, 1)
 
     def scores(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """The inner product of each query float32 (Q, D) with every row: float32 (Q, N)."""
         return np.asarray(queries @ self.rows.T, np.float32)
 
-    def extended(
-        self, keep: NDArray[np.bool_], keys: NDArray[np.int64], rows: NDArray[np.float32]
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Its ``keys`` and ``rows``."""
+        return {"keys": self.keys, "rows": self.rows}
+
+    def changed(
+        self, removed: NDArray[np.int64], added: NDArray[np.int64], rows: NDArray[np.float32]
     ) -> FlatIndex:
-        """A new index of the rows of this one that are kept, followed by others.
+        """A new index, without the rows of some keys and with others.
 
         Args:
-            keep: bool (N,), which rows of this index to take over.
-            keys: int64 (M,), the keys of the new rows.
+            removed: int64 (R,), keys of rows of this index to leave out.
+            added: int64 (M,), the keys of the new rows, which come last.
             rows: float32 (M, D), the new rows.
+
+        Raises:
+            InvalidInput: the new rows are of another length, or a key is there already.
         """
         if rows.shape[1:] != (self.width,):
             raise InvalidInput(f"rows must be of shape (M, {self.width}), not {rows.shape}")
-        return FlatIndex(
-            np.concatenate([self.keys[keep], keys]), np.concatenate([self.rows[keep], rows])
-        )
+        left = self._left | np.isin(self._base, removed)
+        kept = ~np.isin(self._more, removed)
+        more = np.concatenate([self._more[kept], added])
+        more_rows = np.concatenate([self._more_rows[kept], rows])
+        if left.sum() > _MOST_LEFT or len(more) > _MOST_JOINED * len(self._base):
+            base = self._in_faiss()[~left]
+            return FlatIndex(
+                np.concatenate([self._base[~left], more]), np.concatenate([base, more_rows])
+            )
+        _require_rows(more, more_rows)
+        if np.isin(more, self._base[~left]).any():
+            raise InvalidInput("the keys of an index must be distinct and not negative")
+        return self._sharing(left, more, more_rows)
+
+    def _sharing(
+        self, left: NDArray[np.bool_], more: NDArray[np.int64], more_rows: NDArray[np.float32]
+    ) -> FlatIndex:
+        """An index of the same rows in FAISS, of which others are left out, or searched beside."""
+        new = copy.copy(self)
+        vars(new).update(_left=left, _more=more, _more_rows=more_rows)
+        return new
+
+    def _in_faiss(self) -> NDArray[np.float32]:
+        """A view of the memory that FAISS searches, for as long as this lives."""
+        flat = faiss.rev_swig_ptr(self._index.get_xb(), len(self._base) * self.width)
+        rows: NDArray[np.float32] = flat.reshape(len(self._base), self.width)
+        return rows
+
+    def _searched(
+        self, queries: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k best of the rows in FAISS, those that were left out among them."""
+        alone = len(queries) < _PARALLEL_QUERIES or os.getpid() != _FIRST_PROCESS
+        with _threads(1 if alone else None):
+            scores, positions = self._index.search(np.ascontiguousarray(queries), k)
+        return scores, self._base[positions]
+
+
+def _require_rows(keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    if rows.ndim != 2 or keys.shape != (len(rows),):
+        raise InvalidInput(f"{keys.shape} keys do not fit {rows.shape} rows")
+    if len(keys) and (keys.min() < 0 or len(np.unique(keys)) != len(keys)):
+        raise InvalidInput("the keys of an index must be distinct and not negative")
+    if not np.isfinite(rows).all():
+        raise InvalidInput("a row of an index must be finite")
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import photos
 from doubles import FakeEmbedder
+from inside import computed, connection_of
 
 from catalog import Catalog, Prediction
+from catalog.learning.learning import Learning
 
 NAMES = ("cup", "jug", "pan", "tea", "urn")
 ASKED = tuple(photos.photo(thing, 40) for thing in (*range(5), 11))
@@ -49,17 +51,20 @@ def answers(catalog: Catalog) -> list[Any]:
 
 def stored(catalog: Catalog) -> list[tuple[Any, ...]]:
     """The columns of stored heads as they are in the file, oldest first."""
-    return catalog._store._connection.execute(
-        "SELECT head, position, label, event, weights, bias FROM head_column "
-        "ORDER BY head, position"
-    ).fetchall()
+    return (
+        connection_of(catalog)
+        .execute(
+            "SELECT head, position, label, event, weights, bias FROM head_column "
+            "ORDER BY head, position"
+        )
+        .fetchall()
+    )
 
 
 def logits(catalog: Catalog) -> tuple[list[int], bytes]:
     """The classes of the head, and its logits of some pictures: a column's bytes after another."""
     raw = np.stack([catalog.embedder.embed(asked) for asked in ASKED])
-    with catalog._store.reading() as tx:
-        learnt = catalog._learning.head(tx)
+    learnt = computed(catalog, Learning.head)
     assert learnt is not None
     found = learnt.head.logits(learnt.metric.whiten(raw))
     return learnt.head.classes.tolist(), np.ascontiguousarray(found.T).tobytes()
@@ -67,7 +72,7 @@ def logits(catalog: Catalog) -> tuple[list[int], bytes]:
 
 def journal(catalog: Catalog) -> list[tuple[str, int, dict[str, Any]]]:
     """Kind, command and detail of every event, oldest first."""
-    rows = catalog._store._connection.execute("SELECT kind, command, detail FROM event ORDER BY id")
+    rows = connection_of(catalog).execute("SELECT kind, command, detail FROM event ORDER BY id")
     return [(kind, command, json.loads(detail)) for kind, command, detail in rows]
 
 

@@ -228,7 +228,7 @@ class Reference:
         with init_catalog(path) as catalog:
             catalog.import_(Entry(label, by_content()[content]) for label, content in entries)
             answers = Answers.of(catalog)
-            catalog._learning.discard()
+            catalog._keeper.discard()
             catalog._store.close()
         path.unlink()
         return answers

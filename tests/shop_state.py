@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from doubles import FakeEmbedder
+from inside import connection_of
 
 from catalog import Catalog
 from catalog.learning.derived_files import KINDS
@@ -94,7 +95,7 @@ def state_of(path: Path) -> State:
     other = state_of(copy) if path.name == NAME else NOTHING
     with opened(path) as catalog:
         verified, info = catalog.verify(), catalog.info()
-        rows = catalog._store._connection.execute
+        rows = connection_of(catalog).execute
         columns = rows(
             "SELECT label, weights, bias FROM head_column WHERE head = (SELECT max(id) FROM head)"
         )

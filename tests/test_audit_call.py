@@ -156,7 +156,11 @@ class TestKept:
         both = [*strange[40], *strange[41]]
         before = sure.info()
         assert verdicts(sure, both) == {"unknown"}
+        embedder = sure.embedder
+        assert isinstance(embedder, FakeEmbedder)
+        embedded = embedder.embedded
         assert verdicts(sure, both) == {"unknown"}
+        assert embedder.embedded == embedded + len(both)  # once each: what was judged is kept
         report = sure.audit()
         assert (report.kept, report.alone) == (8, 0)
         assert [one.pictures for one in report.proposed] == [4, 4]

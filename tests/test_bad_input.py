@@ -13,6 +13,7 @@ import numpy as np
 import photos
 import pytest
 from doubles import FakeEmbedder
+from inside import connection_of
 
 from catalog import Catalog, Entry, Picture, find_pictures, read_manifest
 from catalog.descriptors import (
@@ -403,7 +404,7 @@ class TestEmbedders:
     def test_a_newer_format(self, catalog: Catalog) -> None:
         """A file of a later version is refused before anything else is read from it."""
         store = Store(catalog.path)
-        store._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
+        connection_of(store).execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
         store.close()
         with pytest.raises(NewerFormat, match=f"format {FORMAT_VERSION + 1}"):
             Catalog.open(catalog.path, embedder=FakeEmbedder(seed=1))

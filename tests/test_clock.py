@@ -21,9 +21,9 @@ import pytest
 from golden import make
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from inside import keep as keep_pictures
 
 from catalog import Catalog
-from catalog.changes.keep_unknown import keep_unknown
 from catalog.embedder import models
 from catalog.embedder.model_cache import Model, Origin, keep
 from catalog.index import derived
@@ -73,7 +73,7 @@ def lived(seconds: Sequence[int]) -> dict[str, Any]:
             make.history(catalog, tree)
             make.later(catalog)
             for path_of_photo in photos_in(folder):
-                keep_unknown(catalog, [path_of_photo])
+                keep_pictures(catalog, [path_of_photo])
         with opened(path) as catalog:
             assert catalog.verify().problems == ()
             said = make.answers(catalog)

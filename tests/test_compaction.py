@@ -13,9 +13,11 @@ import pytest
 from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inside import computed, connection_of
 
 from catalog import Catalog, Entry, Picture
 from catalog.descriptors import Conflict, InvalidInput, LabelConflict, NotFound
+from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
 
 NAMES = ("cup", "jug", "pan")
@@ -165,9 +167,9 @@ class TestGone:
         items = [item.id for item in catalog.items("cup")]
         near(catalog)
         with catalog._store.reading() as tx:
-            packed = [row.tobytes() for row in catalog._learning.stored.of(tx, items)]
-            flat = catalog._learning.items(tx, exact=True).flat
-        white = [row.tobytes() for row in flat.rows[np.isin(flat.keys, items)]]
+            packed = [row.tobytes() for row in catalog._stored.of(tx, items)]
+        flat = computed(catalog, Learning.items).rows.to_arrays()
+        white = [row.tobytes() for row in flat["rows"][np.isin(flat["keys"], items)]]
         catalog.close()
 
         def found(wanted: list[bytes]) -> list[int]:
@@ -189,7 +191,7 @@ class TestGone:
         catalog.train_head("frozen")
         said = catalog.predict(ASKED[0]).head
         catalog.compact(["cup"])
-        heads = catalog._store._connection.execute("SELECT DISTINCT head FROM head_column")
+        heads = connection_of(catalog).execute("SELECT DISTINCT head FROM head_column")
         assert len(heads.fetchall()) == 1
         assert catalog.predict(ASKED[0]).head == said
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import soak_page
 from damage import Outcome, asked_of, opened, outcome_of, spoilt, unpacked, write
+from inside import connection_of
 
 pytest_plugins = ["trial_fixtures"]
 
@@ -20,8 +21,8 @@ def interrupted(folder: Path) -> tuple[Path, bytes, bytes]:
     unpacked("format-3-exact", path)
     with opened(path) as catalog:
         # Pages are written to the file before the transaction ends, so that there is a mixture.
-        catalog._store._connection.execute("PRAGMA cache_size = 1")
-        catalog._store._connection.execute("PRAGMA cache_spill = ON")
+        connection_of(catalog).execute("PRAGMA cache_size = 1")
+        connection_of(catalog).execute("PRAGMA cache_spill = ON")
         with catalog._store.writing() as tx:
             tx.execute("UPDATE descriptor SET value = zeroblob(32), checksum = 0")
             tx.execute("UPDATE item SET label = NULL")

@@ -22,11 +22,13 @@ from head_shop import (
     state,
     stored,
 )
+from inside import computed
 
 from catalog import Catalog, Entry, Picture
 from catalog.descriptors import InvalidInput
 from catalog.head import GanOptions
 from catalog.learning import generators
+from catalog.learning.learning import Learning
 from catalog.store import heads
 
 
@@ -193,9 +195,9 @@ class TestDocument:
         )
 
         def drawn() -> list[int] | None:
+            learnt = computed(document, Learning.head)
+            assert learnt is not None
             with document._store.reading() as tx:
-                learnt = document._learning.head(tx)
-                assert learnt is not None
                 kept = generators.load(tx, learnt.metric)
             return None if kept is None else kept.classes.tolist()
 

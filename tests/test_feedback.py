@@ -10,6 +10,7 @@ from typing import Any
 import photos
 import pytest
 from doubles import FakeEmbedder
+from inside import connection_of
 
 from catalog import Catalog, Entry, Picture
 from catalog.descriptors import Conflict, InvalidLabel, LabelConflict, PictureError
@@ -39,9 +40,11 @@ def counts(catalog: Catalog) -> dict[str, int]:
 
 def last(catalog: Catalog) -> tuple[str, dict[str, Any]]:
     """Kind and detail of the last event."""
-    kind, detail = catalog._store._connection.execute(
-        "SELECT kind, detail FROM event ORDER BY id DESC LIMIT 1"
-    ).fetchone()
+    kind, detail = (
+        connection_of(catalog)
+        .execute("SELECT kind, detail FROM event ORDER BY id DESC LIMIT 1")
+        .fetchone()
+    )
     return kind, json.loads(detail)
 
 

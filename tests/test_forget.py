@@ -15,9 +15,9 @@ import photos
 import pytest
 from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
+from inside import connection_of, keep
 
 from catalog import Catalog, Picture
-from catalog.changes.keep_unknown import keep_unknown
 from catalog.changes.staging import stage_for
 from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.store.failpoints import armed
@@ -103,7 +103,7 @@ def test_an_item(catalog: Catalog, pictures: list[Path]) -> None:
 def test_a_picture_by_itself(catalog: Catalog, pictures: list[Path]) -> None:
     """An item and a photo that was kept are found by the picture; an unknown one is named."""
     catalog.add("cup", pictures[:1])
-    keep_unknown(catalog, [pictures[1]])
+    keep(catalog, [pictures[1]])
     with pytest.raises(NotFound, match=r"knows nothing of .*002\.jpg"):
         catalog.forget(pictures=pictures)
     assert catalog.forget(pictures=pictures[:2]).pictures == 2
@@ -117,7 +117,7 @@ def test_all_that_is_staged(catalog: Catalog, pictures: list[Path]) -> None:
     """Pictures that were removed and photos that were kept are forgotten, and nothing else."""
     catalog.add("cup", pictures[:1])
     catalog.undo()
-    keep_unknown(catalog, [pictures[1]])
+    keep(catalog, [pictures[1]])
     assert catalog.info().staged == 2
     assert catalog.forget(staged=True).pictures == 2
     assert catalog.info().staged == 0
@@ -160,7 +160,7 @@ def test_a_head_that_never_saw_it(tmp_path: Path, pictures: list[Path]) -> None:
     """A photo that was only kept has taught a head nothing, so the head stays."""
     with fill(tmp_path / "own.catalog", head="frozen") as catalog:
         before = catalog.predict(photos.photo(1, 9)).head
-        keep_unknown(catalog, pictures)
+        keep(catalog, pictures)
         assert catalog.forget(pictures=pictures).head is None
         assert catalog.predict(photos.photo(1, 9)).head == before
 
@@ -188,7 +188,7 @@ def test_while_another_process_reads(
 ) -> None:
     """It is forgotten at once; the file is written anew later, when nobody reads it."""
     catalog.add_class(SECRET, pictures)
-    catalog._store._connection.execute("PRAGMA busy_timeout = 50")
+    connection_of(catalog).execute("PRAGMA busy_timeout = 50")
     rewrite = catalog._store.rewrite
 
     def while_reading() -> bool:
@@ -274,7 +274,7 @@ def test_a_share_of_the_metric(catalog: Catalog) -> None:
 def test_a_kill_before_the_file_is_written_anew(catalog: Catalog, pictures: list[Path]) -> None:
     """What was cut short is finished by asking for that alone, and loses nothing else."""
     catalog.add_class(SECRET, pictures)
-    keep_unknown(catalog, photos.draw(pictures[0].parent, 6, 1, first=50))
+    keep(catalog, photos.draw(pictures[0].parent, 6, 1, first=50))
     use(catalog)
 
     def kill() -> None:

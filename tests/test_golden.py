@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 from golden import make
+from inside import keep
 
 from catalog import Catalog
-from catalog.changes.keep_unknown import keep_unknown
 from catalog.descriptors import CatalogError, NewerFormat
 from catalog.store import formats
 from catalog.store.schema import FORMAT_VERSION, SCRIPTS, statements
@@ -81,7 +81,7 @@ def old(old_name: str, tmp_path: Path) -> Path:
 def change(path: Path) -> None:
     """Change a catalogue in the least way that there is."""
     with opened(path) as catalog:
-        keep_unknown(catalog, [make.shot(77)])
+        keep(catalog, [make.shot(77)])
 
 
 def version_of(path: Path) -> int:

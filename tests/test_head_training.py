@@ -30,6 +30,7 @@ from head_shop import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inside import connection_of
 
 from catalog import Catalog, Entry, Picture, Prediction
 from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput
@@ -434,15 +435,15 @@ class TestDamage:
         """The check of the file says that the head has lost a part."""
         with filled(path, head="frozen") as catalog:
             assert catalog.verify().sound
-            catalog._store._connection.execute("UPDATE head SET metric = x'0102'")
-            catalog._learning.discard()
+            connection_of(catalog).execute("UPDATE head SET metric = x'0102'")
+            catalog._keeper.discard()
             assert not catalog.verify().sound
 
     def test_another_embedder(self, path: Path) -> None:
         """A head of longer descriptors is damage, not an answer."""
         with filled(path, head="frozen") as catalog:
             column = b"\0" * 4 * 128
-            catalog._store._connection.execute("UPDATE head_column SET weights = ?", (column,))
+            connection_of(catalog).execute("UPDATE head_column SET weights = ?", (column,))
         with opened(path) as catalog, pytest.raises(Damaged):
             catalog.predict(ASKED[0])
 
@@ -466,7 +467,7 @@ with Catalog.init(Path(sys.argv[1]), embedder=FakeEmbedder()) as shop:
     shop.train_head("frozen")
     shop.predict(photos.photo(0))
     shop.undo()
-print(sorted({"tensorflow", "keras"} & set(sys.modules)), len(shop._learning.__dict__) > 0)
+print(sorted({"tensorflow", "keras"} & set(sys.modules)), len(shop._keeper.__dict__) > 0)
 """
 
 

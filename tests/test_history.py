@@ -17,6 +17,7 @@ import pytest
 from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inside import computed
 from model_catalogue import (
     LABELS,
     WIDTH,
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from catalog import Catalog, Entry, Picture
 from catalog.embedder import content_hash
 from catalog.index import items
+from catalog.learning.learning import Learning
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
@@ -245,8 +247,7 @@ def test_verify_mends_sums_that_are_wrong(tmp_path: Path) -> None:
         expected = Answers.of(catalog)
     shutil.rmtree(tmp_path / "a.catalog.cache")
     with open_catalog(path) as catalog:
-        with catalog._store.reading() as tx:
-            catalog._learning.sums(tx).gram[:] = np.eye(WIDTH, dtype=np.int64)
+        computed(catalog, Learning.sums).gram[:] = np.eye(WIDTH, dtype=np.int64)
         assert Answers.of(catalog).learning_state != expected.learning_state
     with open_catalog(path) as catalog:
         assert catalog.verify().derived

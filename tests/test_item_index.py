@@ -11,11 +11,12 @@ import strategies
 from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inside import learning_of
 from numpy.typing import NDArray
 
 from catalog import Catalog
 from catalog.descriptors import Metric, Prior, Sums, fit, to_floats, to_integers
-from catalog.index import ItemIndex, items
+from catalog.index import FlatIndex, ItemIndex, items
 
 WIDTH = 8
 CLASSES = 5
@@ -39,27 +40,18 @@ class Gallery:
         sums.add((np.arange(len(self.ids)) % CLASSES)[those], self.integers[those])
         return fit(sums, sorted(sums.counts), Prior.isotropic(WIDTH))
 
-    def fetch(self, wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Look descriptors up, as the store does: ids must be distinct and rising."""
-        assert (np.diff(wanted) > 0).all()
-        return self.rows[np.searchsorted(self.ids, wanted)]
-
     def build(self, those: NDArray[np.bool_] | slice) -> ItemIndex:
         """Begin an epoch with some of the items."""
-        return ItemIndex.build(self.metric(those), self.ids[those], self.rows[those])
-
-
-def never(_: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Stand in for a store that must not be asked."""
-    pytest.fail("stored descriptors were asked for without need")
+        metric = self.metric(those)
+        return ItemIndex(metric, FlatIndex(self.ids[those], metric.whiten(self.rows[those])))
 
 
 @given(strategies.seeds, st.integers(1, 80), st.integers(1, 100))
 def test_answers_as_numpy_does(seed: int, count: int, k: int) -> None:
-    """Under the metric of its epoch the index gives NumPy's answers, from its own rows alone."""
+    """Under the metric of its epoch the index gives NumPy's answers."""
     gallery = Gallery(seed, max(count, 7))
     index = gallery.build(slice(None))
-    scores, ids = index.search(gallery.queries, k, index.epoch, never)
+    scores, ids = index.search(gallery.queries, k)
     whitened = index.epoch.whiten(gallery.queries).astype(np.float64)
     exact = whitened @ index.epoch.whiten(gallery.rows).T.astype(np.float64)
     np.testing.assert_allclose(scores, np.sort(exact)[:, ::-1][:, :k], atol=1e-6)
@@ -69,48 +61,32 @@ def test_answers_as_numpy_does(seed: int, count: int, k: int) -> None:
 
 @settings(max_examples=40)
 @given(strategies.seeds, st.integers(1, 10), st.integers(0, 30), st.integers(0, 30))
-def test_an_older_epoch_gives_the_same_answers(seed: int, k: int, gone: int, come: int) -> None:
-    """After a few changes the nearest items and their scores are those of an index made anew."""
+def test_an_older_epoch_is_one_made_at_once(seed: int, k: int, gone: int, come: int) -> None:
+    """What was caught up with finds what an index of the same metric and items would."""
     gallery = Gallery(seed, 500)
     before = np.arange(500) < 500 - come
     after = np.arange(500) >= gone
     aged = gallery.build(before).caught_up(
         gallery.ids[~after], gallery.ids[~before], gallery.rows[~before], gone + come
     )
-    fresh = gallery.build(after)
+    fresh = ItemIndex(
+        aged.epoch, FlatIndex(gallery.ids[after], aged.epoch.whiten(gallery.rows[after]))
+    )
     assert len(aged) == len(fresh) == 500 - gone
-    scores, ids = aged.search(gallery.queries, k, fresh.epoch, gallery.fetch)
-    expected, expected_ids = fresh.search(gallery.queries, k, fresh.epoch, never)
+    scores, ids = aged.search(gallery.queries, k)
+    expected, expected_ids = fresh.search(gallery.queries, k)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     differing = ids != expected_ids
     ties = np.abs(np.diff(expected, axis=1, append=-2, prepend=2)).reshape(len(ids), -1) < 1e-6
     assert not (differing & ~(ties[:, 1:] | ties[:, :-1])).any()
 
 
-@given(strategies.seeds, st.integers(1, 30))
-def test_scores_are_of_the_current_metric(seed: int, k: int) -> None:
-    """Candidates found under an unrelated epoch are scored, and sorted, by the current metric."""
-    gallery = Gallery(seed, 60)
-    current = gallery.metric(slice(None))
-    epoch = Metric(np.zeros(WIDTH, np.float32), np.tri(WIDTH, dtype=np.float32))
-    index = ItemIndex.build(epoch, gallery.ids, gallery.rows)
-    scores, ids = index.search(gallery.queries, k, current, gallery.fetch)
-    assert scores.shape == ids.shape == (7, k)
-    assert (np.diff(scores, axis=1) <= 0).all()
-    rows = current.whiten(gallery.fetch(np.unique(ids)))[np.searchsorted(np.unique(ids), ids)]
-    queries = current.whiten(gallery.queries)
-    np.testing.assert_allclose(scores, np.einsum("qkd,qd->qk", rows, queries), atol=1e-6)
-
-
 def test_an_empty_index_finds_nothing() -> None:
-    """Without items there are no answers, under any metric."""
+    """Without items there are no answers."""
     metric = fit(Sums(WIDTH), [], Prior.isotropic(WIDTH))
-    other = Metric(metric.mean, metric.transform)
-    rows, queries = np.zeros((0, WIDTH), np.float32), np.eye(2, WIDTH, dtype=np.float32)
-    index = ItemIndex.build(metric, np.zeros(0, np.int64), rows)
-    for current in (metric, other):
-        scores, ids = index.search(queries, 3, current, lambda ids: rows[ids])
-        assert scores.shape == ids.shape == (2, 0)
+    index = ItemIndex(metric, FlatIndex(np.zeros(0, np.int64), np.zeros((0, WIDTH), np.float32)))
+    scores, ids = index.search(np.eye(2, WIDTH, dtype=np.float32), 3)
+    assert scores.shape == ids.shape == (2, 0)
     assert not index.renewal_due(0)
 
 
@@ -118,13 +94,13 @@ def test_catching_up_leaves_the_old_index_as_it_was() -> None:
     """Who still searches the index of before finds what was there before."""
     gallery = Gallery(0, 50)
     old = gallery.build(slice(0, 40))
-    answers = old.search(gallery.queries, 5, old.epoch, never)
+    answers = old.search(gallery.queries, 5)
     new = old.caught_up(gallery.ids[:3], gallery.ids[40:], gallery.rows[40:], 13)
     assert new.epoch is old.epoch
-    assert sorted(new.flat.keys.tolist()) == gallery.ids[3:].tolist()
-    assert (old.changed, new.changed) == (0, 13)
-    assert new.caught_up(gallery.ids[3:5], gallery.ids[:1], gallery.rows[:1], 3).changed == 16
-    for one, other in zip(answers, old.search(gallery.queries, 5, old.epoch, never), strict=True):
+    assert sorted(new.rows.to_arrays()["keys"].tolist()) == gallery.ids[3:].tolist()
+    assert (old.changes, new.changes) == (0, 13)
+    assert new.caught_up(gallery.ids[3:5], gallery.ids[:1], gallery.rows[:1], 3).changes == 16
+    for one, other in zip(answers, old.search(gallery.queries, 5), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -149,7 +125,7 @@ def test_when_an_epoch_is_renewed(
     monkeypatch.setattr(items, "RENEW_ROWS", 100)
     gallery = Gallery(0, max(count, 7))
     index = gallery.build(slice(0, count))
-    assert ItemIndex(index.epoch, index.flat, changed).renewal_due(further) is due
+    assert ItemIndex(index.epoch, index.rows, changed).renewal_due(further) is due
 
 
 # --- through a catalogue -------------------------------------------------------------------------
@@ -194,10 +170,9 @@ def assert_same(one: list[list[tuple[str, float]]], other: list[list[tuple[str, 
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catalogues of any size are large: an epoch lasts, and candidates are few."""
+    """Catalogues of any size are large: an epoch lasts."""
     monkeypatch.setattr(items, "RENEW_ROWS", 0)
     monkeypatch.setattr(items, "RENEW_SHARE", 0.5)
-    monkeypatch.setattr(items, "CANDIDATES", 2)
 
 
 def test_an_aged_catalogue_answers_as_a_new_one(tmp_path: Path, large: None) -> None:
@@ -210,10 +185,10 @@ def test_an_aged_catalogue_answers_as_a_new_one(tmp_path: Path, large: None) -> 
         aged.remove(item.id for item in aged.items()[:10])
         expected_items = {(item.label, item.content) for item in aged.items()}
         first = answers(aged)
-        learnt = aged._learning._items
+        learnt = learning_of(aged)._items
         assert learnt is not None
         assert learnt.epoch != learnt.version
-        assert (len(learnt.items), learnt.items.changed) == (110, 30)
+        assert (len(learnt.items), learnt.items.changes) == (110, 30)
     with Catalog.open(path, embedder=FakeEmbedder(16)) as again:
         assert_same(answers(again), first)
         again.undo()
@@ -235,9 +210,8 @@ def test_an_index_that_is_current_is_used_as_it_is(tmp_path: Path) -> None:
     """Asking the same state twice searches one index; it is not copied for each question."""
     with Catalog.init(tmp_path / "a.catalog", embedder=FakeEmbedder(16)) as catalog:
         fill(catalog, range(20))
-        with catalog._store.reading() as tx:
-            first = catalog._learning.items(tx)
-            assert catalog._learning.items(tx) is first
+        first = catalog._keeper.nearest(lambda snapshot: snapshot)
+        assert catalog._keeper.nearest(lambda snapshot: snapshot) is first
 
 
 def test_moves_count_as_changes(
@@ -248,11 +222,11 @@ def test_moves_count_as_changes(
     with Catalog.init(tmp_path / "a.catalog", embedder=FakeEmbedder(16)) as catalog:
         fill(catalog, range(50))
         answers(catalog)
-        before = catalog._learning._items
+        before = learning_of(catalog)._items
         for number in range(1, 41, 5):
             catalog.add("class 0", [picture(number)], move=True)
             answers(catalog)
-        after = catalog._learning._items
+        after = learning_of(catalog)._items
         assert before is not None
         assert after is not None
         assert after.epoch != before.epoch

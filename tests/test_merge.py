@@ -10,9 +10,9 @@ from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inside import keep
 
 from catalog import Catalog
-from catalog.changes.keep_unknown import keep_unknown
 from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, NotFound
 from catalog.store.failpoints import armed
 
@@ -68,7 +68,7 @@ def test_places_and_kept_photos_come_along(tmp_path: Path) -> None:
     with fill(tmp_path / "shop.catalog") as catalog:
         with made_of(tmp_path / "other.catalog", {}) as other:
             other.add_class("urn", [*first, *second])
-            keep_unknown(other, photos.draw(tmp_path / "c", 6, 1))
+            keep(other, photos.draw(tmp_path / "c", 6, 1))
             before = other.path.read_bytes()
         catalog.merge(other.path)
         assert other.path.read_bytes() == before
@@ -135,10 +135,10 @@ def test_the_other_one_is_only_read(tmp_path: Path) -> None:
     """The other catalogue is taken as it is at one moment, and nothing is written beside it."""
     (tmp_path / "other").mkdir()
     with fill(tmp_path / "other" / "a.catalog") as other:
-        keep_unknown(other, photos.draw(tmp_path / "c", 6, 1))
+        keep(other, photos.draw(tmp_path / "c", 6, 1))
     held = sorted(other.path.parent.iterdir())
     with Catalog.init(tmp_path / "shop.catalog", embedder=FakeEmbedder()) as catalog:
-        keep_unknown(catalog, [tmp_path / "c" / "000.jpg"])
+        keep(catalog, [tmp_path / "c" / "000.jpg"])
 
         times = iter("x")
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import photos
 import pytest
 from doubles import FakeEmbedder
+from inside import connection_of
 
 from catalog import Catalog
 from catalog.descriptors import (
@@ -338,7 +339,7 @@ class TestTransactions:
         """Where there is no space, the error says so, nothing is half there, and work goes on."""
         with opened(shop) as catalog:
             before = (catalog.info(), catalog.items())
-            connection = catalog._store._connection
+            connection = connection_of(catalog)
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages}")
             crowd = [photos.scene(0, shot) for shot in range(100, 400)]

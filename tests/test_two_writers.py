@@ -168,12 +168,12 @@ def hold(path: Path, ready: Path) -> None:
         store, commits = catalog._store, []
         commit = store._commit
 
-        def commit_slowly() -> None:
+        def commit_slowly(tx: Any) -> None:
             commits.append(1)
             if len(commits) == 2:  # the descriptors are there, and now the class is to be
                 ready.touch()
                 time.sleep(0.3)
-            commit()
+            commit(tx)
 
         store._commit = commit_slowly  # type: ignore[method-assign]
         catalog.add_class("held", photos.shots(40, SHOTS))

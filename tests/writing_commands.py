@@ -110,7 +110,7 @@ def _beside(catalog: Catalog, name: str) -> Path:
 def _unsaved(catalog: Catalog) -> None:
     filled(catalog)
     shutil.rmtree(cache_folder(catalog.path))
-    catalog._learning.discard()
+    catalog._keeper.discard()
 
 
 def _staged(catalog: Catalog) -> None:

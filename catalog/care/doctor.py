@@ -29,9 +29,9 @@ from catalog.machine import Check
 from catalog.machine.folders import size_of
 from catalog.store import DatabaseError, Transaction, binding, checks, inventory, journal
 from catalog.store.binding import Binding
+from catalog.store.connections import read_only
 from catalog.store.files import cache_folder
 from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION
-from catalog.store.store import read_only
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100

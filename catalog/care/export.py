@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
+from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.store import Transaction, compaction, files, inventory, journal
 from catalog.store.descriptors import StoredDescriptors
@@ -105,7 +106,6 @@ def _write(
     tx: Transaction, catalog: Opened, path: Path, chosen: Format, *, replace: bool
 ) -> Exported:
     """Write what a transaction sees; while it lasts, no other process can commit."""
-    learning = catalog._learning
     if chosen == "projector":
         _require_free(path)
     else:
@@ -117,7 +117,7 @@ def _write(
         return Exported(str(path), chosen, items, 0)
     dropped = compaction.count_without_descriptor(tx)
     count = items - dropped
-    contents = _Contents(count, learning.width, _blocks(tx, learning.stored, count))
+    contents = _Contents(count, catalog._stored.width, _blocks(tx, catalog._stored, count))
     if chosen == "projector":
         _write_folder(path, contents)
     elif chosen == "npz":
@@ -127,7 +127,7 @@ def _write(
             "catalog": version("catalog"),
             "embedder": catalog._binding.fingerprint,
             "generation": str(journal.version(tx).generation),
-            "learning_state": learning.state(tx),
+            "learning_state": catalog._keeper.compute(Learning.state),
         }
         files.write(path, _parquet(contents, about), replace=replace)
     return Exported(str(path), chosen, count, dropped)

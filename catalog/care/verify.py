@@ -46,7 +46,7 @@ def verify(catalog: Opened) -> Verification:
         width = catalog._binding.specification.width
         problems = checks.problems_of_file(tx, catalog._binding.id, width)
         faults = list(_unsound(catalog._cache))
-        if not problems and not catalog._learning.check(tx):
+        if not problems and not catalog._keeper.check():
             faults.append("sums: not those of the descriptors")
         try:
             state = journal.version(tx).generation, inventory.count(tx)

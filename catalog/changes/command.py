@@ -46,7 +46,8 @@ class Command:
     ) -> None:
         self.event: int | None = None
         self.store = catalog._store
-        self._learning = catalog._learning
+        self._stored = catalog._stored
+        self._keeper = catalog._keeper
         self._way = way
         self._training = training
         self._switch: Switch | None = None
@@ -73,7 +74,7 @@ class Command:
             present = heads.current(tx).training
         # A document head is trained, and stored, once everything has landed.
         if self._way not in {present, "document"}:
-            self._switch = prepare_switch(self.store, self._learning, self._way)
+            self._switch = prepare_switch(self._keeper, self._way)
 
     def record(
         self,
@@ -113,7 +114,7 @@ class Command:
         solved = self._solved_head(tx) if is_new else None
         event = journal.record(tx, kind, told, changes, self.event)
         if is_new:
-            widened = widen_for(tx, self._learning, label.slot, event, solved)
+            widened = widen_for(tx, self._stored, label.slot, event, solved)
             journal.amend(tx, event, {**told, "head": widened})
         self.event = self.event or event
         self._changed = self._changed or bool(changes)
@@ -123,7 +124,7 @@ class Command:
         """The exact head, if it is at hand: it is not once another class has landed."""
         if heads.current(tx).training != "exact" or self._changed:
             return None
-        return self._learning.known_head(tx)
+        return self._keeper.known_head(journal.version(tx))
 
     def _train(self) -> None:
         """Train a ``document`` head on what has changed."""
@@ -136,11 +137,11 @@ class Command:
         if classes >= 2:
             train_document(
                 self.store,
-                self._learning,
+                self._keeper,
                 options,
                 force=options.replay == "none",  # as it was when that was asked for
                 command=self.event,
                 progress=self._training,
             )
         elif record.training != "document":
-            switch_head(self.store, self._learning, "document", options=options, command=self.event)
+            switch_head(self.store, self._keeper, "document", options=options, command=self.event)

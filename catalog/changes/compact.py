@@ -48,20 +48,19 @@ def compact(catalog: Opened, labels: Iterable[str] | None = None) -> Compacted:
         record = heads.current(tx)
         for name in wanted:
             require_label(tx, name)
-    learning = catalog._learning
     if record.training == "document" and record.options.get("replay") == "gan":
-        keep_generator(catalog._store, learning)
+        keep_generator(catalog._store, catalog._keeper)
     with catalog._store.writing() as tx:
         slots = {row.label: row.slot for row in inventory.label_counts(tx)}
         # Each once, also if it was named twice.
         names = tuple(dict.fromkeys(require_label(tx, name).name for name in wanted)) or tuple(
             slots
         )
-        dropped = compaction.sums_of_dropped(tx, learning.width)
-        items = compaction.drop(tx, learning.stored, [slots[name] for name in names], dropped)
+        dropped = compaction.sums_of_dropped(tx, catalog._stored.width)
+        items = compaction.drop(tx, catalog._stored, [slots[name] for name in names], dropped)
         event = None
         if items:
             event = journal.record(tx, "compact", {"labels": names, "items": items}, ())
-    learning.discard()  # whitened descriptors, too, are to be gone
+    catalog._keeper.discard()  # whitened descriptors, too, are to be gone
     catalog._store.rewrite()
     return Compacted(names, items, event)

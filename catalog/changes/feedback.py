@@ -18,7 +18,7 @@ from catalog.judging.cross_check import Verdict
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Refusal
-from catalog.store import Transaction, journal
+from catalog.store import journal
 from catalog.store.classes import find_label, refuse_variant
 from catalog.store.compaction import is_compacted
 from catalog.store.names import Name
@@ -80,8 +80,8 @@ def feedback(
     if isinstance(outcome, Refusal):
         reason = cast("RefusalReason", outcome.reason)
         raise PictureError(reason, outcome.detail, outcome.place)
+    answer = _answer_before(catalog, name, outcome)
     with catalog._store.reading() as tx:
-        answer = _answer_before(catalog, tx, name, outcome)
         known = find_label(tx, name)
     word: Outcome = "corrected"
     if answer.label == name.text:
@@ -110,13 +110,19 @@ def feedback(
     )
 
 
-def _answer_before(catalog: Opened, tx: Transaction, name: Name, staged: Staged) -> Prediction:
+def _answer_before(catalog: Opened, name: Name, staged: Staged) -> Prediction:
     """What was said of a picture before anyone said what it shows."""
-    item, _, _ = item_of(tx, staged)
-    if is_compacted(tx, item):
+    with catalog._store.reading() as tx:
+        item, _, _ = item_of(tx, staged)
+        compacted = is_compacted(tx, item)
+    if compacted:
         raise Conflict(
             "this picture is an item whose descriptor was dropped, so there is nothing more "
             f"to learn from it; give another photo of {name.text!r}"
         )
-    descriptors = catalog._learning.descriptors(tx, np.array([item], np.int64))
-    return answers.predict(tx, catalog._learning, descriptors, 1)[0]
+    (answer,) = catalog._keeper.judge(
+        lambda snapshot: answers.predict(
+            snapshot, catalog._rows.floats(np.array([item], np.int64)), 1, catalog._rows.floats
+        )
+    )
+    return answer

@@ -118,7 +118,7 @@ def _take_over(
         dropped = compacted_classes(tx)
         classes = inventory.label_counts(tx)
         kept = [(_incoming(tx, its, item), place) for item, place in inventory.kept(tx)]
-    store, stored = catalog._store, catalog._learning.stored
+    store, stored = catalog._store, catalog._stored
     for row in classes:
         if row.slot in dropped:
             result.refused_classes[row.label] = "its descriptors were dropped by `catalog compact`"

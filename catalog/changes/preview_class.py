@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from catalog import answers
 from catalog.changes import landing
 from catalog.changes.staging import stage_for
-from catalog.descriptors import unit_rows
+from catalog.descriptors import to_floats, unit_rows
 from catalog.embedder import Picture, Source
-from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
+from catalog.learning.rows import Rows
+from catalog.learning.snapshot import JudgingSnapshot, Snapshot
 from catalog.pictures import Progress, Refusal
-from catalog.store import Transaction, classes, inventory
 from catalog.store.classes import refuse_existing
 from catalog.store.names import Name
 
@@ -67,55 +67,44 @@ def preview_class(
     outcomes = stage_for(catalog, name, pictures, refuse_existing, progress)
     with catalog._store.reading() as tx:
         items, refused = landing.free_items(tx, outcomes)
-        descriptors = catalog._learning.descriptors(tx, np.array(items, np.int64))
-        return Preview(
-            label=name.text,
-            pictures=len(items),
-            now=_taken_for(tx, catalog._learning, descriptors),
-            takes=_takes(tx, catalog._learning, descriptors),
-            refused=refused,
+
+    def ask(snapshot: JudgingSnapshot) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
+        descriptors = catalog._rows.floats(np.array(items, np.int64))
+        return (
+            _taken_for(snapshot, descriptors, catalog._rows),
+            _takes(snapshot, descriptors, catalog._rows),
         )
+
+    now, takes = catalog._keeper.judge(ask)
+    return Preview(name.text, len(items), now, takes, refused)
 
 
 def _taken_for(
-    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32]
+    snapshot: JudgingSnapshot, descriptors: NDArray[np.float32], rows: Rows
 ) -> tuple[Share, ...]:
     """What descriptors float32 (N, D) are taken for as things are, the most frequent first."""
-    said = [answer.label for answer in answers.predict(tx, learning, descriptors, 1)]
+    said = [one.label for one in answers.predict(snapshot, descriptors, 1, rows.floats)]
     counts = Counter(label for label in said if label is not None)
     return tuple(Share(label, count, len(said)) for label, count in counts.most_common())
 
 
-def _takes(
-    tx: Transaction, learning: Learning, descriptors: NDArray[np.float32]
-) -> tuple[Share, ...]:
+def _takes(snapshot: Snapshot, descriptors: NDArray[np.float32], rows: Rows) -> tuple[Share, ...]:
     """The classes whose items would be nearer to the mean of new descriptors than to their own.
 
     The metric is that of the catalogue as it is; one more class moves it little.
     """
-    items = learning.items(tx, exact=True).flat
-    if not len(items) or not len(descriptors):
+    moment, metric, classes = snapshot.moment, snapshot.metric, snapshot.class_places
+    if not len(moment) or not len(descriptors):
         return ()
-    metric, centroids = learning.metric(tx)
-    mean = unit_rows(metric.project(descriptors.mean(axis=0, keepdims=True)))
-    labels = inventory.slots(tx)
-    slots = np.array([labels[item] for item in items.keys.tolist()], np.int64)
-    lost = (items.rows @ mean[0]) > _own(items.rows, slots, centroids.keys, centroids.rows)
-    losing = np.unique(slots[lost]).tolist()
+    mean = unit_rows(metric.project(descriptors.mean(axis=0, keepdims=True)))[0]
+    lost = np.zeros(len(moment), np.bool_)
+    for where, block in rows.blocks(moment.items):
+        white = metric.whiten(to_floats(block))
+        own = snapshot.centroids.rows[classes[where]]
+        lost[where] = white @ mean > np.einsum("nd,nd->n", white, own)
+    losing, of = np.bincount(classes[lost], minlength=len(moment.order)), np.bincount(classes)
     found = [
-        Share(name, int(lost[slots == slot].sum()), int((slots == slot).sum()))
-        for slot, name in zip(losing, classes.names_of(tx, losing), strict=True)
+        Share(moment.names[moment.order[at]], int(losing[at]), int(of[at]))
+        for at in np.flatnonzero(losing)
     ]
     return tuple(sorted(found, key=lambda one: (-one.pictures / one.of, one.label)))
-
-
-def _own(
-    rows: NDArray[np.float32],
-    slots: NDArray[np.int64],
-    keys: NDArray[np.int64],
-    means: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """The cosine of each row with its own class's centroid, float32 (N,)."""
-    place: dict[int, int] = {slot: at for at, slot in enumerate(keys.tolist())}
-    at: Sequence[int] = [place[slot] for slot in slots.tolist()]
-    return np.asarray(np.einsum("nd,nd->n", rows, means[at]), np.float32)

@@ -120,7 +120,7 @@ def _staged(held: HeldPicture) -> Staged:
 
 def staging_of(catalog: Opened) -> Staging:
     """What embeds pictures for a catalogue."""
-    return Staging(catalog._store, catalog.embedder, catalog._learning.stored)
+    return Staging(catalog._store, catalog.embedder, catalog._stored)
 
 
 def stage_for(

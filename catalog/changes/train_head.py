@@ -67,9 +67,7 @@ def train_head(
     if way != "document":
         if chosen:
             raise InvalidInput(f"{', '.join(chosen)}: only a document head has such options")
-        return switch_head(catalog._store, catalog._learning, way)
+        return switch_head(catalog._store, catalog._keeper, way)
     with catalog._store.reading() as tx:
         options = TrainingOptions.from_dict({**heads.current(tx).options, **chosen})
-    return train_document(
-        catalog._store, catalog._learning, options, force=force, progress=training
-    )
+    return train_document(catalog._store, catalog._keeper, options, force=force, progress=training)

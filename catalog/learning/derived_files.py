@@ -25,7 +25,7 @@ from catalog.store.journal import Version
 KINDS = ("sums", "metric", "items", "head", "calibration")
 """The files, by name and kind."""
 
-_LAYOUT = 2  # of the arrays and keys below; files of another are as good as absent
+_LAYOUT = 3  # of the arrays and keys below; files of another are as good as absent
 
 
 class LearntSums(NamedTuple):
@@ -153,7 +153,7 @@ class LearntFiles:
         key, arrays = found.key, found.arrays
         epoch = Version(int(key["epoch_generation"]), str(key["epoch_token"]))
         metric = Metric(arrays["mean"], arrays["transform"])
-        flat = FlatIndex(arrays["ids"], arrays["rows"])
+        flat = FlatIndex(arrays["keys"], arrays["rows"])
         return LearntItems(_version(key), epoch, ItemIndex(metric, flat, int(key["changed"])))
 
     def save_items(self, learnt: LearntItems) -> None:
@@ -162,8 +162,7 @@ class LearntFiles:
         arrays: dict[str, NDArray[Any]] = {
             "mean": items.epoch.mean,
             "transform": items.epoch.transform,
-            "ids": items.flat.keys,
-            "rows": items.flat.rows,
+            **items.rows.to_arrays(),
         }
         self._write(
             "items",
@@ -171,7 +170,7 @@ class LearntFiles:
             arrays,
             epoch_generation=epoch.generation,
             epoch_token=epoch.token,
-            changed=items.changed,
+            changed=items.changes,
         )
 
     def load_head(self) -> LearntHead | None:

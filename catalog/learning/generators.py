@@ -33,7 +33,7 @@ def load(tx: Transaction, metric: Metric) -> Generator | None:
 
 
 def trained(
-    tx: Transaction,
+    kept: Generator | None,
     begun: LearntHead,
     every: tuple[NDArray[np.float32], NDArray[np.int64]],
     wanted: Sequence[int],
@@ -46,7 +46,7 @@ def trained(
     stored descriptors.
 
     Args:
-        tx: a transaction.
+        kept: the one that was kept, if any.
         begun: the head, whose metric the descriptors are whitened with.
         every: all stored descriptors, float32 (N, D), whitened, and their label slots (N,).
         wanted: label slots.
@@ -56,7 +56,6 @@ def trained(
         None if there is nothing that one could be trained on.
     """
     rows, labels = every
-    kept = load(tx, begun.metric)
     learnable = [slot for slot in wanted if slot in labels]
     missing = [slot for slot in learnable if kept is None or slot not in kept.classes]
     if not missing:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from catalog.embedder import Embedder
-from catalog.learning.learning import Learning
+from catalog.learning.keeper import Keeper
+from catalog.learning.rows import Rows
 from catalog.store import binding
+from catalog.store.descriptors import StoredDescriptors
 from catalog.store.files import cache_folder
 from catalog.store.store import Store
 
@@ -25,9 +29,10 @@ class Opened:
         self._embedder = embedder
         self._isolate = isolate
         self._own_embedder: Embedder | None = None
-        self._learning = Learning(
-            store, self._cache, self._binding.id, self._binding.fingerprint, self._binding.prior
-        )
+        self._loading = threading.Lock()
+        self._stored = StoredDescriptors(self._binding.id, self._binding.specification.width)
+        self._rows = Rows(store, self._stored)
+        self._keeper = Keeper(store, self._cache, self._rows, self._binding)
 
     @property
     def embedder(self) -> Embedder:
@@ -39,7 +44,9 @@ class Opened:
             InvalidInput: this process was forked from the one that opened the catalogue.
         """
         self._store.require_own_process()
-        if self._embedder is None:
-            self._embedder = binding.embedder_of(self._binding, self._cache, isolate=self._isolate)
-            self._own_embedder = self._embedder
-        return self._embedder
+        with self._loading:
+            if self._embedder is None:
+                self._embedder = self._own_embedder = binding.embedder_of(
+                    self._binding, self._cache, isolate=self._isolate
+                )
+            return self._embedder

@@ -6,15 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from catalog.descriptors import Conflict, InvalidInput
 from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
 from catalog.learning import generators
 from catalog.learning.derived_files import LearntHead
+from catalog.learning.keeper import Keeper
 from catalog.learning.learning import Learning
-from catalog.learning.replaying import replay
-from catalog.store import Transaction, classes, heads, journal
+from catalog.learning.replaying import Replayed, replay
+from catalog.store import Transaction, heads, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.journal import Version
+from catalog.store.moment import Moment
 from catalog.store.store import Store
 
 TrainingProgress: TypeAlias = Callable[[int, int], None]
@@ -79,27 +84,25 @@ class Switch:
 
 
 def prepare_switch(
-    store: Store,
-    learning: Learning,
-    training: HeadTraining,
-    *,
-    options: TrainingOptions | None = None,
+    keeper: Keeper, training: HeadTraining, *, options: TrainingOptions | None = None
 ) -> Switch:
     """Look what a head would begin with that is trained in another way; nothing is written.
 
     A ``frozen`` head begins as the head that is there, or the exact one, and keeps its columns; a
     ``document`` one begins with none.
     """
-    with store.reading() as tx:  # solving it may take a while
-        begun = _no_head(tx, learning)
-        if training == "frozen":
-            begun = learning.head(tx) or learning.exact(tx)
-    return Switch(training, begun, options)
+
+    def begin(learning: Learning, moment: Moment) -> LearntHead:
+        if training == "frozen":  # solving it may take a while
+            return learning.head(moment) or learning.exact(moment)
+        return _no_head(learning, moment)
+
+    return Switch(training, keeper.compute(begin), options)
 
 
 def switch_head(
     store: Store,
-    learning: Learning,
+    keeper: Keeper,
     training: HeadTraining,
     *,
     options: TrainingOptions | None = None,
@@ -109,12 +112,12 @@ def switch_head(
 
     Args:
         store: of the catalogue.
-        learning: of the catalogue.
+        keeper: of what is learnt.
         training: in which way.
         options: of that way.
         command: the first event of the same command, if this is a later step of one.
     """
-    switch = prepare_switch(store, learning, training, options=options)
+    switch = prepare_switch(keeper, training, options=options)
     with store.writing() as tx:
         event = switch.record(tx, command)
     return Trained(training, len(switch.begun.head), event)
@@ -122,7 +125,7 @@ def switch_head(
 
 def train_document(
     store: Store,
-    learning: Learning,
+    keeper: Keeper,
     options: TrainingOptions,
     *,
     force: bool = False,
@@ -135,7 +138,7 @@ def train_document(
 
     Args:
         store: of the catalogue.
-        learning: of the catalogue.
+        keeper: of what is learnt.
         options: of the training; kept for the next time.
         force: train on new classes alone, which forgets the others.
         command: the first event of the same command, if this is a later step of one.
@@ -146,15 +149,20 @@ def train_document(
             forgotten.
         Conflict: the catalogue was changed meanwhile; nothing was written.
     """
-    with store.reading() as tx:
-        begun, new = _begin(tx, learning, options)
+
+    def gather(learning: Learning, moment: Moment) -> tuple[LearntHead, Replayed]:
+        begun, new = _begin(store, learning, moment, options)
         if len(begun.head) < 2:
             raise InvalidInput(
                 "training needs at least two classes to tell apart, and there are "
                 f"{len(begun.head)}: add a class first"
             )
         _require_memory(options, new, begun.head, force=force)
-        rows, positions, generator = replay(tx, learning, begun, new, options)
+        with store.reading() as tx:
+            kept = generators.load(tx, begun.metric)
+        return begun, replay(learning, moment, begun, new, options, kept=kept)
+
+    begun, (rows, positions, generator) = keeper.compute(gather)
     total = count_batches(positions, options)
     done = 0
 
@@ -189,37 +197,49 @@ def train_document(
     return Trained("document", len(trained), event, curves)
 
 
-def keep_generator(store: Store, learning: Learning) -> None:
+def keep_generator(store: Store, keeper: Keeper) -> None:
     """Train the generator on every class that it cannot draw yet, while descriptors are there."""
+
+    def gather(
+        learning: Learning, moment: Moment
+    ) -> tuple[Moment, LearntHead, NDArray[np.float32]] | None:
+        begun = learning.head(moment)
+        if begun is None or moment.head.id is None:
+            return None
+        return moment, begun, learning.whitened(moment, begun.metric)
+
+    gathered = keeper.compute(gather)
+    if gathered is None:
+        return
+    moment, begun, whitened = gathered
+    options = TrainingOptions.from_dict(moment.head.options)
+    live = sorted(set(moment.slots.tolist()))
     with store.reading() as tx:
-        begun, record = learning.head(tx), heads.current(tx)
-        if begun is None or record.id is None:
-            return
-        options = TrainingOptions.from_dict(record.options)
-        labels, rows = learning.rows(tx)
-        every = (begun.metric.whiten(rows), labels)
-        live = sorted(set(labels.tolist()))
-        generator = generators.trained(tx, begun, every, live, options.seed)
-        if generator is None:
-            return
+        kept = generators.load(tx, begun.metric)
+    generator = generators.trained(kept, begun, (whitened, moment.slots), live, options.seed)
+    if generator is None:
+        return
     with store.writing() as tx:
         _require_unchanged(tx, begun.version)
-        heads.drop_generator(tx, record.id)
+        row = int(moment.head.id or 0)
+        heads.drop_generator(tx, row)
         event = journal.record(
             tx, "train-head", {"training": "document", "generator": len(live)}, ()
         )
-        heads.keep_generator(tx, record.id, event, generator.to_arrays())
+        heads.keep_generator(tx, row, event, generator.to_arrays())
 
 
 def _begin(
-    tx: Transaction, learning: Learning, options: TrainingOptions
+    store: Store, learning: Learning, moment: Moment, options: TrainingOptions
 ) -> tuple[LearntHead, set[int]]:
     """The head that training starts from, widened for every class, and its new classes."""
-    record = heads.current(tx)
-    loaded = learning.head(tx) if record.training == "document" else None
-    begun = loaded or _no_head(tx, learning)
-    head, new = begun.head, set(heads.untrained(tx, record)) if loaded else set()
-    for slot, _ in classes.live(tx):
+    loaded = learning.head(moment) if moment.head.training == "document" else None
+    begun = loaded or _no_head(learning, moment)
+    head, new = begun.head, set[int]()
+    if loaded:
+        with store.reading() as tx:
+            new = set(heads.untrained(tx, moment.head))
+    for slot in moment.order:
         if slot not in head.classes:
             head = widen(head, slot, start=options.start, seed=options.seed)
             new.add(slot)
@@ -236,10 +256,10 @@ def _require_unchanged(tx: Transaction, seen: Version) -> None:
         raise Conflict("the catalogue was changed while its head was trained; try again")
 
 
-def _no_head(tx: Transaction, learning: Learning) -> LearntHead:
-    """A head of no class, under the current metric."""
-    metric = learning.metric(tx)[0]
-    return LearntHead(journal.version(tx), Head.empty(learning.width), metric, "document")
+def _no_head(learning: Learning, moment: Moment) -> LearntHead:
+    """A head of no class, under the metric of a moment."""
+    metric, _ = learning.metric(moment)
+    return LearntHead(moment.version, Head.empty(len(metric.mean)), metric, "document")
 
 
 def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, force: bool) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from catalog.descriptors import Damaged, Metric
+from catalog.descriptors import Damaged, Metric, to_floats
 from catalog.head import Head, TrainingOptions, widen, widen_frozen
-from catalog.learning.learning import Learning
-from catalog.store import Transaction, heads
+from catalog.learning.learning import with_draws
+from catalog.store import Transaction, classes, compaction, heads
+from catalog.store.descriptors import StoredDescriptors
 
 
 def widen_for(
-    tx: Transaction, learning: Learning, slot: int, event: int, solved: Head | None
+    tx: Transaction, stored: StoredDescriptors, slot: int, event: int, solved: Head | None
 ) -> dict[str, Any]:
     """Add the column of a class whose items have just landed.
 
@@ -23,7 +24,7 @@ def widen_for(
 
     Args:
         tx: a writing transaction.
-        learning: of the catalogue.
+        stored: the descriptors.
         slot: of the class.
         event: that its items landed with.
         solved: the exact head of the state before, if it was solved.
@@ -42,25 +43,33 @@ def widen_for(
         if solved is None or slot in solved.classes:
             return {"training": record.training, "columns": 0}
         return heads.widening(solved, widen(solved, slot), record.training)
-    old, metric = heads.load(tx, record, learning.width)
+    old, metric = heads.load(tx, record, stored.width)
     old = old.without(slot)  # of a class that was removed, and is made anew
     if record.training == "frozen":
-        new = _frozen(tx, learning, old, metric, slot)
+        new = _frozen(tx, stored, old, metric, slot)
     else:
         options = TrainingOptions.from_dict(record.options)
         new = widen(old, slot, start=options.start, seed=options.seed)
     entry = heads.widening(old, new, record.training)
     heads.append(tx, record, event, new)
-    stored, _ = heads.load(tx, record, learning.width)
-    if stored.checksum() != new.checksum():
+    written, _ = heads.load(tx, record, stored.width)
+    if written.checksum() != new.checksum():
         raise Damaged("the widened head was not stored as it is; nothing was written")
     return entry
 
 
-def _frozen(tx: Transaction, learning: Learning, old: Head, metric: Metric, slot: int) -> Head:
+def _frozen(
+    tx: Transaction, stored: StoredDescriptors, old: Head, metric: Metric, slot: int
+) -> Head:
     """The head with a column for a class, trained on every descriptor, and draws of others."""
-    labels, descriptors = learning.rows(tx)
-    labels, rows = learning.with_draws(tx, metric, labels, metric.whiten(descriptors))
+    _, labels, descriptors = stored.everything(tx)
+    rows = metric.whiten(to_floats(descriptors))
+    compacted = compaction.compacted_classes(tx)
+    dropped = [live for live, _ in classes.live(tx) if live in compacted]
+    if dropped:
+        sums = compaction.sums_of_dropped(tx, stored.width)
+        sums.add(labels, descriptors)
+        labels, rows = with_draws(labels, rows, sums, metric, dropped)
     column = {label: at for at, label in enumerate([*old.classes.tolist(), slot])}
     has = np.array([label in column for label in labels.tolist()])
     positions = np.array([column[label] for label in labels[has].tolist()], np.int64)

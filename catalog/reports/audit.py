@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput, unit_rows
 from catalog.index import typical_stranger_cosine
+from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.reports.gallery import Gallery, gallery_of
 from catalog.reports.leave_out import DIGITS, GroupedItems, LeaveGroupOut, share_of
 from catalog.reports.proposals import MOST_PHOTOS, proposal_threshold, propose_classes
 from catalog.store import inventory
+from catalog.store.moment import Moment
 
 LISTED = 200
 """How many duplicates, mislabelled items and pairs of classes are listed at most."""
@@ -201,16 +203,18 @@ def audit(catalog: Opened) -> AuditReport:
     will be confused or need more pictures; and what ``unknown`` photos that were kept have in
     common.
     """
-    learning = catalog._learning
+    rows = catalog._rows
     with catalog._store.reading() as tx:
-        gallery = gallery_of(catalog, tx, calibrated=False)
-        raw = learning.descriptors(tx, gallery.items)
         wanted = inventory.kept(tx)[-MOST_PHOTOS:]
-        kept = learning.descriptors(tx, np.array([item for item, _ in wanted], np.int64))
-        groups = learning.pool(tx).groups
+
+    def gather(learning: Learning, moment: Moment) -> tuple[Gallery, NDArray[np.int64]]:
+        return gallery_of(learning, moment, calibrated=False), learning.pool(moment).groups
+
+    gallery, groups = catalog._keeper.compute(gather)
+    kept = rows.floats(np.array([item for item, _ in wanted], np.int64))
     clustering = propose_classes(gallery.metric.whiten(kept), proposal_threshold(gallery))
     with catalog._store.explained():
-        found = find_faults(gallery, raw, groups)
+        found = find_faults(gallery, rows.floats(gallery.items), groups)
     return AuditReport(
         found,
         len(wanted),

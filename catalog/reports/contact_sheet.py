@@ -12,7 +12,7 @@ import numpy as np
 
 from catalog.answers import Neighbour
 from catalog.descriptors import PictureError
-from catalog.embedder import Box, Picture, Source, thumbnail
+from catalog.embedder import Box, Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
 from catalog.store import files
@@ -55,7 +55,7 @@ def nearest_sheet(
     asked = list(pictures)
     known = [None] * len(asked) if truths is None else truths
     for query, answer, truth in zip(asked, answers, known, strict=True):
-        picture = query if isinstance(query, Picture) else Picture(query)
+        picture = as_picture(query)
         refused = str(answer) if isinstance(answer, PictureError) else None
         neighbours = [] if isinstance(answer, PictureError) else answer
         rows.append(

@@ -54,8 +54,7 @@ def evaluate(
             return inventory.holds(tx, content)
 
     found = gather(catalog.embedder, listing, names, holds, progress)
-    with catalog._store.reading() as tx:
-        gallery = gallery_of(catalog, tx)
+    gallery = catalog._keeper.compute(gallery_of)
     there = {gallery.names[slot] for slot in gallery.centroids.keys.tolist()}
     if not {query.label for query in found.queries} <= there:
         raise Conflict("classes were changed while pictures were embedded; evaluate again")

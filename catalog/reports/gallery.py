@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from catalog.descriptors import Metric
 from catalog.index import FlatIndex
 from catalog.judging.calibration import Calibration
 from catalog.learning.derived_files import LearntHead
-from catalog.learning.opened import Opened
-from catalog.store import Transaction, classes, inventory
+from catalog.learning.learning import Learning
+from catalog.store.moment import Moment
 
 
 class Gallery(NamedTuple):
@@ -35,25 +36,21 @@ class Gallery(NamedTuple):
     items: NDArray[np.int64]
     rows: NDArray[np.float32]
     labels: NDArray[np.int64]
-    names: dict[int, str]
+    names: Mapping[int, str]
     head: LearntHead | None = None
     calibration: Calibration | None = None
 
 
-def gallery_of(catalog: Opened, tx: Transaction, *, calibrated: bool = True) -> Gallery:
-    """The gallery of the state that a transaction sees; without calibration it is sooner there."""
-    learning = catalog._learning
-    metric, centroids = learning.metric(tx)
-    items = learning.items(tx, exact=True).flat
-    labels = inventory.slots(tx)
-    slots = centroids.keys.tolist()
+def gallery_of(learning: Learning, moment: Moment, *, calibrated: bool = True) -> Gallery:
+    """The gallery of a moment; without calibration it is sooner there."""
+    metric, centroids = learning.metric(moment)
     return Gallery(
         metric,
         centroids,
-        items.keys,
-        items.rows,
-        np.array([labels[item] for item in items.keys.tolist()], dtype=np.int64),
-        dict(zip(slots, classes.names_of(tx, slots), strict=True)),
-        learning.head(tx),
-        learning.calibration(tx, exact=True) if calibrated else None,
+        moment.items,
+        learning.whitened(moment),
+        moment.slots,
+        moment.names,
+        learning.head(moment),
+        learning.calibration(moment, exact=True) if calibrated else None,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from catalog.descriptors import CatalogError
 from catalog.embedder import models, preset_name
 from catalog.head import Curves
+from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.store import heads, inventory, journal
 from catalog.store.heads import HeadTraining
@@ -72,6 +73,7 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 
 def info(catalog: Opened) -> Info:
     """What this catalogue is."""
+    catalog._keeper.compute(Learning.state)  # so that it is soon said within a transaction
     with catalog._store.reading() as tx:
         counts = inventory.label_counts(tx)
         items = sum(row.items for row in counts)
@@ -89,7 +91,7 @@ def info(catalog: Opened) -> Info:
             views=preset_name(catalog._binding.specification.views),
             prior=len(catalog._binding.prior.directions) > 0,
             head=heads.current(tx).training,
-            learning_state=catalog._learning.state(tx),
+            learning_state=catalog._keeper.compute(Learning.state),
         )
 
 

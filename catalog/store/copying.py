@@ -18,9 +18,10 @@ from catalog.descriptors import (
     NotFound,
 )
 from catalog.store import files, inventory
+from catalog.store.connections import read_only
 from catalog.store.files import cache_folder
 from catalog.store.schema import is_marked
-from catalog.store.store import BUSY_SECONDS, Store, read_only
+from catalog.store.store import BUSY_SECONDS, Store
 
 _TRY_SECONDS = 0.1
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Damaged, InvalidInput, from_bytes
-from catalog.store import ItemId
+from catalog.descriptors import CatalogError, Damaged, InvalidInput, Superseded, from_bytes
+from catalog.store import AT_ONCE, ItemId
 
 _BLOCK_ROWS = 8192
 
@@ -31,10 +31,30 @@ class StoredDescriptors:
         """The descriptors of some items, one after another: int16 (N, D).
 
         Raises:
+            Superseded: an item's was dropped, or the item forgotten.
             Damaged: an item has lost its descriptor, or part of it.
         """
-        found = [self._row(tx, item) for item in items]
-        return self._rows(items, [row[0] for row in found], [row[1] for row in found])
+        found: dict[int, tuple[bytes, int]] = {}
+        wanted = sorted(set(items))
+        for start in range(0, len(wanted), AT_ONCE):
+            found |= self._found(tx, wanted[start : start + AT_ONCE])
+        for item in items:
+            if item not in found:
+                raise _missing(tx, item)
+        ordered = [found[item] for item in items]
+        return self._rows(items, [row[0] for row in ordered], [row[1] for row in ordered])
+
+    def _found(self, tx: sqlite3.Connection, items: Sequence[int]) -> dict[int, tuple[bytes, int]]:
+        """Value and checksum of items, by id; ids rise. Those between are looked at if few."""
+        if items[-1] - items[0] < 2 * len(items):
+            which, values = "BETWEEN ? AND ?", [items[0], items[-1]]
+        else:
+            which, values = f"IN ({','.join('?' * len(items))})", list(items)
+        question = (
+            f"SELECT item, value, checksum FROM descriptor WHERE item {which} AND embedder = ?"  # noqa: S608
+        )
+        rows = tx.execute(question, (*values, self._embedder_id))
+        return {item: (value, checksum) for item, value, checksum in rows}
 
     def holds(self, tx: sqlite3.Connection, content: bytes) -> bool:
         """Whether a picture of that content hash has a descriptor here, or had one dropped."""
@@ -123,17 +143,6 @@ class StoredDescriptors:
         order = np.argsort([rank[item] for item in stored.tolist()])
         return stored[order], np.concatenate(labels)[order], np.concatenate(rows)[order]
 
-    def _row(self, tx: sqlite3.Connection, item: int) -> tuple[bytes, int]:
-        row = tx.execute(
-            "SELECT value, checksum FROM descriptor WHERE item = ? AND embedder = ?",
-            (item, self._embedder_id),
-        ).fetchone()
-        if row is None:
-            raise Damaged(
-                f"item {item} has lost its descriptor; `catalog verify` says what else is wrong"
-            )
-        return bytes(row[0]), row[1]
-
     def _rows(
         self, items: Sequence[int], blobs: Sequence[bytes], checksums: Sequence[int]
     ) -> NDArray[np.int16]:
@@ -147,3 +156,15 @@ class StoredDescriptors:
             return from_bytes(list(blobs), self.width)
         except InvalidInput as error:
             raise Damaged(f"{error}; `catalog verify` says what else is wrong") from error
+
+
+def _missing(tx: sqlite3.Connection, item: int) -> CatalogError:
+    """Why an item has no descriptor."""
+    row = tx.execute(
+        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM item WHERE id = :item) "
+        "OR EXISTS (SELECT 1 FROM compacted_item WHERE item = :item)",
+        {"item": item},
+    ).fetchone()
+    if row is not None:
+        return Superseded(f"the descriptor of item {item} was dropped meanwhile; ask again")
+    return Damaged(f"item {item} has lost its descriptor; `catalog verify` says what else is wrong")

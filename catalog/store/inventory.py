@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from catalog.descriptors import NotFound
-from catalog.store import ItemId, Slot, journal
+from catalog.store import AT_ONCE, ItemId, Slot, journal
 from catalog.store.classes import require_label
 from catalog.store.names import Name
 from catalog.store.store import now
-
-_AT_ONCE = 500  # values in one question to SQLite, which takes 999 at least
 
 
 class LabelCount(NamedTuple):
@@ -197,11 +195,6 @@ def exists(tx: sqlite3.Connection, item: int) -> bool:
     return tx.execute("SELECT 1 FROM item WHERE id = ?", (item,)).fetchone() is not None
 
 
-def slots(tx: sqlite3.Connection) -> dict[ItemId, Slot]:
-    """The label slot of every item, by its id."""
-    return dict(tx.execute("SELECT id, label FROM item WHERE label IS NOT NULL"))
-
-
 def items_in(tx: sqlite3.Connection, slot: Slot) -> list[ItemId]:
     """The ids of a class's items, in order."""
     rows = tx.execute("SELECT id FROM item WHERE label = ? ORDER BY id", (slot,))
@@ -213,16 +206,14 @@ def staged_items(tx: sqlite3.Connection) -> list[ItemId]:
     return [item for (item,) in tx.execute("SELECT id FROM item WHERE label IS NULL ORDER BY id")]
 
 
-def slots_and_contents(
-    tx: sqlite3.Connection, items: Sequence[int]
-) -> dict[int, tuple[Slot | None, bytes]]:
-    """Label slot and content hash of items, by id; those that are not there are left out."""
-    found: dict[int, tuple[Slot | None, bytes]] = {}
-    for start in range(0, len(items), _AT_ONCE):
-        block = items[start : start + _AT_ONCE]
+def contents(tx: sqlite3.Connection, items: Sequence[int]) -> dict[int, bytes]:
+    """The content hashes of items by id; those that are not there are left out."""
+    found: dict[int, bytes] = {}
+    for start in range(0, len(items), AT_ONCE):
+        block = items[start : start + AT_ONCE]
         marks = ",".join("?" * len(block))
-        query = f"SELECT id, label, content FROM item WHERE id IN ({marks})"  # noqa: S608
-        found |= {item: (slot, content) for item, slot, content in tx.execute(query, block)}
+        query = f"SELECT id, content FROM item WHERE id IN ({marks})"  # noqa: S608
+        found |= dict(tx.execute(query, block))
     return found
 
 

@@ -151,11 +151,29 @@ def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None
     tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
 
 
-def dropped_since(tx: sqlite3.Connection, generation: int) -> bool:
-    """Whether descriptors were dropped after a generation, so that it cannot be caught up with."""
+def leads_here(tx: sqlite3.Connection, earlier: Version) -> bool:
+    """Whether the changes since a state say all that has become of it.
+
+    They do not where another history was restored, nor where descriptors were dropped since.
+    """
+    return is_ancestor(tx, earlier) and not _dropped(tx, earlier.generation, 2**62)
+
+
+def changes_between(
+    tx: sqlite3.Connection, earlier: Version, later: Version
+) -> list[Change] | None:
+    """What has become of a state until a later one, item by item; None if that cannot be told."""
+    if not (is_ancestor(tx, earlier) and is_ancestor(tx, later)):
+        return None
+    after, until = earlier.generation, later.generation
+    return None if after > until or _dropped(tx, after, until) else net_changes(tx, after, until)
+
+
+def _dropped(tx: sqlite3.Connection, after: int, until: int) -> bool:
+    """Whether descriptors were dropped between two generations."""
     kinds = ", ".join("?" * len(_FINAL))
-    question = f"SELECT 1 FROM event WHERE id > ? AND kind IN ({kinds}) LIMIT 1"  # noqa: S608
-    return tx.execute(question, (generation, *sorted(_FINAL))).fetchone() is not None
+    question = f"SELECT 1 FROM event WHERE id > ? AND id <= ? AND kind IN ({kinds}) LIMIT 1"  # noqa: S608
+    return tx.execute(question, (after, until, *sorted(_FINAL))).fetchone() is not None
 
 
 def history(tx: sqlite3.Connection, last: int | None = None) -> list[Event]:
@@ -184,12 +202,15 @@ def _event(row: tuple[Any, ...]) -> Event:
     return Event(row[0], row[1], row[2], row[3], detail, *row[5:])
 
 
-def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) -> list[Change]:
+def net_changes(
+    tx: sqlite3.Connection, after: int, until: int = 2**62, command: int | None = None
+) -> list[Change]:
     """What the events after a generation come to, item by item.
 
     Args:
         tx: a transaction.
         after: the generation to start from.
+        until: the last generation.
         command: only the events of this command that were not undone.
 
     Returns:
@@ -197,10 +218,10 @@ def net_changes(tx: sqlite3.Connection, after: int, command: int | None = None) 
     """
     rows = tx.execute(
         "SELECT change.item, change.before, change.after FROM change JOIN event "
-        "ON event.id = change.event WHERE event.id > ? "
+        "ON event.id = change.event WHERE event.id > ? AND event.id <= ? "
         "AND (? IS NULL OR event.command = ? AND event.undone_by IS NULL) "
         "ORDER BY change.item, change.event",
-        (after, command, command),
+        (after, until, command, command),
     )
     net: dict[int, Change] = {}
     for item, before, now_at in rows:
@@ -246,7 +267,7 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
             (command, between),
         )
     ]
-    back = [Change(c.item, c.after, c.before) for c in net_changes(tx, between, command)]
+    back = [Change(c.item, c.after, c.before) for c in net_changes(tx, between, command=command)]
     event = record(tx, "undo", {"command": command}, back)
     for one in reversed(undone):
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))

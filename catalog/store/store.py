@@ -15,6 +15,7 @@ import os
 import secrets
 import sqlite3
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from catalog.descriptors import (
     NoSpace,
     NotFound,
 )
+from catalog.store.connections import Connection, Connections
 from catalog.store.failpoints import reach
 from catalog.store.files import beside, cache_folder, link
 from catalog.store.formats import stand_in, upgrade, version_of
@@ -56,7 +58,9 @@ def now() -> str:
 
 
 class Store:
-    """A connection to a catalogue file; for one thread of the process that opened it.
+    """A catalogue file that is open; for any number of threads of the process that opened it.
+
+    A transaction belongs to the thread that began it; one that is begun within another is that one.
 
     Args:
         path: of the file.
@@ -79,19 +83,20 @@ class Store:
         self.path = path
         self._holder = cache_folder(path) / "writer.json"
         self._process = os.getpid()
-        self._version = 0  # of the format that the connection is prepared for
-        with self._translated():
-            self._connection = _connect(path, busy_seconds)
-            try:
-                self._check_format()
-            except BaseException:
-                self._connection.close()
-                raise
+        self._busy_seconds = busy_seconds
+        self._connections = Connections(path, busy_seconds)
+        self._writing = threading.Lock()
+        try:
+            with self._translated(), self._connections.taken() as connection:
+                self._check_format(connection.sqlite)
+        except BaseException:
+            self._connections.close()
+            raise
 
     def close(self) -> None:
         """Close the file; in a process forked from the one that opened it, nothing happens."""
         if not self.forked:
-            self._connection.close()
+            self._connections.close()
 
     @property
     def forked(self) -> bool:
@@ -120,15 +125,19 @@ class Store:
             NewerFormat: a later version of this program has written it since it was opened.
         """
         self.require_own_process()
-        with self._translated(), self.explained():
-            if self._connection.in_transaction:
-                yield self._connection
-                return
-            self._begin("BEGIN")
+        if (within := self._connections.current) is not None:
+            yield within.sqlite
+            return
+        with (
+            self._translated(),
+            self._connections.taken() as connection,
+            self.explained(),
+        ):
+            self._begin(connection, "BEGIN")
             try:
-                yield self._connection
+                yield connection.sqlite
             finally:
-                self._connection.rollback()
+                connection.sqlite.rollback()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -142,21 +151,40 @@ class Store:
             CatalogError: the disk is full or the file cannot be written.
         """
         self.require_own_process()
-        with self._translated(), self.explained():
-            older = self._begin("BEGIN IMMEDIATE")
+        with (
+            self._translated(),
+            self._turn(),
+            self._connections.taken() as connection,
+            self.explained(),
+        ):
+            tx, older = connection.sqlite, self._begin(connection, "BEGIN IMMEDIATE")
             try:
                 self._sign()
                 if older < FORMAT_VERSION:
-                    upgrade(self._connection, older)
-                guard(self._connection)
-                yield self._connection
-                self._commit()
-                self._say_upgraded(older)
+                    upgrade(tx, older)
+                guard(tx)
+                yield tx
+                self._commit(tx)
+                self._say_upgraded(connection, older)
             except BaseException:
-                self._connection.rollback()
+                tx.rollback()
                 raise
             finally:
                 self._unsign()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the other threads that write, in the order in which they came.
+
+        Raises:
+            Locked: that took too long.
+        """
+        if not self._writing.acquire(timeout=self._busy_seconds):
+            raise self._busy()
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def rewrite(self) -> bool:
         """Write the file anew, without what was deleted from it.
@@ -168,16 +196,16 @@ class Store:
         self.require_own_process()
         reach("rewriting")
         try:
-            with self._translated():
-                self._connection.execute("VACUUM")
+            with self._translated(), self._connections.taken() as connection:
+                connection.sqlite.execute("VACUUM")
         except (Locked, NoSpace):
             return False
         reach("rewritten")
         return True
 
-    def _commit(self) -> None:
+    def _commit(self, tx: sqlite3.Connection) -> None:
         try:
-            self._connection.commit()
+            tx.commit()
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise Locked(
@@ -186,11 +214,11 @@ class Store:
                 ) from error
             raise
 
-    def _check_format(self) -> None:
-        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
         if application != APPLICATION_ID:
             raise InvalidInput(f"{self.path} is a database, but not a catalogue")
-        self._require_known(version_of(self._connection))
+        self._require_known(version_of(connection))
 
     def _require_known(self, version: int) -> None:
         """Make sure that a format is one that this program reads.
@@ -210,7 +238,7 @@ class Store:
                 "Update catalog (`pip install -U catalog`)."
             )
 
-    def _begin(self, statement: str) -> int:
+    def _begin(self, connection: Connection, statement: str) -> int:
         """Begin a transaction in which the file is read as one of its format.
 
         Another process may have brought it to another format since the last one.
@@ -218,25 +246,26 @@ class Store:
         Returns:
             The version of that.
         """
+        tx = connection.sqlite
         try:
-            self._connection.execute(statement)
-            while (version := version_of(self._connection)) != self._version:
-                self._connection.rollback()  # what stands in is to outlast the transaction
-                self._version = 0  # in case this fails half way
+            tx.execute(statement)
+            while (version := version_of(tx)) != connection.version:
+                tx.rollback()  # what stands in is to outlast the transaction
+                connection.version = 0  # in case this fails half way
                 self._require_known(version)
-                stand_in(self._connection, version)
-                self._version = version
-                self._connection.execute(statement)
+                stand_in(tx, version)
+                connection.version = version
+                tx.execute(statement)
         except BaseException:
-            self._connection.rollback()
+            tx.rollback()
             raise
         return version
 
-    def _say_upgraded(self, older: int) -> None:
+    def _say_upgraded(self, connection: Connection, older: int) -> None:
         """Say that a file was brought to the present format, if this transaction did that."""
-        present = version_of(self._connection)
+        present = version_of(connection.sqlite)
         if older < present:
-            self._version = present
+            connection.version = present
             warnings.warn(
                 f"{self.path} was of format {older}, and is of format {present} now, which earlier "
                 "versions of this program do not read",
@@ -264,6 +293,11 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
+    def _busy(self) -> Locked:
+        return Locked(
+            f"{self.path} is being written by {self._writer()}; try again when it is done"
+        )
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
@@ -272,9 +306,7 @@ class Store:
         except sqlite3.OperationalError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise Locked(
-                    f"{self.path} is being written by {self._writer()}; try again when it is done"
-                ) from error
+                raise self._busy() from error
             if code in _PLAIN:
                 kind, words = _PLAIN[code]
                 raise kind(words.format(self.path)) from error
@@ -282,9 +314,7 @@ class Store:
                 raise self._damaged(error) from error
             raise CatalogError(f"{self.path}: {error}") from error
         except sqlite3.ProgrammingError as error:
-            raise InvalidInput(
-                f"{self.path} was closed, or opened by another thread; open it once for each thread"
-            ) from error
+            raise InvalidInput(f"{self.path} was closed; open it again") from error
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
             raise self._damaged(error) from error
         except sqlite3.IntegrityError as error:
@@ -307,9 +337,10 @@ class Store:
     def _problem(self) -> str | None:
         """What is wrong with the file's structure; None if it is sound."""
         try:
-            (word,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
-            astray = self._connection.execute("PRAGMA foreign_key_check").fetchone()
-            types = next(mistyped(self._connection), None)
+            with self._connections.taken() as connection:
+                (word,) = connection.sqlite.execute("PRAGMA integrity_check(1)").fetchone()
+                astray = connection.sqlite.execute("PRAGMA foreign_key_check").fetchone()
+                types = next(mistyped(connection.sqlite), None)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             return str(error)
         if word != "ok":
@@ -351,12 +382,6 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
         raise CatalogError(f"cannot make {path}: {error}") from error
 
 
-def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """A connection to a database that never writes to it, nor brings it to another format."""
-    uri = path.resolve().as_uri() + "?mode=ro"
-    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -369,28 +394,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-    register(connection)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA synchronous = EXTRA")
-    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is overwritten
-    # Spilling pages to the file in the middle of a transaction would shut readers out until its
-    # end, and wait for them once a page.
-    connection.execute("PRAGMA cache_spill = OFF")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        _leave_wal(connection, path)
-    return connection
-
-
-def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring back the rollback journal, after another tool has put the file into WAL mode."""
-    if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
-        connection.close()
-        raise Locked(f"{path} is open in another tool, in WAL mode; close it there, and try again")
 
 
 def _fill(path: Path, embedder: dict[str, Any]) -> None:

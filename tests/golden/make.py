@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))  # for the doubles, when this is run as a script
 
 from doubles import GRID, FakeEmbedder  # noqa: E402
+from inside import keep  # noqa: E402
 
 from catalog import Catalog, descriptors, read_manifest  # noqa: E402
-from catalog.changes.keep_unknown import keep_unknown  # noqa: E402
 from catalog.descriptors import CatalogError  # noqa: E402
 from catalog.store.schema import FORMAT_VERSION  # noqa: E402
 
@@ -160,7 +160,7 @@ def later(catalog: Catalog) -> None:
     catalog.feedback(shot(0, 50), NAMES[0])
     catalog.feedback(shot(1, 51), NAMES[0], note_only=True)
     catalog.feedback(shot(8, 50), "Ny klass")
-    keep_unknown(catalog, [shot(99, 1), shot(99, 2)])
+    keep(catalog, [shot(99, 1), shot(99, 2)])
 
 
 def exact(catalog: Catalog) -> None:

@@ -1,0 +1,160 @@
+"""The keeper of a catalogue's snapshots: looks whether the store has moved, and builds the next."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from catalog.descriptors import Superseded
+from catalog.head import Head
+from catalog.learning.learning import Learning
+from catalog.learning.rows import Rows
+from catalog.learning.snapshot import JudgingSnapshot, Snapshot
+from catalog.store import journal, moment
+from catalog.store.binding import Binding
+from catalog.store.journal import Version
+from catalog.store.moment import Moment
+from catalog.store.store import Store
+
+_Answer = TypeVar("_Answer")
+_Kept = TypeVar("_Kept", bound=Snapshot)
+
+_TRIES = 5
+
+UNSAVED_SECONDS = 10.0
+"""After how much computing what was learnt is saved."""
+
+
+class Keeper:
+    """Gives any number of threads the snapshot to ask; one for each open catalogue.
+
+    Before each question it reads the store's version, in one short transaction, so what was written
+    before the question is in the answer, whoever wrote it. One thread at a time builds, outside any
+    transaction; the others wait for what it builds, or go on with what they have.
+
+    Args:
+        store: of the catalogue.
+        cache: folder of the derived files.
+        rows: the stored descriptors.
+        binding: the embedder whose descriptors they are.
+    """
+
+    def __init__(self, store: Store, cache: Path, rows: Rows, binding: Binding) -> None:
+        self._store = store
+        self._embedder_id = binding.id
+        self._learning = Learning(store, cache, rows, binding.fingerprint, binding.prior)
+        self._building = threading.RLock()
+        self._moment: Moment | None = None
+        self._latest: Snapshot | None = None
+        self._unsaved = 0.0  # seconds of computing
+
+    def nearest(self, ask: Callable[[Snapshot], _Answer]) -> _Answer:
+        """Ask what finds nearest items in the present state.
+
+        Args:
+            ask: gives the answer; called again if descriptors are dropped meanwhile.
+
+        Raises:
+            Superseded: that happened again and again.
+        """
+        return _settled(lambda: ask(self._present(Snapshot, self._built)))
+
+    def judge(self, ask: Callable[[JudgingSnapshot], _Answer]) -> _Answer:
+        """Ask what names classes in the present state; as :meth:`nearest`."""
+        return _settled(lambda: ask(self._present(JudgingSnapshot, self._judged)))
+
+    def compute(self, ask: Callable[[Learning, Moment], _Answer]) -> _Answer:
+        """Ask for anything else that follows from the present state; as :meth:`nearest`.
+
+        Others wait for it, if they need what is not at hand yet.
+        """
+
+        def compute() -> _Answer:
+            with self._building:
+                return ask(self._learning, self._read())
+
+        return _settled(compute)
+
+    def known_head(self, version: Version) -> Head | None:
+        """The exact head of a state if it was solved already, without solving it."""
+        return self._learning.known_head(version)
+
+    def check(self) -> bool:
+        """Whether the sums at hand are those of the descriptors; if not, all is learnt anew."""
+        sound = self.compute(Learning.check)
+        if not sound:
+            self._latest = None
+        return sound
+
+    def discard(self) -> None:
+        """Delete the derived files, and let go of all that was learnt."""
+        with self._building:
+            self._learning.discard()
+            self._moment = self._latest = None
+
+    def save(self) -> None:
+        """Keep what was learnt for the next time."""
+        with self._building:
+            self._learning.save()
+            self._unsaved = 0.0
+
+    def _present(self, kind: type[_Kept], build: Callable[[Learning, Moment], _Kept]) -> _Kept:
+        with self._store.reading() as tx:
+            version = journal.version(tx)
+        latest = self._latest
+        if isinstance(latest, kind) and latest.version == version:
+            return latest
+        with self._building:
+            latest = self._latest  # another thread may have built it meanwhile
+            if not (isinstance(latest, kind) and latest.version == version):
+                latest = build(self._learning, self._read())
+                self._latest = latest
+        return latest
+
+    def _read(self) -> Moment:
+        with self._store.reading() as tx:
+            self._moment = moment.read(tx, self._embedder_id, self._moment)
+        return self._moment
+
+    def _built(self, learning: Learning, now: Moment) -> Snapshot:
+        latest = self._latest
+        if latest is not None and latest.version == now.version:
+            return latest
+        metric, centroids = self._timed(lambda: learning.metric(now))
+        return Snapshot(now, metric, centroids, self._timed(lambda: learning.items(now)))
+
+    def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
+        found = self._built(learning, now)
+        return JudgingSnapshot(
+            now,
+            found.metric,
+            found.centroids,
+            found.index,
+            self._timed(lambda: learning.head(now)),
+            self._timed(lambda: learning.calibration(now)),
+        )
+
+    def _timed(self, compute: Callable[[], _Answer]) -> _Answer:
+        """Compute, and save what was learnt if that took long: a kill would cost it again."""
+        began = time.monotonic()
+        found = compute()
+        self._unsaved += time.monotonic() - began
+        if self._unsaved >= UNSAVED_SECONDS:
+            self.save()
+        return found
+
+
+def _settled(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask until it is not disturbed by descriptors that are dropped.
+
+    Raises:
+        Superseded: it was, again and again.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(Superseded):
+            return ask()
+    return ask()

@@ -1,0 +1,124 @@
+"""Connections to a catalogue file: any number of threads, each with one of its own for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from catalog.descriptors import InvalidInput, Locked
+from catalog.store.row_checksums import register
+
+
+class Connection:
+    """A connection to a catalogue file, in the hands of one thread at a time.
+
+    Attributes:
+        sqlite: the connection itself.
+        version: of the format that it is prepared for; 0 while it is not.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float) -> None:
+        self.sqlite = _connect(path, busy_seconds)
+        self.version = 0
+
+
+class Connections:
+    """The connections of one process to one file: as many as there are transactions at once.
+
+    Args:
+        path: of the file.
+        busy_seconds: how long to wait for another process's transaction.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._closed = False
+        self._own = threading.local()
+
+    @property
+    def current(self) -> Connection | None:
+        """The connection that this thread has a transaction on."""
+        found: Connection | None = getattr(self._own, "connection", None)
+        return found
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[Connection]:
+        """A connection for this thread alone, the one that it has already if there is one.
+
+        Raises:
+            InvalidInput: they were closed.
+            sqlite3.Error: the file cannot be opened.
+        """
+        if self.current is not None:
+            yield self.current
+            return
+        connection = self._take()
+        self._own.connection = connection
+        try:
+            yield connection
+        finally:
+            self._own.connection = None
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close them, those in use as soon as they are not."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.sqlite.close()
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise InvalidInput(f"{self._path} was closed; open it again")
+            if self._idle:
+                return self._idle.pop()
+        return Connection(self._path, self._busy_seconds)
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.sqlite.close()
+
+
+def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a database that never writes to it, nor brings it to another format."""
+    uri = path.resolve().as_uri() + "?mode=ro"
+    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
+
+
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    # One thread at a time has it, which SQLite allows and the sqlite3 module would forbid.
+    connection = sqlite3.connect(
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+    )
+    try:
+        register(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("PRAGMA secure_delete = ON")  # what is dropped is overwritten
+        # Spilling pages to the file in the middle of a transaction would shut readers out until its
+        # end, and wait for them once a page.
+        connection.execute("PRAGMA cache_spill = OFF")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            _leave_wal(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring back the rollback journal, after another tool has put the file into WAL mode."""
+    if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
+        raise Locked(f"{path} is open in another tool, in WAL mode; close it there, and try again")
