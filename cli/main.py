@@ -41,11 +41,27 @@ app = typer.Typer(
 
 @app.callback()
 def options(
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on stderr what is done, and when.")
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""
+    if verbose:
+        _say_what_is_done()
+
+
+def _say_what_is_done() -> None:
+    """Write what the parts of the program log to stderr, with the time since the start."""
+    import logging  # not earlier, since completion does without
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(relativeCreated)6.0f ms  %(name)s: %(message)s"))
+    logger = logging.getLogger("catalog")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
 
 
 app.command("init")(writing.init)

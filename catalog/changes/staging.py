@@ -7,6 +7,7 @@ embedded again, whatever was killed, undone or removed in between.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -29,6 +30,8 @@ from catalog.store.store import Store
 # transaction does not show, small enough that a kill costs a second's work.
 _BATCH_PICTURES = 64
 _BATCH_BYTES = 64 * 2**20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Staging:
                 for content, descriptor in fresh.items():
                     self._stored.keep(tx, content, to_bytes(to_integers(descriptor)))
             reach("staged")
+            _log.debug("stored %d descriptors", len(fresh))
         for one in batch:
             if isinstance(one, HeldPicture) and (error := refused.get(one.content)):
                 yield Refusal(one.place, error.reason, error.detail)

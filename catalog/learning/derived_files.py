@@ -7,6 +7,7 @@ rule; a file that says anything else is as good as absent.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from catalog.judging.calibration import Calibration
 from catalog.store.failpoints import reach
 from catalog.store.heads import HeadTraining
 from catalog.store.journal import Version
+
+_log = logging.getLogger(__name__)
 
 KINDS = ("sums", "metric", "items", "head", "calibration")
 """The files, by name and kind."""
@@ -220,6 +223,7 @@ class LearntFiles:
         if found is None or found.key.get("basis") != self._basis:
             return None
         self.versions[kind] = _version(found.key)
+        _log.debug("found %s of generation %d", kind, self.versions[kind].generation)
         return found
 
     def _write(
@@ -228,6 +232,7 @@ class LearntFiles:
         key = {"basis": self._basis, **version._asdict(), **more}
         reach("saving")
         derived.write(self._folder / kind, kind, key, arrays)
+        _log.debug("saved %s of generation %d", kind, version.generation)
         self.versions[kind] = version
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from catalog.store.store import Store
 
 _Answer = TypeVar("_Answer")
 _Kept = TypeVar("_Kept", bound=Snapshot)
+
+_log = logging.getLogger(__name__)
 
 _TRIES = 5
 
@@ -111,8 +114,16 @@ class Keeper:
         with self._building:
             latest = self._latest  # another thread may have built it meanwhile
             if not (isinstance(latest, kind) and latest.version == version):
+                began = time.monotonic()
                 latest = build(self._learning, self._read())
                 self._latest = latest
+                _log.info(
+                    "snapshot of generation %d, %d items in %d classes, in %.2f s",
+                    latest.version.generation,
+                    len(latest.moment),
+                    len(latest.moment.order),
+                    time.monotonic() - began,
+                )
         return latest
 
     def _read(self) -> Moment:

@@ -7,6 +7,7 @@ never data and never an answer.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -46,6 +47,8 @@ from catalog.store.moment import Moment
 from catalog.store.store import Store
 
 _Learnt = TypeVar("_Learnt", LearntSums, LearntMetric, LearntItems, LearntHead, LearntCalibration)
+
+_log = logging.getLogger(__name__)
 
 # Rewriting 13 MB of sums is worth it once catching up means reading this many descriptors.
 _CHECKPOINT_CHANGES = 512
@@ -118,6 +121,7 @@ class Learning:
         self._sums = None  # an interrupt in the middle of catching up must not leave it half done
         if learnt is None or not self._caught_up(moment, learnt):
             learnt = LearntSums(moment.version, self._add_up(moment))
+            _log.info("added up %d descriptors", len(moment))
         self._sums = LearntSums(moment.version, learnt.sums)
         return learnt.sums
 
@@ -129,6 +133,7 @@ class Learning:
             gone = [key for key, _ in sums.gone()]
             metric = self._fit(sums, [*moment.order, *gone])
             learnt = LearntMetric(moment.version, metric, centroids(sums, moment.order, metric))
+            _log.debug("fitted the metric")
         self._metric = learnt
         return learnt.metric, learnt.centroids
 
@@ -185,6 +190,7 @@ class Learning:
             moment, learnt, with_head=with_head, exact=exact
         ):
             measured = calibration.learn(self.pool(moment, with_head=with_head).cross_fit())
+            _log.debug("measured how sure answers may be")
             learnt = LearntCalibration(moment.version, len(moment), with_head, measured)
         self._calibration = learnt
         return learnt.calibration
@@ -235,6 +241,7 @@ class Learning:
         if dropped:
             slots, rows = with_draws(slots, rows, self.sums(moment), metric, dropped)
         head = solve(rows, places_of(slots, moment.order), moment.order)
+        _log.debug("solved the head")
         return LearntHead(moment.version, head, metric, "exact")
 
     def save(self) -> None:
@@ -312,9 +319,11 @@ class Learning:
         ):
             gone = np.array([c.item for c in changes if c.after is None], np.int64)
             come = np.array([c.item for c in changes if c.before is None], np.int64)
+            _log.debug("index: %d changes", len(changes))
             index = learnt.items.caught_up(gone, come, self._rows.floats(come), len(changes))
             return LearntItems(moment.version, learnt.epoch, index)
         metric = self.metric(moment)[0]
+        _log.debug("index: a new one of %d items", len(moment))
         index = ItemIndex(metric, FlatIndex(moment.items, self.whitened(moment)))
         return LearntItems(moment.version, moment.version, index)
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import platform
 import sqlite3
 import warnings
@@ -30,6 +31,8 @@ from catalog.descriptors import (
 )
 from catalog.embedder import Embedder, Specification, libraries, load, models
 from catalog.embedder.probes import AGREEMENT
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def embedder_of(binding: Binding, cache: Path, *, isolate: bool = False) -> Embe
             "`catalog model import` it here"
         ) from None
     embedder = load(model, binding.specification, isolate=isolate)
+    _log.info("loaded the network %s", model.name)
     _check_machine(embedder, binding, cache)
     return embedder
 

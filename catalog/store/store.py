@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import sqlite3
@@ -47,6 +48,8 @@ _PLAIN: dict[int, tuple[type[CatalogError], str]] = {
     ),
 }
 """What some errors of SQLite are here, and in words."""
+
+_log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 15.0
 """How long to wait for another process's transaction."""
@@ -165,6 +168,7 @@ class Store:
                 guard(tx)
                 yield tx
                 self._commit(tx)
+                _log.debug("committed to %s", self.path)
                 self._say_upgraded(connection, older)
             except BaseException:
                 tx.rollback()
