@@ -18,7 +18,10 @@ from doubles import FakeEmbedder
 
 from catalog import Catalog, Entry, Neighbour, Picture, Prediction
 from catalog.descriptors import Conflict, LabelConflict, NotFound
-from catalog.judging import calibration
+from catalog.judging import calibration, cross_fit
+from catalog.learning import keeper
+from catalog.learning.derived_files import KINDS
+from catalog.store.files import cache_folder
 
 CLASSES, SHOTS = 8, 3
 WANDERING = 20
@@ -219,6 +222,16 @@ def test_a_writer_does_not_wait_for_a_calibration(
         written.set()
         assert asking.result().label == "thing 0"
     assert len(shop.items("thing 0")) == SHOTS + 1
+
+
+def test_what_took_long_is_saved_at_once(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed after an answer has not computed in vain."""
+    monkeypatch.setattr(keeper, "UNSAVED_SECONDS", 0)
+    shop.predict(photos.photo(0, 8))
+    assert {file.name for file in cache_folder(shop.path).iterdir()} >= set(KINDS)
+    monkeypatch.setattr(cross_fit.Pool, "cross_fit", lambda _: pytest.fail("measured again"))
+    with opened(shop.path) as other:
+        assert other.predict(photos.photo(0, 8)) == shop.predict(photos.photo(0, 8))
 
 
 def test_a_snapshot_is_asked_after_the_store_has_moved(shop: Catalog) -> None:

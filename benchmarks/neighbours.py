@@ -1,0 +1,189 @@
+"""The index when the metric has moved: how many candidates it takes, and what an answer costs."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.growth import Synthetic
+from benchmarks.photos import shared
+from catalog import Catalog, Entry, Picture, Prediction, read_manifest
+from catalog.embedder import MobileNetEmbedder, Source, Specification
+from catalog.embedder.model_cache import Model
+
+_KINDS = {
+    "groceries": ("grocery/train", 2640),
+    "flowers": ("flowers/train", 1500),
+    "hands": ("rock-paper-scissors", 800),
+}
+_CHOICES = ((1, 1), (2, 1), (4, 1), (4, 2), (8, 2), (20, 20))
+"""How many times k are ranked anew, and how many times as many voters are looked at."""
+
+_LATE = 0.048  # what share of the items came after the epoch began; from .05 on it is renewed
+_ITEMS, _CLASSES = 100_000, 2_000
+
+
+class Looked:
+    """Gives pictures, which are numbers, descriptors that were computed before."""
+
+    def __init__(self, real: MobileNetEmbedder, rows: NDArray[np.float32]) -> None:
+        self.specification = real.specification
+        self._probes = real.probe()
+        self._rows = rows
+
+    def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
+        """The row of ``b"number"``."""
+        source = picture.source if isinstance(picture, Picture) else picture
+        row: NDArray[np.float32] = self._rows[int(bytes(source))]  # type: ignore[arg-type]
+        return row
+
+    def embed_each(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
+        """One after another."""
+        return map(self.embed, pictures)
+
+    def probe(self) -> NDArray[np.float32]:
+        """The probes of the real network."""
+        return self._probes
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def candidates(model: Model) -> Iterator[Sequence[str]]:
+    """What answers lose that rest on few candidates, kind by kind."""
+    for kind, (folder, most) in _KINDS.items():
+        entries = list(read_manifest(shared() / "pictures" / folder).entries)
+        chosen = np.random.default_rng(0).permutation(len(entries))[:most]
+        entries = [entries[at] for at in chosen.tolist()]
+        real = MobileNetEmbedder(model)
+        rows = np.stack(list(real.embed_many(entry.picture for entry in entries)))
+        embedder = Looked(real, rows)
+        real.close()
+        order = np.random.default_rng(1).permutation(len(entries)).tolist()
+        asked, rest = order[: len(order) // 8], order[len(order) // 8 :]
+        late = round(_LATE * len(rest))
+
+        def of(numbers: Sequence[int], entries: list[Entry] = entries) -> list[Entry]:
+            return [Entry(entries[n].label, Picture(str(n).encode())) for n in numbers]
+
+        with tempfile.TemporaryDirectory() as scratch:
+            fresh, aged = (
+                Catalog.init(Path(scratch, name), embedder=embedder) for name in ("fresh", "aged")
+            )
+            with fresh, aged:
+                fresh.import_(of(rest))
+                with patch("catalog.index.items.RENEW_ROWS", 0):
+                    aged.import_(of(rest[late:]))
+                    aged.nearest(rows[asked[0]])
+                    aged.import_(of(rest[:late]))
+                    expected = _said(fresh, rows[asked])
+                    for reranked, drift in _CHOICES:
+                        with (
+                            patch("catalog.answers._RERANKED", reranked),
+                            patch("catalog.answers._DRIFT", drift),
+                        ):
+                            alike = _alike(expected, _said(aged, rows[asked]))
+                        yield (kind, str(reranked), str(drift), *alike)
+
+
+def _said(catalog: Catalog, rows: NDArray[np.float32]) -> list[tuple[list[str], Prediction]]:
+    """Contents of the ten nearest items, and the prediction, of each descriptor."""
+    contents: dict[int, str] = {item.id: item.content for item in catalog.items()}
+    near, answers = catalog.nearest_many(rows), catalog.predict_many(rows)
+    return [
+        ([contents[one.item] for one in found], answer)
+        for found, answer in zip(near, answers, strict=True)
+        if isinstance(found, list) and isinstance(answer, Prediction)
+    ]
+
+
+def _alike(one: list[tuple[list[str], Prediction]], other: list[Any]) -> Iterator[str]:
+    """What share of answers is the same: first item, first ten, label, verdict, neighbours."""
+    pairs = list(zip(one, other, strict=True))
+    yield f"{np.mean([a[0][0] == b[0][0] for a, b in pairs]):.4f}"
+    yield f"{np.mean([len({*a[0]} & {*b[0]}) / len(a[0]) for a, b in pairs]):.4f}"
+    verdicts = [[(answer.label, answer.verdict) for _, answer in said] for said in (one, other)]
+    yield f"{np.mean([a == b for a, b in zip(*verdicts, strict=True)]):.4f}"
+    names = [[[c.label for c in answer.neighbours] for _, answer in said] for said in (one, other)]
+    yield f"{np.mean([a == b for a, b in zip(*names, strict=True)]):.4f}"
+
+
+def large() -> Iterator[Sequence[str]]:
+    """One process that asks a catalogue of 100,000 items, against FAISS alone."""
+    specification = Specification("0" * 64, 224, 1280, (0.0,))
+    embedder = Synthetic(specification, np.eye(4, 1280, dtype=np.float32))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "large.catalog")
+        with Catalog.init(path, embedder=embedder) as made:
+            made.import_(
+                Entry(f"class {label}", Picture(f"{label} {number}".encode()))
+                for label in range(_CLASSES)
+                for number in range(_ITEMS // _CLASSES)
+            )
+        asked = [f"{label} 999".encode() for label in range(3, _CLASSES, 97)]
+        with Catalog.open(path, embedder=embedder) as shop:
+            yield "the very first `nearest`", _seconds(lambda: shop.nearest(asked[0])), ""
+            flat = _scan(shop)
+            warm = _median(shop.nearest, asked)
+            yield "FAISS's flat scan alone, one thread", f"{1000 * flat:.1f} ms", ""
+            yield "`nearest`, later", f"{1000 * warm:.1f} ms", f"{warm / flat:.2f}"
+            shop.add_class("new", [f"{_CLASSES} {number}".encode() for number in range(20)])
+            yield (
+                "`nearest`, the first after an added class",
+                _seconds(lambda: shop.nearest(asked[1])),
+                "",
+            )
+            moved = _median(shop.nearest, asked)
+            what = "`nearest`, later, under a metric that has moved"
+            yield what, f"{1000 * moved:.1f} ms", f"{moved / flat:.2f}"
+            yield "the very first `predict`", _seconds(lambda: shop.predict(asked[0])), ""
+            yield "`predict`, later", f"{1000 * _median(shop.predict, asked):.1f} ms", ""
+            shop.undo()
+            yield (
+                "`predict`, the first after that was undone",
+                _seconds(lambda: shop.predict(asked[1])),
+                "",
+            )
+        with Catalog.open(path, embedder=embedder) as again:
+            yield (
+                "`nearest`, the first of another process",
+                _seconds(lambda: again.nearest(asked[2])),
+                "",
+            )
+
+
+def _scan(shop: Catalog) -> float:
+    """How long FAISS takes to go through as many rows on one thread."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexFlatIP(1280)
+    rows = np.random.default_rng(0).normal(size=(10_000, 1280)).astype(np.float32)
+    for _ in range(len(shop) // len(rows)):
+        index.add(rows)
+    took = _median(lambda query: index.search(query, 10), [rows[at : at + 1] for at in range(20)])
+    faiss.omp_set_num_threads(before)
+    return took
+
+
+def _seconds(call: Callable[[], object]) -> str:
+    began = time.perf_counter()
+    call()
+    return f"{time.perf_counter() - began:.2f} s"
+
+
+def _median(call: Callable[[Any], object], given: Sequence[Any]) -> float:
+    times = []
+    for one in given:
+        began = time.perf_counter()
+        call(one)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
