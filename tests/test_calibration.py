@@ -165,13 +165,12 @@ class TestCrossFit:
         assert alone.cross_fit() is None
         assert learn(alone.cross_fit()) is None
 
-    def test_two_classes_are_enough(self) -> None:
-        """Two classes of a picture each can be held out, though nothing comes of it."""
-        positions, rows = shop()
-        both = np.array([np.flatnonzero(positions == label)[0] for label in (0, 1)])
-        found = held_out(pool(positions[both], rows[both]).cross_fit())
-        assert (len(found.truth), found.groups) == (0, 0)
-        assert learn(found) is None
+    def test_one_picture_of_each_thing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no class could be judged nothing is computed: it would take seconds for nothing."""
+        monkeypatch.setattr(cross_fit, "solve", lambda *_: pytest.fail("a head was solved"))
+        positions, rows = shop(shots=1)
+        first = np.unique(positions, return_index=True)[1]
+        assert pool(positions[first], rows[first]).cross_fit() is None
 
     def test_many_are_held_out_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """In a large catalogue one part, of whole groups, is enough."""

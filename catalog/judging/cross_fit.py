@@ -90,24 +90,35 @@ class Pool:
         return near_duplicate_groups(rows, self.positions, threshold)
 
     def cross_fit(self) -> HeldOut | None:
-        """Hold out pictures, and judge them by the rest; None if there are no two classes."""
+        """Hold out pictures, and judge them by the rest; None if there are no two classes.
+
+        Nor is there anything to judge where every class is of one group: it goes with its pictures.
+        """
         if len(np.unique(self.positions)) < 2:
             return None
         part_of, parts = _dealt(self.groups)
         judged, items = [], []
         for part in range(parts):
             test = part_of == part
-            witnesses, seen = self._judge(test)
-            judged.append(witnesses.of(seen))
-            items.append(np.flatnonzero(test)[seen])
+            seen = np.isin(self.positions[test], self._left(test))
+            if seen.any():  # in a shop with one picture of each thing none is, and none is asked
+                judged.append(self._judge(test).of(seen))
+                items.append(np.flatnonzero(test)[seen])
+        if not items:
+            return None
         held = np.concatenate(items)
         _, group, sizes = np.unique(self.groups[held], return_inverse=True, return_counts=True)
         return HeldOut(
             Witnesses.stacked(judged), self.positions[held], 1 / sizes[group], len(sizes)
         )
 
-    def _judge(self, test: NDArray[np.bool_]) -> tuple[Witnesses, NDArray[np.bool_]]:
-        """What is said of held-out items by the rest, and which of them have their class there."""
+    def _left(self, test: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The places of classes that are there without the held-out items."""
+        dropped = [self.order.index(label) for label in self.dropped]
+        return np.union1d(self.positions[~test], np.array(dropped, np.int64))
+
+    def _judge(self, test: NDArray[np.bool_]) -> Witnesses:
+        """What is said of held-out items by the rest."""
         rest = self.sums.without(np.array(self.order)[self.positions[test]], self.rows[test])
         gone = [key for key, _ in rest.gone()]
         left = [label for label in self.order if label in rest.counts]
@@ -122,8 +133,7 @@ class Pool:
         if self.with_head:
             trained = self._solved(gallery, self.positions[~test], rest, metric)
             head = trained.logits(queries) / np.float32(trained.scale)
-        witnesses = Witnesses(queries @ means.T, head, neighbours)
-        return witnesses, np.isin(self.positions[test], present)
+        return Witnesses(queries @ means.T, head, neighbours)
 
     def _solved(
         self,
