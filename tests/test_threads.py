@@ -20,8 +20,10 @@ from catalog import Catalog, Entry, Neighbour, Picture, Prediction
 from catalog.descriptors import Conflict, LabelConflict, NotFound
 from catalog.judging import calibration, cross_fit
 from catalog.learning import keeper
-from catalog.learning.derived_files import KINDS
+from catalog.learning.derived_files import KINDS, LearntHead
+from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
+from catalog.store.moment import Moment
 
 CLASSES, SHOTS = 8, 3
 WANDERING = 20
@@ -222,6 +224,25 @@ def test_a_writer_does_not_wait_for_a_calibration(
         written.set()
         assert asking.result().label == "thing 0"
     assert len(shop.items("thing 0")) == SHOTS + 1
+
+
+def test_a_head_that_grows_while_it_is_read(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored head is of the same state as the classes that it is asked about."""
+    shop.train_head("frozen")
+    head, done = Learning.head, threading.Event()
+
+    def grow_first(self: Learning, moment: Moment) -> LearntHead | None:
+        if not done.is_set():
+            done.set()
+            with opened(shop.path) as other:
+                other.add_class("new", photos.shots(30, 3))
+        return head(self, moment)
+
+    monkeypatch.setattr(Learning, "head", grow_first)
+    held = shop._keeper.judge(lambda snapshot: snapshot)
+    assert held.head is not None
+    assert set(held.head.head.classes.tolist()) == set(held.moment.order)
+    assert len(held.moment.order) == CLASSES + 2
 
 
 def test_what_took_long_is_saved_at_once(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,15 +139,11 @@ class Keeper:
         return Snapshot(now, metric, centroids, self._timed(lambda: learning.items(now)))
 
     def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
+        # First, since one that is stored has to be read before the store moves on.
+        head = self._timed(lambda: learning.head(now))
         found = self._built(learning, now)
-        return JudgingSnapshot(
-            now,
-            found.metric,
-            found.centroids,
-            found.index,
-            self._timed(lambda: learning.head(now)),
-            self._timed(lambda: learning.calibration(now)),
-        )
+        sure = self._timed(lambda: learning.calibration(now))
+        return JudgingSnapshot(now, found.metric, found.centroids, found.index, head, sure)
 
     def _timed(self, compute: Callable[[], _Answer]) -> _Answer:
         """Compute, and save what was learnt if that took long: a kill would cost it again."""

@@ -12,6 +12,7 @@ from catalog.descriptors import Metric
 from catalog.index import FlatIndex, ItemIndex
 from catalog.judging.calibration import Calibration
 from catalog.learning.derived_files import LearntHead
+from catalog.learning.learning import places_of
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
 
@@ -45,9 +46,7 @@ class Snapshot:
     @cached_property
     def class_places(self) -> NDArray[np.int64]:
         """The place of the class of each item of the moment in the order of names, int64 (N,)."""
-        slots = np.array(self.moment.order, np.int64)
-        by_slot = np.argsort(slots)
-        return np.asarray(by_slot[np.searchsorted(slots[by_slot], self.moment.slots)], np.int64)
+        return places_of(self.moment.slots, self.moment.order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from catalog.descriptors import Damaged, Metric, to_floats
 from catalog.head import Head, TrainingOptions, widen, widen_frozen
 from catalog.learning.learning import with_draws
-from catalog.store import Transaction, classes, compaction, heads
+from catalog.store import Transaction, compaction, heads, moment
 from catalog.store.descriptors import StoredDescriptors
 
 
@@ -62,10 +62,10 @@ def _frozen(
     tx: Transaction, stored: StoredDescriptors, old: Head, metric: Metric, slot: int
 ) -> Head:
     """The head with a column for a class, trained on every descriptor, and draws of others."""
-    _, labels, descriptors = stored.everything(tx)
+    now = moment.read(tx, stored.embedder_id)
+    labels, descriptors = now.slots, stored.of(tx, now.items.tolist())
     rows = metric.whiten(to_floats(descriptors))
-    compacted = compaction.compacted_classes(tx)
-    dropped = [live for live, _ in classes.live(tx) if live in compacted]
+    dropped = [live for live in now.order if live in now.compacted]
     if dropped:
         sums = compaction.sums_of_dropped(tx, stored.width)
         sums.add(labels, descriptors)

@@ -43,6 +43,7 @@ class Gallery(NamedTuple):
 
 def gallery_of(learning: Learning, moment: Moment, *, calibrated: bool = True) -> Gallery:
     """The gallery of a moment; without calibration it is sooner there."""
+    head = learning.head(moment)  # first, since a stored one is read before the store moves on
     metric, centroids = learning.metric(moment)
     return Gallery(
         metric,
@@ -51,6 +52,6 @@ def gallery_of(learning: Learning, moment: Moment, *, calibrated: bool = True) -
         learning.whitened(moment),
         moment.slots,
         moment.names,
-        learning.head(moment),
+        head,
         learning.calibration(moment, exact=True) if calibrated else None,
     )

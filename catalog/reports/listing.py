@@ -73,7 +73,7 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 
 def info(catalog: Opened) -> Info:
     """What this catalogue is."""
-    catalog._keeper.compute(Learning.state)  # so that it is soon said within a transaction
+    catalog._keeper.compute(Learning.sums)  # so that their hash is soon had in a transaction
     with catalog._store.reading() as tx:
         counts = inventory.label_counts(tx)
         items = sum(row.items for row in counts)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import CatalogError, Damaged, InvalidInput, Superseded, from_bytes
 from catalog.store import AT_ONCE, ItemId
-
-_BLOCK_ROWS = 8192
 
 
 class StoredDescriptors:
@@ -25,7 +23,7 @@ class StoredDescriptors:
 
     def __init__(self, embedder_id: int, width: int) -> None:
         self.width = width
-        self._embedder_id = embedder_id
+        self.embedder_id = embedder_id
 
     def of(self, tx: sqlite3.Connection, items: Sequence[int]) -> NDArray[np.int16]:
         """The descriptors of some items, one after another: int16 (N, D).
@@ -53,7 +51,7 @@ class StoredDescriptors:
         question = (
             f"SELECT item, value, checksum FROM descriptor WHERE item {which} AND embedder = ?"  # noqa: S608
         )
-        rows = tx.execute(question, (*values, self._embedder_id))
+        rows = tx.execute(question, (*values, self.embedder_id))
         return {item: (value, checksum) for item, value, checksum in rows}
 
     def holds(self, tx: sqlite3.Connection, content: bytes) -> bool:
@@ -61,7 +59,7 @@ class StoredDescriptors:
         row = tx.execute(
             "SELECT 1 FROM item WHERE content = ? AND (id IN (SELECT item FROM compacted_item) OR "
             "EXISTS (SELECT 1 FROM descriptor WHERE item = item.id AND embedder = ?))",
-            (content, self._embedder_id),
+            (content, self.embedder_id),
         ).fetchone()
         return row is not None
 
@@ -77,7 +75,7 @@ class StoredDescriptors:
         tx.execute(
             "INSERT OR IGNORE INTO descriptor (item, embedder, value, checksum) SELECT id, ?, ?, ? "
             "FROM item WHERE content = ? AND id NOT IN (SELECT item FROM compacted_item)",
-            (self._embedder_id, value, zlib.crc32(value), content),
+            (self.embedder_id, value, zlib.crc32(value), content),
         )
 
     def as_stored(self, tx: sqlite3.Connection, item: ItemId) -> tuple[bytes, bytes]:
@@ -89,7 +87,7 @@ class StoredDescriptors:
         row = tx.execute(
             "SELECT content, value, descriptor.checksum FROM item "
             "JOIN descriptor ON descriptor.item = item.id WHERE item.id = ? AND embedder = ?",
-            (item, self._embedder_id),
+            (item, self.embedder_id),
         ).fetchone()
         if row is None or zlib.crc32(row[1]) != row[2]:
             raise Damaged(
@@ -97,51 +95,6 @@ class StoredDescriptors:
                 "wrong"
             )
         return row[0], row[1]
-
-    def blocks(
-        self, tx: sqlite3.Connection
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:
-        """Every item's id, label slot and descriptor, a few thousand at a time.
-
-        They come in the order in which they were stored; :meth:`everything` has another.
-
-        Yields:
-            int64 (N,), int64 (N,) and int16 (N, D).
-
-        Raises:
-            Damaged: a descriptor has lost part of itself.
-        """
-        cursor = tx.execute(
-            "SELECT item.id, item.label, value, descriptor.checksum FROM descriptor "
-            "JOIN item ON item.id = descriptor.item "
-            "WHERE item.label IS NOT NULL AND descriptor.embedder = ? ORDER BY descriptor.id",
-            (self._embedder_id,),
-        )
-        while block := cursor.fetchmany(_BLOCK_ROWS):
-            ids, labels, blobs, checksums = zip(*block, strict=True)
-            rows = self._rows(ids, blobs, checksums)
-            yield np.array(ids, np.int64), np.array(labels, np.int64), rows
-
-    def everything(
-        self, tx: sqlite3.Connection
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
-        """All of :meth:`blocks` at once, in the order of content hashes, which no history changes.
-
-        Returns:
-            int64 (N,), int64 (N,) and int16 (N, D).
-        """
-        ids = [np.zeros(0, np.int64)]
-        labels = [np.zeros(0, np.int64)]
-        rows = [np.zeros((0, self.width), np.int16)]
-        for block_ids, block_labels, block in self.blocks(tx):
-            ids.append(block_ids)
-            labels.append(block_labels)
-            rows.append(block)
-        stored = np.concatenate(ids)
-        ordered = tx.execute("SELECT id FROM item WHERE label IS NOT NULL ORDER BY content")
-        rank = {item: at for at, (item,) in enumerate(ordered)}
-        order = np.argsort([rank[item] for item in stored.tolist()])
-        return stored[order], np.concatenate(labels)[order], np.concatenate(rows)[order]
 
     def _rows(
         self, items: Sequence[int], blobs: Sequence[bytes], checksums: Sequence[int]
