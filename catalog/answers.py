@@ -33,8 +33,9 @@ _CANDIDATES = 20
 _RERANKED = 4
 # And how many times as many items are looked at for each class's nearest one.
 _DRIFT = 2
-# A cosine from which on an item is the very picture that was asked about.
-_SAME = 1 - 1e-5
+
+COPY_COSINE = 1 - 1e-5
+"""A cosine from which on an item is the very picture that was asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,20 @@ class _Found(NamedTuple):
         return self.of(np.lexsort((self.places, tie_ranks(self.scores))))
 
 
+class Ranked(NamedTuple):
+    """The best items for a query, best first.
+
+    Attributes:
+        places: int64 (K,), theirs in the snapshot's moment.
+        scores: float64 (K,), their cosines with the query.
+        class_scores: float64 (K,), the cosines of their classes' centroids with the query.
+    """
+
+    places: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    class_scores: NDArray[np.float64]
+
+
 Fetch: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Item ids int64 (M,) to their stored descriptors float32 (M, D)."""
 
@@ -140,16 +155,42 @@ def nearest(
     fetch: Fetch,
     sources: Sources,
 ) -> list[list[Neighbour]]:
-    """The k nearest items of each descriptor float32 (Q, D), best first.
-
-    Items are ranked by their own cosine with the query plus that of their class, which keeps the
-    order within a class. An item that is the picture itself comes first in any case.
+    """The k nearest items of each descriptor float32 (Q, D), best first, as :func:`rank` says.
 
     Raises:
         InvalidInput: k < 1.
     """
     if k < 1:
         raise InvalidInput(f"the number of neighbours must be at least 1, not {k}")
+    moment = snapshot.moment
+    answers = []
+    for near in rank(snapshot, descriptors, k, fetch):
+        items = moment.items[near.places].tolist()
+        found = zip(
+            items,
+            moment.slots[near.places].tolist(),
+            near.scores.tolist(),
+            near.class_scores.tolist(),
+            sources(items),
+            strict=True,
+        )
+        answers.append(
+            [
+                Neighbour(item, moment.names[slot], score, class_score, places)
+                for item, slot, score, class_score, places in found
+            ]
+        )
+    return answers
+
+
+def rank(
+    snapshot: Snapshot, descriptors: NDArray[np.float32], k: int, fetch: Fetch
+) -> list[Ranked]:
+    """The k best items of each descriptor float32 (Q, D).
+
+    Items are ranked by their own cosine with the query plus that of their class, which keeps the
+    order within a class. An item that is the picture itself comes first in any case.
+    """
     of_classes = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
     found = _candidates(snapshot, descriptors, max(k, 10) * _CANDIDATES + _SPARE)
     if not snapshot.is_exact:
@@ -157,28 +198,12 @@ def nearest(
             near.of(_promising(near, row, k)) for near, row in zip(found, of_classes, strict=True)
         ]
         found = _ranked_anew(snapshot, descriptors, found, fetch)
-    moment = snapshot.moment
-    answers = []
+    ranked = []
     for row, near in zip(of_classes, found, strict=True):
         own = row[near.classes].astype(np.float64)
-        ranks = tie_ranks(near.scores + own)
-        best = np.lexsort((ranks, near.scores < _SAME))[:k]
-        items = moment.items[near.places[best]].tolist()
-        slots = moment.slots[near.places[best]].tolist()
-        answers.append(
-            [
-                Neighbour(item, moment.names[slot], score, class_score, places)
-                for item, slot, score, class_score, places in zip(
-                    items,
-                    slots,
-                    near.scores[best].tolist(),
-                    own[best].tolist(),
-                    sources(items),
-                    strict=True,
-                )
-            ]
-        )
-    return answers
+        best = np.lexsort((tie_ranks(near.scores + own), near.scores < COPY_COSINE))[:k]
+        ranked.append(Ranked(near.places[best], near.scores[best], own[best]))
+    return ranked
 
 
 def predict(
@@ -200,8 +225,8 @@ def predict(
         return [Prediction(None)] * len(descriptors)
     if not len(descriptors):
         return []
-    has_items = np.array([slot not in moment.bare for slot in moment.order])
-    witnesses = _testify(snapshot, descriptors, has_items, top=top, fetch=fetch)
+    has_items = _has_items(snapshot)
+    witnesses = testify(snapshot, descriptors, top, fetch)
     judgement = judge(witnesses, snapshot.calibration, precision)
     labels = [moment.names[slot] for slot in moment.order]
     return [
@@ -210,22 +235,19 @@ def predict(
     ]
 
 
-def _testify(
-    snapshot: JudgingSnapshot,
-    descriptors: NDArray[np.float32],
-    has_items: NDArray[np.bool_],
-    *,
-    top: int,
-    fetch: Fetch,
+def testify(
+    snapshot: JudgingSnapshot, descriptors: NDArray[np.float32], top: int, fetch: Fetch
 ) -> Witnesses:
     """What each witness says of descriptors float32 (Q, D) about the classes.
 
-    The nearest items are looked for until each query has seen ``top`` classes; the others get the
-    score of the last item. Where all descriptors of a class were dropped, its centroid stands in
-    for its items.
+    The nearest items are looked for until each query has seen ``top`` classes and another; the
+    rest get the score of the last item. Where all descriptors of a class were dropped, its
+    centroid stands in for its items.
     """
     centroid = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
-    wanted = min(max(top, _SEEN), int(has_items.sum()))
+    has_items = _has_items(snapshot)
+    # One more than is told, or a class that was not seen would tie with the last that was.
+    wanted = min(max(top, _SEEN) + 1, int(has_items.sum()))
     voters = _with_enough_classes(snapshot, descriptors, wanted, fetch)
     head, learnt, order = None, snapshot.head, snapshot.moment.order
     if learnt is not None:
@@ -233,6 +255,11 @@ def _testify(
     scale = learnt.logit_scale if learnt else None
     neighbours = np.where(has_items, _vote(voters, len(order)), centroid)
     return Witnesses(centroid, head, neighbours, scale)
+
+
+def _has_items(snapshot: Snapshot) -> NDArray[np.bool_]:
+    """Which classes have items that can be found: bool (C,)."""
+    return np.array([slot not in snapshot.moment.bare for slot in snapshot.moment.order])
 
 
 def _vote(voters: Sequence[_Found], count: int) -> NDArray[np.float32]:

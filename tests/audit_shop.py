@@ -1,17 +1,19 @@
-"""Galleries of made-up descriptors: of things in directions of their own, with noise."""
+"""Catalogues of made-up descriptors: of things in directions of their own, with noise."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from snapshots import snapshot_of
 
 from catalog.descriptors import Prior, Sums, fit, to_floats, to_integers, unit_rows
 from catalog.index import centroids
-from catalog.reports.gallery import Gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from catalog.learning.snapshot import Snapshot
 
 WIDTH = 24
 
@@ -28,19 +30,33 @@ def stored(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     return to_floats(to_integers(unit_rows(rows.astype(np.float32))))
 
 
-def gallery_of(raw: NDArray[np.float32], labels: list[int], prior: Prior | None = None) -> Gallery:
-    """A catalogue of such descriptors; class 7 is called "class 07", item 0 has id 1000."""
+def learnt(
+    raw: NDArray[np.float32],
+    labels: list[int],
+    prior: Prior | None = None,
+    *,
+    order: NDArray[np.int64] | None = None,
+) -> Snapshot:
+    """A catalogue of such descriptors; class 7 is called "class 07", item 0 has id 1000.
+
+    Args:
+        raw: float32 (N, WIDTH).
+        labels: the class of each.
+        prior: isotropic by default.
+        order: int64 (M,), which of them there still are, in what order; by default all as given.
+    """
     slots = np.array(labels, dtype=np.int64)
     sums = Sums(raw.shape[1])
     sums.add(slots, to_integers(raw))
-    order = sorted(sums.counts)
-    metric = fit(sums, order, prior or Prior.isotropic(raw.shape[1]))
-    return Gallery(
-        metric=metric,
-        centroids=centroids(sums, order, metric),
-        items=1000 + np.arange(len(raw)),
-        rows=metric.whiten(raw),
-        labels=slots,
+    there = np.arange(len(raw)) if order is None else order
+    classes = sorted(sums.counts)
+    metric = fit(sums, classes, prior or Prior.isotropic(raw.shape[1]))
+    return snapshot_of(
+        metric,
+        centroids(sums, classes, metric),
+        items=1000 + there,
+        rows=metric.whiten(raw[there]),
+        labels=slots[there],
         names={slot: name(slot) for slot in range(70)},
     )
 

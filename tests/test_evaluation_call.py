@@ -50,6 +50,22 @@ class TestCatalog:
         )
         assert result.agreement.share == np.mean([answer.agree for _, answer in answers])
         assert result.centroid.top1 > 0.5
+        wrong = [(label, shot) for label, shot in asked if catalog.predict(shot).label != label]
+        assert [
+            (mistake.truth, mistake.predicted, mistake.nearest_item, mistake.probability)
+            for mistake in result.mistakes
+        ] == [
+            (
+                label,
+                catalog.predict(shot).label,
+                catalog.nearest(shot, 1)[0].item,
+                catalog.predict(shot).probability,
+            )
+            for label, shot in wrong
+        ]
+        assert result.retrieval.recall_at_1 == np.mean(
+            [catalog.nearest(shot, 1)[0].label == label for label, shot in asked]
+        )
 
     def test_flattery_is_counted(self, catalog: Catalog) -> None:
         """Pictures that are items are evaluated like others, and counted, removed ones not."""

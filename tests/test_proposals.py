@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import strategies
-from audit_shop import gallery_of, shop, shots
+from audit_shop import learnt, shop, shots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,7 +114,7 @@ class TestProposals:
     def test_the_threshold_comes_from_the_catalogue(self) -> None:
         """It is what 19 in 20 items stay below with strangers, or a plain number without any."""
         raw, labels = shop()
-        gallery = gallery_of(raw, labels)
-        expected = typical_stranger_cosine(gallery.rows, gallery.labels, 0.95)
-        assert proposal_threshold(gallery) == expected
-        assert proposal_threshold(gallery_of(raw[:3], [1, 1, 1])) == UNTRIED_THRESHOLD
+        rows, classes = learnt(raw, labels).metric.whiten(raw), np.array(labels)
+        expected = typical_stranger_cosine(rows, classes, 0.95)
+        assert proposal_threshold(rows, classes) == expected
+        assert proposal_threshold(rows[:3], np.ones(3, np.int64)) == UNTRIED_THRESHOLD

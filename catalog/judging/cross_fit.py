@@ -77,17 +77,8 @@ class Pool:
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """The near-duplicates of each item, int64 (N,): the first of its group.
-
-        They are found under the prior's metric, which has seen none of the pictures; the
-        catalogue's own draws even unlike pictures of a class together. Without a second class
-        nothing says how alike strangers are, and each item is a group of its own.
-        """
-        if len(np.unique(self.positions)) < 2:
-            return np.arange(len(self.positions), dtype=np.int64)
-        rows = fit(Sums(self.prior.width), (), self.prior).whiten(to_floats(self.rows))
-        threshold = typical_stranger_cosine(rows, self.positions, quantile=STRANGER_QUANTILE)
-        return near_duplicate_groups(rows, self.positions, threshold)
+        """The near-duplicates of each item, int64 (N,): the first of its group."""
+        return near_duplicates(self.rows, self.positions, self.prior)
 
     def cross_fit(self) -> HeldOut | None:
         """Hold out pictures, and judge them by the rest; None if there are no two classes.
@@ -149,6 +140,27 @@ class Pool:
             rows = np.concatenate([rows, draws])
             positions = np.concatenate([positions, np.repeat(places, DRAWN)])
         return solve(rows, positions, self.order)
+
+
+def near_duplicates(
+    rows: NDArray[np.int16], positions: NDArray[np.int64], prior: Prior
+) -> NDArray[np.int64]:
+    """The near-duplicates of each item, int64 (N,): the first of its group.
+
+    They are found under the prior's metric, which has seen none of the pictures; the catalogue's
+    own draws even unlike pictures of a class together. Without a second class nothing says how
+    alike strangers are, and each item is a group of its own.
+
+    Args:
+        rows: int16 (N, D), descriptors in the order of content hashes.
+        positions: int64 (N,), the class of each.
+        prior: of their embedder.
+    """
+    if len(np.unique(positions)) < 2:
+        return np.arange(len(positions), dtype=np.int64)
+    white = fit(Sums(prior.width), (), prior).whiten(to_floats(rows))
+    threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
+    return near_duplicate_groups(white, positions, threshold)
 
 
 def _dealt(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

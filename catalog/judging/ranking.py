@@ -16,11 +16,15 @@ ROUNDING: Final = 1e-6
 
 
 def tie_ranks(scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The rank of each score (N,), the best 0; scores in a run of ties share one: int64 (N,)."""
-    order = np.argsort(-scores, kind="stable")
-    falls = scores[order][:-1] - scores[order][1:] > ROUNDING
-    ranks = np.zeros(len(scores), np.int64)
-    ranks[order[1:]] = np.cumsum(falls)
+    """The rank of each score (..., N) along the last axis, the best 0: int64 (..., N).
+
+    Scores in a run of ties share one rank.
+    """
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    falling = np.take_along_axis(scores, order, -1)
+    ranks = np.zeros(scores.shape, np.int64)
+    falls = falling[..., :-1] - falling[..., 1:] > ROUNDING
+    np.put_along_axis(ranks, order[..., 1:], np.cumsum(falls, axis=-1), -1)
     return ranks
 
 

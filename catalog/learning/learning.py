@@ -176,26 +176,22 @@ class Learning:
         learnt = self._head or self._files.load_head()
         return learnt.head if learnt and learnt.version == version else None
 
-    def calibration(self, moment: Moment, *, exact: bool = False) -> Calibration | None:
+    def calibration(self, moment: Moment) -> Calibration | None:
         """How sure answers may be; None if there are too few independent pictures.
 
-        Args:
-            moment: to answer for.
-            exact: measure it for this very state. Otherwise, in a catalogue of more than
-                ``MEASURED_ANEW`` items, what was measured before a small change will do.
+        In a catalogue of more than ``MEASURED_ANEW`` items, what was measured before a small change
+        will do.
         """
         with_head = moment.head.training in {"exact", "frozen"}
         learnt = self._calibration or self._files.load_calibration()
-        if learnt is None or not self._still_holds(
-            moment, learnt, with_head=with_head, exact=exact
-        ):
+        if learnt is None or not self._still_holds(moment, learnt, with_head=with_head):
             measured = calibration.learn(self.pool(moment, with_head=with_head).cross_fit())
             _log.debug("measured how sure answers may be")
             learnt = LearntCalibration(moment.version, len(moment), with_head, measured)
         self._calibration = learnt
         return learnt.calibration
 
-    def pool(self, moment: Moment, *, with_head: bool = True) -> Pool:
+    def pool(self, moment: Moment, *, with_head: bool) -> Pool:
         """Every stored descriptor and what goes with it, to hold some out and judge them."""
         dropped = [slot for slot in moment.order if slot in moment.compacted]
         return Pool(
@@ -334,14 +330,12 @@ class Learning:
             head, metric = heads.load(tx, moment.head, self._rows.width)
         return LearntHead(moment.version, head, metric, moment.head.training)
 
-    def _still_holds(
-        self, moment: Moment, learnt: LearntCalibration, *, with_head: bool, exact: bool
-    ) -> bool:
+    def _still_holds(self, moment: Moment, learnt: LearntCalibration, *, with_head: bool) -> bool:
         if learnt.with_head != with_head:
             return False
         if learnt.version == moment.version:
             return True
-        if exact or learnt.items <= MEASURED_ANEW:
+        if learnt.items <= MEASURED_ANEW:
             return False
         changes = self._since(learnt.version, moment)
         return changes is not None and len(changes) <= MEASURED_SHARE * learnt.items

@@ -11,15 +11,20 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import InvalidInput, unit_rows
+from catalog.descriptors import InvalidInput, to_floats, unit_rows
 from catalog.index import typical_stranger_cosine
-from catalog.learning.learning import Learning
+from catalog.judging.cross_fit import near_duplicates
+from catalog.judging.ranking import ROUNDING, tie_ranks
 from catalog.learning.opened import Opened
-from catalog.reports.gallery import Gallery, gallery_of
-from catalog.reports.leave_out import DIGITS, GroupedItems, LeaveGroupOut, share_of
-from catalog.reports.proposals import MOST_PHOTOS, proposal_threshold, propose_classes
+from catalog.learning.snapshot import Snapshot
+from catalog.reports.leave_out import GroupedItems, LeaveGroupOut, share_of
+from catalog.reports.proposals import (
+    MOST_PHOTOS,
+    Clustering,
+    proposal_threshold,
+    propose_classes,
+)
 from catalog.store import inventory
-from catalog.store.moment import Moment
 
 LISTED = 200
 """How many duplicates, mislabelled items and pairs of classes are listed at most."""
@@ -206,15 +211,19 @@ def audit(catalog: Opened) -> AuditReport:
     rows = catalog._rows
     with catalog._store.reading() as tx:
         wanted = inventory.kept(tx)[-MOST_PHOTOS:]
-
-    def gather(learning: Learning, moment: Moment) -> tuple[Gallery, NDArray[np.int64]]:
-        return gallery_of(learning, moment, calibrated=False), learning.pool(moment).groups
-
-    gallery, groups = catalog._keeper.compute(gather)
     kept = rows.floats(np.array([item for item, _ in wanted], np.int64))
-    clustering = propose_classes(gallery.metric.whiten(kept), proposal_threshold(gallery))
-    with catalog._store.explained():
-        found = find_faults(gallery, rows.floats(gallery.items), groups)
+
+    def ask(snapshot: Snapshot) -> tuple[Audit, Clustering]:
+        moment, classes = snapshot.moment, snapshot.class_places
+        stored = rows.of(moment.items)
+        groups = near_duplicates(stored, classes, catalog._binding.prior)
+        raw = to_floats(stored)
+        with catalog._store.explained():
+            found = find_faults(snapshot, raw, groups)
+        threshold = proposal_threshold(snapshot.metric.whiten(raw), classes)
+        return found, propose_classes(snapshot.metric.whiten(kept), threshold)
+
+    found, clustering = catalog._keeper.nearest(ask)
     return AuditReport(
         found,
         len(wanted),
@@ -231,13 +240,13 @@ def audit(catalog: Opened) -> AuditReport:
 
 
 def find_faults(
-    gallery: Gallery, raw: NDArray[np.float32], groups: NDArray[np.int64] | None = None
+    snapshot: Snapshot, raw: NDArray[np.float32], groups: NDArray[np.int64] | None = None
 ) -> Audit:
     """Look for what is wrong with a catalogue.
 
     Args:
-        gallery: its items, metric and centroids; may be empty.
-        raw: float32 (N, D), the items' descriptors before whitening, in the gallery's order.
+        snapshot: of it; may be empty.
+        raw: float32 (N, D), the items' descriptors before whitening, in the order of the moment.
         groups: int64 (N,), one number for the items of a class that are one occasion, as from
             :func:`index.near_duplicate_groups`; each item is its own by default.
 
@@ -245,70 +254,78 @@ def find_faults(
         InvalidInput: the arrays do not fit, or a group is in two classes.
     """
     if groups is None:
-        groups = np.arange(len(gallery.items))
-    _check(gallery, raw, groups)
-    items = GroupedItems.of(gallery, groups)
-    judge = LeaveGroupOut(gallery, raw[items.order], items)
-    right = judge.weight * (judge.rival_score <= judge.own_score)
+        groups = np.arange(len(snapshot.moment))
+    _check(snapshot, raw, groups)
+    items = GroupedItems.of(snapshot, groups)
+    judge = LeaveGroupOut(snapshot, raw[items.order], items)
+    right = judge.weight * (judge.lead <= 0)
     return Audit(
         items=len(raw),
         groups=len(items.groups),
         judged=int(np.count_nonzero(judge.weight)),
         share_right=share_of(right.sum(), judge.weight.sum()),
-        duplicates=_duplicates(gallery, raw),
-        mislabelled=_mislabelled(gallery, items, judge),
+        duplicates=_duplicates(snapshot, raw),
+        mislabelled=_mislabelled(snapshot, items, judge),
         confusable=_confusable(items, judge),
         classes=_class_audits(items, right, judge.weight),
     )
 
 
-def _check(gallery: Gallery, raw: NDArray[np.float32], groups: NDArray[np.int64]) -> None:
-    count = len(gallery.items)
+def _check(snapshot: Snapshot, raw: NDArray[np.float32], groups: NDArray[np.int64]) -> None:
+    count = len(snapshot.moment)
     if raw.ndim != 2 or len(raw) != count or groups.shape != (count,):
         raise InvalidInput(f"raw {raw.shape} and groups {groups.shape} do not fit {count} items")
-    if np.unique(np.stack([groups, gallery.labels]), axis=1).shape[1] != len(np.unique(groups)):
+    if np.unique(np.stack([groups, snapshot.moment.slots]), axis=1).shape[1] != len(
+        np.unique(groups)
+    ):
         raise InvalidInput("the items of a group must be of one class")
 
 
-def _duplicates(gallery: Gallery, raw: NDArray[np.float32]) -> tuple[Duplicate, ...]:
-    if len(np.unique(gallery.labels)) < 2:
+def _duplicates(snapshot: Snapshot, raw: NDArray[np.float32]) -> tuple[Duplicate, ...]:
+    slots = snapshot.moment.slots
+    if len(np.unique(slots)) < 2:
         return ()
     rows = unit_rows(raw)
-    typical = typical_stranger_cosine(rows, gallery.labels)
-    threshold = min(1 - SAME_PICTURE * (1 - typical), SURELY_THE_SAME)
-    best: list[tuple[float, int, int]] = []
+    typical = typical_stranger_cosine(rows, slots)
+    threshold = min(1 - SAME_PICTURE * (1 - typical), SURELY_THE_SAME) - ROUNDING
+    best = np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)
     for start in range(0, len(rows), _BLOCK):
-        cosines = np.round(rows[start : start + _BLOCK] @ rows[start:].T, DIGITS)
-        other = gallery.labels[start : start + _BLOCK, None] != gallery.labels[start:]
+        cosines = rows[start : start + _BLOCK] @ rows[start:].T
+        other = slots[start : start + _BLOCK, None] != slots[start:]
         one, two = np.nonzero(np.triu((cosines >= threshold) & other))
-        keep = np.argsort(-cosines[one, two], kind="stable")[:LISTED]
-        found = zip(cosines[one, two][keep], one[keep] + start, two[keep] + start, strict=True)
-        best = sorted([*best, *((-float(c), int(a), int(b)) for c, a, b in found)])[:LISTED]
-    return tuple(_duplicate(gallery, -cosine, one, two) for cosine, one, two in best)
+        found = cosines[one, two].astype(np.float64), one + start, two + start
+        cosine, one, two = (np.concatenate(both) for both in zip(best, found, strict=True))
+        first = np.lexsort((two, one, tie_ranks(cosine)))[:LISTED]
+        best = cosine[first], one[first], two[first]
+    pairs = zip(*(part.tolist() for part in best), strict=True)
+    return tuple(_duplicate(snapshot, cosine, one, two) for cosine, one, two in pairs)
 
 
-def _duplicate(gallery: Gallery, cosine: float, one: int, two: int) -> Duplicate:
+def _duplicate(snapshot: Snapshot, cosine: float, one: int, two: int) -> Duplicate:
+    moment = snapshot.moment
     (item, label), (other, other_label) = sorted(
-        (int(gallery.items[at]), gallery.names[int(gallery.labels[at])]) for at in (one, two)
+        (int(moment.items[at]), moment.names[int(moment.slots[at])]) for at in (one, two)
     )
-    return Duplicate(item, label, other, other_label, min(round(cosine, DIGITS), 1.0))
+    return Duplicate(item, label, other, other_label, min(cosine, 1.0))
 
 
 def _mislabelled(
-    gallery: Gallery, items: GroupedItems, judge: LeaveGroupOut
+    snapshot: Snapshot, items: GroupedItems, judge: LeaveGroupOut
 ) -> tuple[Mislabelled, ...]:
     found: list[Mislabelled] = []
     keys = [*zip(items.group_of.tolist(), judge.rival.tolist(), strict=True)]
     for (group, _), suspects in groupby(_suspects(items, judge), keys.__getitem__):
         added = judge.added(items.groups[group])
-        found += _examined(list(suspects), added, gallery, items, judge)
+        found += _examined(list(suspects), added, snapshot, items, judge)
     found = [suspect for suspect in found if suspect.evidence > EVIDENCE]
-    return tuple(sorted(found, key=lambda m: (-m.evidence, m.item))[:LISTED])
+    places = snapshot.moment.places(np.array([suspect.item for suspect in found], np.int64))
+    ranks = tie_ranks(np.array([suspect.evidence for suspect in found]))
+    return tuple(found[at] for at in np.lexsort((places, ranks))[:LISTED].tolist())
 
 
 def _suspects(items: GroupedItems, judge: LeaveGroupOut) -> list[int]:
     """The items that centroids speak most against, by group and rival, if there are some to ask."""
-    evidence = judge.weight * (judge.rival_score - judge.own_score)
+    evidence = judge.weight * judge.lead
     suspects = np.flatnonzero(evidence > EVIDENCE)
     suspects = suspects[items.sums(np.ones(len(evidence)))[judge.rival[suspects]] > 0]
     worst = suspects[np.argsort(-evidence[suspects], kind="stable")][:_EXAMINED]
@@ -319,7 +336,7 @@ def _suspects(items: GroupedItems, judge: LeaveGroupOut) -> list[int]:
 def _examined(
     suspects: list[int],
     added: NDArray[np.float32],
-    gallery: Gallery,
+    snapshot: Snapshot,
     items: GroupedItems,
     judge: LeaveGroupOut,
 ) -> Iterator[Mislabelled]:
@@ -329,16 +346,16 @@ def _examined(
     by_own = judge.nearest(suspects, added, own)
     by_rival = judge.nearest(suspects, added, rival)
     for at, (own_nearest, _), (nearest, place) in zip(suspects, by_own, by_rival, strict=True):
-        lead = min(judge.rival_score[at] - judge.own_score[at], nearest - own_nearest)
+        lead = min(judge.lead[at], nearest - own_nearest)
         yield Mislabelled(
-            item=int(gallery.items[items.order[at]]),
+            item=int(snapshot.moment.items[items.order[at]]),
             label=items.names[own],
             proposed=items.names[rival],
             own_centroid=float(judge.own_score[at]),
             proposed_centroid=float(judge.rival_score[at]),
             own_nearest=own_nearest,
             proposed_nearest=nearest,
-            nearest_item=int(gallery.items[items.order[place]]),
+            nearest_item=int(snapshot.moment.items[items.order[place]]),
             alike=group.stop - group.start,
             evidence=float(judge.weight[at] * lead),
         )
@@ -347,7 +364,7 @@ def _examined(
 def _confusable(items: GroupedItems, judge: LeaveGroupOut) -> tuple[Confusable, ...]:
     judged = items.sums(judge.weight)
     gone: dict[tuple[int, int], float] = defaultdict(float)
-    for at in np.flatnonzero(judge.rival_score > judge.own_score).tolist():
+    for at in np.flatnonzero(judge.lead > 0).tolist():
         gone[int(items.class_of[at]), int(judge.rival[at])] += float(judge.weight[at])
     pairs = []
     for one, two in {(min(pair), max(pair)) for pair in gone}:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from catalog.descriptors import Conflict, InvalidInput
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
+from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest import Labelled, listed
 from catalog.pictures import Progress
 from catalog.reports.evaluation import Evaluation
-from catalog.reports.gallery import gallery_of
 from catalog.reports.gathering import gather
 from catalog.reports.scoring import score
 from catalog.store import inventory
@@ -54,12 +54,17 @@ def evaluate(
             return inventory.holds(tx, content)
 
     found = gather(catalog.embedder, listing, names, holds, progress)
-    gallery = catalog._keeper.compute(gallery_of)
-    there = {gallery.names[slot] for slot in gallery.centroids.keys.tolist()}
-    if not {query.label for query in found.queries} <= there:
-        raise Conflict("classes were changed while pictures were embedded; evaluate again")
+
+    def ask(snapshot: JudgingSnapshot) -> Evaluation:
+        there = {snapshot.moment.names[slot] for slot in snapshot.moment.order}
+        if not {query.label for query in found.queries} <= there:
+            raise Conflict("classes were changed while pictures were embedded; evaluate again")
+        return score(
+            found.queries, snapshot, catalog._rows, strangers=found.strangers, precision=precision
+        )
+
     return replace(
-        score(found.queries, gallery, strangers=found.strangers, precision=precision),
+        catalog._keeper.judge(ask),
         in_catalogue=found.in_catalogue,
         not_in_catalogue=found.not_in_catalogue,
         refused=tuple(found.refused),

@@ -23,12 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors.whitening import PRIOR_DEGREES
-from catalog.reports.gallery import Gallery
-
-DIGITS = 6
-"""Of a score; beyond, it is rounding."""
+from catalog.judging.ranking import ROUNDING, first_best
+from catalog.learning.snapshot import Snapshot
 
 _BATCH = 2048  # items compared with all centroids at a time
+_LEFT_OUT = -2.0  # below any cosine
 _TINY = 1e-30
 _LARGEST_PART = 0.9999  # of a direction's scatter that one group may hold; all of it is rounding
 
@@ -38,7 +37,7 @@ class GroupedItems:
     """The items, those of a class in a row, and in it those of a group.
 
     Attributes:
-        order: int64 (N,), the position in the gallery of each.
+        order: int64 (N,), the place in the moment of each.
         names: of the classes, which are numbered in the order of the centroids.
         class_of: int64 (N,).
         group_of: int64 (N,).
@@ -54,17 +53,15 @@ class GroupedItems:
     groups: list[slice]
 
     @classmethod
-    def of(cls, gallery: Gallery, groups: NDArray[np.int64]) -> GroupedItems:
-        """Sort the items of a gallery by class and group, groups int64 (N,)."""
-        slots = gallery.centroids.keys.tolist()
-        numbers = {slot: number for number, slot in enumerate(slots)}
-        class_of = np.array([numbers[slot] for slot in gallery.labels.tolist()], dtype=np.int64)
+    def of(cls, snapshot: Snapshot, groups: NDArray[np.int64]) -> GroupedItems:
+        """Sort the items of a snapshot by class and group, groups int64 (N,)."""
+        slots, class_of = snapshot.moment.order, snapshot.class_places
         order = np.lexsort((groups, class_of))
         class_of, sorted_groups = class_of[order], groups[order]
         group_of = np.cumsum(np.diff(sorted_groups, prepend=sorted_groups[:1]) != 0)
         return cls(
             order,
-            [gallery.names[slot] for slot in slots],
+            [snapshot.moment.names[slot] for slot in slots],
             class_of,
             group_of,
             _runs(class_of, len(slots)),
@@ -101,7 +98,7 @@ class LeaveGroupOut:
         rival_score: of its centroid.
     """
 
-    def __init__(self, gallery: Gallery, raw: NDArray[np.float32], items: GroupedItems) -> None:
+    def __init__(self, snapshot: Snapshot, raw: NDArray[np.float32], items: GroupedItems) -> None:
         self.weight = np.zeros(len(raw))
         self.own_score = np.zeros(len(raw))
         self.rival = np.zeros(len(raw), np.int64)
@@ -109,13 +106,19 @@ class LeaveGroupOut:
         if len(items.names) < 2:
             return
         self._items = items
-        self._rows = gallery.metric.project(raw)
+        self._rows = snapshot.metric.project(raw)
         self._squares = _squares(self._rows)
         self._means = items.means(self._rows)
         self._part = _part(raw, items)
         judged = [group for group in items.groups if self._size(group) > group.stop - group.start]
         for _, batch in groupby(judged, lambda group: group.stop // _BATCH):
-            self._judge(list(batch), gallery.centroids.rows)
+            self._judge(list(batch), snapshot.centroids.rows)
+
+    @property
+    def lead(self) -> NDArray[np.float64]:
+        """How far the rival is ahead, float64 (N,); 0 where that is rounding."""
+        lead = self.rival_score - self.own_score
+        return np.where(np.abs(lead) > ROUNDING, lead, 0.0)
 
     def added(self, group: slice) -> NDArray[np.float32]:
         """F of a group: what coordinates the metric without it has in addition; float32 (k, D)."""
@@ -147,8 +150,8 @@ class LeaveGroupOut:
             (self._squares[where], self._rows[where] @ added.T),
         )
         if number == own:
-            scores[:, group.start - where.start : group.stop - where.start] = -np.inf
-        best = scores.argmax(axis=1)
+            scores[:, group.start - where.start : group.stop - where.start] = _LEFT_OUT
+        best = first_best(scores)
         return list(zip(scores.max(axis=1).tolist(), (where.start + best).tolist(), strict=True))
 
     def _judge(self, groups: list[slice], centroids: NDArray[np.float32]) -> None:
@@ -162,8 +165,8 @@ class LeaveGroupOut:
         for group, extra, inner_of, more_of in zip(groups, added, inners, mores, strict=True):
             side = self._squares[group], self._rows[group] @ extra.T
             scores = _cosines(inner_of, side, (squares, more_of.T))
-            scores[:, self._items.class_of[group.start]] = -np.inf
-            self.rival[group] = scores.argmax(axis=1)
+            scores[:, self._items.class_of[group.start]] = _LEFT_OUT
+            self.rival[group] = first_best(scores)
             self.rival_score[group] = scores.max(axis=1)
             rest = self._rest(group)
             rest_side = _squares(rest), rest @ extra.T
@@ -197,10 +200,10 @@ _Side: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def _cosines(inner: NDArray[np.float32], queries: _Side, rows: _Side) -> NDArray[np.float64]:
-    total = (inner + queries[1] @ rows[1].T).astype(np.float64)
+    total: NDArray[np.float64] = (inner + queries[1] @ rows[1].T).astype(np.float64)
     total /= np.sqrt(np.maximum(queries[0] + _squares(queries[1]), _TINY))[:, None]
     total /= np.sqrt(np.maximum(rows[0] + _squares(rows[1]), _TINY))
-    return np.round(total, DIGITS)
+    return total
 
 
 def _squares(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput, unit_rows
 from catalog.index import typical_stranger_cosine
-from catalog.reports.gallery import Gallery
+from catalog.judging.ranking import tie_ranks
 
 MOST_PHOTOS = 5000
 """How many photos are compared with each other at most; their cosines take 4 bytes a pair."""
@@ -51,11 +51,16 @@ class Clustering:
     alone: int
 
 
-def proposal_threshold(gallery: Gallery) -> float:
-    """From what cosine on clusters of photos are one thing, by what a catalogue shows."""
-    if len(np.unique(gallery.labels)) < 2:
+def proposal_threshold(rows: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
+    """From what cosine on clusters of photos are one thing, by what a catalogue shows.
+
+    Args:
+        rows: float32 (N, D), the whitened descriptors of its items.
+        classes: int64 (N,), the class of each.
+    """
+    if len(np.unique(classes)) < 2:
         return UNTRIED_THRESHOLD
-    return typical_stranger_cosine(gallery.rows, gallery.labels, STRANGER_QUANTILE)
+    return typical_stranger_cosine(rows, classes, STRANGER_QUANTILE)
 
 
 def propose_classes(rows: NDArray[np.float32], threshold: float) -> Clustering:
@@ -91,8 +96,8 @@ def _cluster(rows: NDArray[np.float32], members: list[int]) -> Cluster:
     total = inside.sum(axis=0)
     count = len(members)
     pairs = (total @ total - np.square(inside).sum()) / (count * (count - 1))
-    order = np.argsort(-np.round(inside @ total, 6), kind="stable")
-    return Cluster(tuple(members[at] for at in order.tolist()), round(float(pairs), 6))
+    order = np.argsort(tie_ranks(inside @ total / count), kind="stable")
+    return Cluster(tuple(members[at] for at in order.tolist()), float(pairs))
 
 
 class _Agglomeration:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog import answers
+from catalog.descriptors import to_floats
+from catalog.judging.average_precision import ScoredBlock, average_precision
 from catalog.judging.calibration import Calibration
 from catalog.judging.cross_check import PRECISION, VERDICTS, Judgement, Verdict, judge
+from catalog.judging.ranking import first_best, tie_ranks
 from catalog.judging.reliability import (
     CoveragePoint,
     confusion_matrix,
@@ -19,8 +23,9 @@ from catalog.judging.reliability import (
     risk_coverage,
     risk_coverage_area,
 )
-from catalog.judging.witnesses import Witnesses, best_of_class, head_scores, margins
-from catalog.learning.learning import places_of
+from catalog.judging.witnesses import Witnesses, margins
+from catalog.learning.rows import Rows
+from catalog.learning.snapshot import JudgingSnapshot
 from catalog.reports.evaluation import (
     Accuracy,
     Agreement,
@@ -34,10 +39,9 @@ from catalog.reports.evaluation import (
     Retrieval,
     VerdictCount,
 )
-from catalog.reports.gallery import Gallery
 
 _BLOCK_QUERIES = 256
-_DIGITS = 6  # of a score; beyond, it is rounding
+_TOP = 5  # the place up to which a class is sought
 
 
 class Query(NamedTuple):
@@ -54,18 +58,17 @@ class _Asked:
 
     Attributes:
         witnesses: their scores; columns are classes in the order of names.
-        nearest: int64 (Q,), the position in the gallery of the item ranked first.
-        precision: float64 (Q,), average precision of the ranking of all items.
+        nearest: int64 (Q,), the place in the moment of the item ranked first; -1 without items.
     """
 
     witnesses: Witnesses
     nearest: NDArray[np.int64]
-    precision: NDArray[np.float64]
 
 
 def score(
     queries: Sequence[Query],
-    gallery: Gallery,
+    snapshot: JudgingSnapshot,
+    rows: Rows,
     *,
     strangers: Sequence[Query] = (),
     precision: float = PRECISION,
@@ -73,100 +76,97 @@ def score(
     """Compare what the catalogue says of pictures with what they are.
 
     Args:
-        queries: each of a class that the gallery has; at least one.
-        gallery: to compare with.
+        queries: each of a class that the snapshot has; at least one.
+        snapshot: what answers.
+        rows: the stored descriptors.
         strangers: pictures of other classes, to see what is said of them.
         precision: what a ``match`` is to be worth.
+
+    Raises:
+        Superseded: descriptors of the snapshot's moment were dropped.
     """
-    labels = [gallery.names[slot] for slot in gallery.centroids.keys.tolist()]
+    moment = snapshot.moment
+    labels = [moment.names[slot] for slot in moment.order]
     place = {label: at for at, label in enumerate(labels)}
     truth = np.array([place[query.label] for query in queries], dtype=np.int64)
-    asked = _ask(queries, truth, gallery)
-    judgement = judge(asked.witnesses, gallery.calibration, precision)
+    asked = _ask(queries, snapshot, rows)
+    precisions = _average_precision(queries, truth, snapshot, rows)
+    judgement = judge(asked.witnesses, snapshot.calibration, precision)
     right = judgement.chosen == truth
     wrong = np.flatnonzero(~right).tolist()
     by_item = np.zeros(len(truth), np.bool_)
-    if len(gallery.items):
-        by_item = gallery.labels[asked.nearest] == gallery.centroids.keys[truth]
+    if len(moment):
+        by_item = snapshot.class_places[asked.nearest] == truth
     return Evaluation(
         pictures=len(queries),
         classes=len(np.unique(truth)),
-        cross_check=_cross_check(asked.witnesses, judgement, truth, gallery.calibration),
+        cross_check=_cross_check(asked.witnesses, judgement, truth, snapshot.calibration),
         head=_head_result(asked.witnesses, judgement, truth),
         centroid=_accuracy(_rank_of(asked.witnesses.centroid, truth)),
         neighbours=_accuracy(_rank_of(asked.witnesses.neighbours, truth)),
-        retrieval=Retrieval(float(np.mean(by_item)), float(asked.precision.mean())),
+        retrieval=Retrieval(float(np.mean(by_item)), float(precisions.mean())),
         agreement=_agreement(asked.witnesses, truth),
-        per_class=_per_class(asked, right, truth, labels),
+        per_class=_per_class(asked.witnesses, precisions, right, truth, labels),
         confusions=_confusions(truth[wrong], judgement.chosen[wrong], labels),
         confusion_matrix=_matrix(truth, judgement.chosen, labels),
-        mistakes=tuple(_mistake(queries[at], judgement, asked, gallery, at) for at in wrong),
-        strangers=_said_of(strangers, gallery, precision),
+        mistakes=tuple(
+            Mistake(
+                queries[at].place,
+                queries[at].label,
+                labels[judgement.chosen[at]],
+                int(moment.items[asked.nearest[at]]) if len(moment) else None,
+                judgement.verdicts[at],
+                _probability(judgement, at),
+            )
+            for at in wrong
+        ),
+        strangers=_said_of(strangers, snapshot, rows, precision),
     )
 
 
-def average_precision(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Average precision of rankings: the mean, over the relevant places, of the precision there.
-
-    Args:
-        relevant: bool (Q, N), best place first.
-
-    Returns:
-        float64 (Q,), in [0, 1]; 0 where nothing is relevant.
-    """
-    precision = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
-    found = relevant.sum(axis=1)
-    return np.asarray((precision * relevant).sum(axis=1) / np.maximum(found, 1), dtype=np.float64)
-
-
-def _ask(queries: Sequence[Query], truth: NDArray[np.int64], gallery: Gallery) -> _Asked:
+def _ask(queries: Sequence[Query], snapshot: JudgingSnapshot, rows: Rows) -> _Asked:
     """Ask about queries, some at a time."""
-    parts = [
-        _ask_block(
-            np.stack([query.descriptor for query in queries[start : start + _BLOCK_QUERIES]]),
-            truth[start : start + _BLOCK_QUERIES],
-            gallery,
-        )
-        for start in range(0, len(queries), _BLOCK_QUERIES)
-    ]
-    return _Asked(
-        Witnesses.stacked([part.witnesses for part in parts]),
-        np.concatenate([part.nearest for part in parts]),
-        np.concatenate([part.precision for part in parts]),
-    )
+    witnesses, nearest = [], []
+    for start in range(0, len(queries), _BLOCK_QUERIES):
+        descriptors = _descriptors(queries[start : start + _BLOCK_QUERIES])
+        witnesses.append(answers.testify(snapshot, descriptors, _TOP, rows.floats))
+        ranked = answers.rank(snapshot, descriptors, 1, rows.floats)
+        nearest += [int(best.places[0]) if len(best.places) else -1 for best in ranked]
+    return _Asked(Witnesses.stacked(witnesses), np.array(nearest, np.int64))
 
 
-def _ask_block(
-    descriptors: NDArray[np.float32], truth: NDArray[np.int64], gallery: Gallery
-) -> _Asked:
-    slots = gallery.centroids.keys
-    whitened = gallery.metric.whiten(descriptors)
-    to_items = np.round(whitened @ gallery.rows.T, _DIGITS)
-    centroid = np.round(gallery.centroids.scores(whitened), _DIGITS)
-    head, scale = None, None
-    if gallery.head is not None:
-        learnt, scale = gallery.head, gallery.head.logit_scale
-        head = head_scores(learnt.head, learnt.metric, descriptors, slots.tolist(), centroid)
-    classes = places_of(gallery.labels, slots.tolist())
-    ranking = np.argsort(-(to_items + centroid[:, classes]), axis=1, kind="stable")
-    # Where all descriptors of a class were dropped, its centroid stands in for its items.
-    items = centroid.copy()
-    if len(classes):
-        present = np.unique(classes)
-        items[:, present] = best_of_class(to_items, classes, len(slots))[:, present]
-    return _Asked(
-        Witnesses(centroid, head, items, scale),
-        nearest=ranking[:, 0] if len(classes) else np.full(len(truth), -1, np.int64),
-        precision=average_precision(classes[ranking] == truth[:, None]),
-    )
+def _descriptors(queries: Sequence[Query]) -> NDArray[np.float32]:
+    return np.stack([query.descriptor for query in queries])
+
+
+def _average_precision(
+    queries: Sequence[Query], truth: NDArray[np.int64], snapshot: JudgingSnapshot, rows: Rows
+) -> NDArray[np.float64]:
+    """Average precision of the ranking of all items by each query, float64 (Q,).
+
+    Items are scored as :func:`answers.rank` ranks them.
+    """
+    moment, classes = snapshot.moment, snapshot.class_places
+    whitened = snapshot.metric.whiten(_descriptors(queries))
+    of_classes = snapshot.centroids.scores(whitened)
+
+    def scored(asked: NDArray[np.int64]) -> Iterator[ScoredBlock]:
+        for where, block in rows.blocks(moment.items):
+            cosines = whitened[asked] @ snapshot.metric.whiten(to_floats(block)).T
+            same = cosines >= answers.COPY_COSINE
+            scores = cosines.astype(np.float64) + of_classes[asked][:, classes[where]]
+            yield classes[where], scores + 4 * same  # more than two cosines can come to
+
+    sizes = np.bincount(classes, minlength=len(moment.order))
+    return average_precision(truth, sizes, scored)
 
 
 def _rank_of(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The 0-based rank of the right class of each query; of equal scores, the first comes first."""
-    rounded = np.round(scores, _DIGITS)
-    own = np.take_along_axis(rounded, truth[:, None], axis=1)
+    """The 0-based rank of the right class of each query; of ties, the first comes first."""
+    ranks = tie_ranks(scores)
+    own = np.take_along_axis(ranks, truth[:, None], axis=1)
     before = np.arange(scores.shape[1]) < truth[:, None]
-    ahead = (rounded > own) | ((rounded == own) & before)
+    ahead = (ranks < own) | ((ranks == own) & before)
     return np.asarray(ahead.sum(axis=1), dtype=np.int64)
 
 
@@ -198,10 +198,9 @@ def _cross_check(
 
 def _sureness(judgement: Judgement) -> NDArray[np.float64]:
     """The probability of each answer, or its share of the softmax where there is none."""
-    sure = judgement.probability
-    if sure is None:
-        sure = judgement.shares.max(axis=1)
-    return np.round(sure, _DIGITS - 1)  # a softmax enlarges what is rounding in the scores
+    if judgement.probability is not None:
+        return judgement.probability
+    return np.asarray(judgement.shares.max(axis=1))
 
 
 def _curves(
@@ -215,9 +214,8 @@ def _curves(
     }
     for name, scores in alone.items():
         if scores is not None:
-            named = np.asarray(scores.argmax(axis=1), np.int64)
-            lead = np.round(margins(scores, named), _DIGITS - 1)
-            curves[name] = risk_coverage(lead, named == truth)
+            named = first_best(scores)
+            curves[name] = risk_coverage(margins(scores, named), named == truth)
     return curves
 
 
@@ -249,38 +247,31 @@ def _counted(verdicts: Sequence[Verdict], right: NDArray[np.bool_]) -> tuple[Ver
 
 
 def _said_of(
-    strangers: Sequence[Query], gallery: Gallery, precision: float
+    strangers: Sequence[Query], snapshot: JudgingSnapshot, rows: Rows, precision: float
 ) -> tuple[VerdictCount, ...]:
     """The verdicts on pictures of classes that are not there, none of which can be right."""
     if not strangers:
         return ()
-    asked = _ask(strangers, np.zeros(len(strangers), np.int64), gallery)
-    verdicts = judge(asked.witnesses, gallery.calibration, precision).verdicts
+    asked = _ask(strangers, snapshot, rows)
+    verdicts = judge(asked.witnesses, snapshot.calibration, precision).verdicts
     return _counted(verdicts, np.zeros(len(strangers), np.bool_))
 
 
-def _mistake(
-    query: Query, judgement: Judgement, asked: _Asked, gallery: Gallery, at: int
-) -> Mistake:
-    probability = judgement.probability
-    return Mistake(
-        query.place,
-        query.label,
-        gallery.names[int(gallery.centroids.keys[judgement.chosen[at]])],
-        int(gallery.items[asked.nearest[at]]) if len(gallery.items) else None,
-        judgement.verdicts[at],
-        None if probability is None else float(probability[at]),
-    )
+def _probability(judgement: Judgement, at: int) -> float | None:
+    return None if judgement.probability is None else float(judgement.probability[at])
 
 
 def _accuracy(ranks: NDArray[np.int64]) -> Accuracy:
-    return Accuracy(float(np.mean(ranks == 0)), float(np.mean(ranks < 5)))
+    return Accuracy(float(np.mean(ranks == 0)), float(np.mean(ranks < _TOP)))
 
 
 def _per_class(
-    asked: _Asked, right: NDArray[np.bool_], truth: NDArray[np.int64], labels: Sequence[str]
+    witnesses: Witnesses,
+    precisions: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    truth: NDArray[np.int64],
+    labels: Sequence[str],
 ) -> tuple[ClassResult, ...]:
-    witnesses = asked.witnesses
     by_centroid = _rank_of(witnesses.centroid, truth) == 0
     by_head = None if witnesses.head is None else _rank_of(witnesses.head, truth) == 0
     by_item = _rank_of(witnesses.neighbours, truth) == 0
@@ -295,7 +286,7 @@ def _per_class(
                 None if by_head is None else float(np.mean(by_head[own])),
                 float(np.mean(by_centroid[own])),
                 float(np.mean(by_item[own])),
-                float(asked.precision[own].mean()),
+                float(precisions[own].mean()),
             )
         )
     return tuple(results)
