@@ -19,7 +19,7 @@ from catalog.embedder.model_cache import Model
 from catalog.head import solve
 from catalog.judging.cross_check import VERDICTS
 from catalog.judging.ranking import first_best
-from catalog.learning.learning import Learning, places_of
+from catalog.learning.learning import Learning
 from catalog.store.moment import Moment
 
 _FIRST = 70
@@ -150,7 +150,7 @@ class Bench:
             learning: Learning, moment: Moment
         ) -> tuple[NDArray[np.float32], NDArray[np.int64], Metric]:
             rows = shop._rows.floats(moment.items)  # noqa: SLF001
-            return rows, places_of(moment.slots, moment.order), learning.metric(moment)[0]
+            return rows, moment.class_places, learning.metric(moment)[0]
 
         return shop._keeper.compute(gather)  # noqa: SLF001
 

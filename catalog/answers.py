@@ -323,7 +323,7 @@ def _candidates(snapshot: Snapshot, descriptors: NDArray[np.float32], k: int) ->
     scores, ids = snapshot.index.search(descriptors, k)
     places = snapshot.moment.places(ids)
     return [
-        _Found(row, at, snapshot.class_places[at]).ordered
+        _Found(row, at, snapshot.moment.class_places[at]).ordered
         for row, at in zip(scores.astype(np.float64), places, strict=True)
     ]
 

@@ -37,7 +37,7 @@ class FlatIndex:
 
     Args:
         keys: int64 (N,), distinct and not negative.
-        rows: float32 (N, D), finite.
+        rows: float32 (N, D), finite; FAISS searches this very memory, so nobody may change it.
 
     Raises:
         InvalidInput: the arrays are not as described.
@@ -46,8 +46,8 @@ class FlatIndex:
     def __init__(self, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
         _require_rows(keys, rows)
         self._base = keys
-        self._index = faiss.IndexFlatIP(rows.shape[1])
-        self._index.add(np.ascontiguousarray(rows, dtype=np.float32))
+        self._base_rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._index = _searching(self._base_rows)
         self._left = np.zeros(len(keys), np.bool_)
         self._more = np.zeros(0, np.int64)
         self._more_rows = np.zeros((0, rows.shape[1]), np.float32)
@@ -67,11 +67,10 @@ class FlatIndex:
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """float32 (N, D); not to be changed, and valid for as long as this index lives."""
-        base = self._in_faiss()
+        """float32 (N, D); not to be changed."""
         if not self._left.any() and not len(self._more):
-            return base
-        return np.concatenate([base[~self._left], self._more_rows])
+            return self._base_rows
+        return np.concatenate([self._base_rows[~self._left], self._more_rows])
 
     def search(
         self, queries: NDArray[np.float32], k: int
@@ -138,7 +137,7 @@ class FlatIndex:
         more = np.concatenate([self._more[kept], added])
         more_rows = np.concatenate([self._more_rows[kept], rows])
         if left.sum() > _MOST_LEFT or len(more) > _MOST_JOINED * len(self._base):
-            base = self._in_faiss()[~left]
+            base = self._base_rows[~left]
             return FlatIndex(
                 np.concatenate([self._base[~left], more]), np.concatenate([base, more_rows])
             )
@@ -155,12 +154,6 @@ class FlatIndex:
         vars(new).update(_left=left, _more=more, _more_rows=more_rows)
         return new
 
-    def _in_faiss(self) -> NDArray[np.float32]:
-        """A view of the memory that FAISS searches, for as long as this lives."""
-        flat = faiss.rev_swig_ptr(self._index.get_xb(), len(self._base) * self.width)
-        rows: NDArray[np.float32] = flat.reshape(len(self._base), self.width)
-        return rows
-
     def _searched(
         self, queries: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -171,12 +164,26 @@ class FlatIndex:
         return scores, self._base[positions]
 
 
+def _searching(rows: NDArray[np.float32]) -> Any:
+    """A FAISS index over rows where they are; a copy would be as large again.
+
+    Whoever has it keeps the rows alive.
+    """
+    index = faiss.IndexFlatIP(rows.shape[1])
+    if len(rows):
+        codes: Any = faiss.MaybeOwnedVectorUInt8
+        index.codes = codes.create_view(faiss.swig_ptr(rows), rows.nbytes, codes().owner)
+        index.ntotal = len(rows)
+    return index
+
+
 def _require_rows(keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
     if rows.ndim != 2 or keys.shape != (len(rows),):
         raise InvalidInput(f"{keys.shape} keys do not fit {rows.shape} rows")
     if len(keys) and (keys.min() < 0 or len(np.unique(keys)) != len(keys)):
         raise InvalidInput("the keys of an index must be distinct and not negative")
-    if not np.isfinite(rows).all():
+    # Either is NaN where a row is; an array of answers for every number would take long.
+    if rows.size and not (np.isfinite(rows.min()) and np.isfinite(rows.max())):
         raise InvalidInput("a row of an index must be finite")
 
 

@@ -75,10 +75,6 @@ class ItemIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def under(self, metric: Metric) -> ItemIndex:
-        """The same, with another object that is the same metric as the epoch's."""
-        return ItemIndex(metric, self.rows, self.changes)
-
     def renewal_due(self, further: int) -> bool:
         """Whether so many further changes call for a new epoch."""
         changes = self.changes + further

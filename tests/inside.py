@@ -28,11 +28,6 @@ def computed(catalog: Catalog, ask: Callable[[Learning, Moment], _Answer]) -> _A
     return catalog._keeper.compute(ask)
 
 
-def learning_of(catalog: Catalog) -> Learning:
-    """What a catalogue learns with."""
-    return catalog._keeper._learning
-
-
 def keep(catalog: Catalog, pictures: Iterable[Source]) -> None:
     """Keep pictures as `predict(..., keep_unknown=True)` does those that are ``unknown``."""
     held = [hold(picture) for picture in pictures]

@@ -14,7 +14,7 @@ from doubles import FakeEmbedder
 from inside import connection_of
 
 from catalog import Catalog
-from catalog.learning.derived_files import KINDS
+from catalog.learning.kinds import KINDS
 from catalog.store.files import cache_folder
 
 NAME = "shop.catalog"

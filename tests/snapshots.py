@@ -55,7 +55,9 @@ def snapshot_of(
         frozenset(order) - frozenset(labels.tolist()),
     )
     index = ItemIndex(metric, FlatIndex(items, rows))
-    return JudgingSnapshot(moment, metric, centroids, index, None, None)
+    return JudgingSnapshot(
+        moment, metric, centroids, index, is_exact=True, head=None, calibration=None
+    )
 
 
 class HandRows:

@@ -26,9 +26,9 @@ from inside import keep as keep_pictures
 from catalog import Catalog
 from catalog.embedder import models
 from catalog.embedder.model_cache import Model, Origin, keep
-from catalog.index import derived
-from catalog.learning import learning
-from catalog.learning.derived_files import KINDS
+from catalog.index import array_file, items
+from catalog.learning import derived, kinds, learning
+from catalog.learning.kinds import KINDS
 from catalog.store import inventory, journal, store
 from catalog.store.files import cache_folder
 
@@ -188,7 +188,7 @@ def test_leftovers_are_swept_on_either_side_of_the_clock(tmp_path: Path, away: i
         file.write_bytes(b"half")
     at = time.time() + away
     os.utime(leftover, (at, at))
-    derived.write(tmp_path / "sums", "sums", {}, {})
+    array_file.write(tmp_path / "sums", "sums", {}, {})
     assert not leftover.exists()
     assert fresh.exists()
 
@@ -205,11 +205,11 @@ def test_a_jump_while_files_are_written(
         with monkeypatch.context() as inner:
             inner.setattr(time, "time", lambda: real() + jump)
             before = len(list(cache_folder(shop).glob("*.tmp")))
-            derived._sweep(cache_folder(shop))
+            array_file._sweep(cache_folder(shop))
             swept.append(before - len(list(cache_folder(shop).glob("*.tmp"))))
 
     with monkeypatch.context() as patched, opened(shop) as catalog:
-        patched.setattr(derived.os, "fsync", sweep_after)
+        patched.setattr(array_file.os, "fsync", sweep_after)
         catalog.add_class("ny", make.shots(70, 3))
         expected = make.answers(catalog)
         catalog.close()
@@ -228,7 +228,7 @@ def write_slowly(path: Path, ready: Path, go: Path) -> None:
         while not go.exists():
             time.sleep(0.005)
 
-    derived.os.fsync = wait  # type: ignore[assignment]
+    array_file.os.fsync = wait  # type: ignore[assignment]
     with opened(path) as catalog:
         catalog.add_class("slow", make.shots(71, 3))
         catalog.predict(make.shot(0))
@@ -361,5 +361,6 @@ def test_parts_of_two_caches(tmp_path: Path) -> None:
 
 def test_learning_is_of_no_time() -> None:
     """Nothing that learns, and no index, asks what time it is."""
-    assert not hasattr(learning, "time")
-    assert not hasattr(learning, "now")
+    for module in (learning, kinds, derived, items):
+        assert not hasattr(module, "time")
+        assert not hasattr(module, "now")

@@ -14,8 +14,8 @@ import soak_page
 from damage import flipped, opened, rounded, spoilt, unpacked
 from golden import make
 
-from catalog.index import derived
-from catalog.learning.derived_files import KINDS
+from catalog.index import array_file
+from catalog.learning.kinds import KINDS
 from catalog.store.files import cache_folder
 
 pytest_plugins = ["trial_fixtures"]
@@ -45,8 +45,8 @@ class Learnt:
     def endure(self, kind: str, content: bytes) -> None:
         """Check that a damaged file is found by name, changes no answer, and is made again."""
         file = self.spoil(kind, content)
-        assert derived.read(file, kind) is None
-        assert (derived.fault(file, kind) or "").startswith(f"{kind}: ")
+        assert array_file.read(file, kind) is None
+        assert (array_file.fault(file, kind) or "").startswith(f"{kind}: ")
         assert self.ask() == self.expected
         assert file.read_bytes() == self.files[kind]
 
@@ -68,11 +68,11 @@ def read_every_flip(folder: Path, step: int) -> Counter[str]:
         file = cache_folder(learnt.path) / kind
         for bit in range(0, 8 * len(content), step):
             file.write_bytes(flipped(content, *divmod(bit, 8)))
-            assert derived.read(file, kind) is None, f"{kind}, bit {bit}"
+            assert array_file.read(file, kind) is None, f"{kind}, bit {bit}"
             done[kind] += 1
         for length in range(0, len(content), step):
             file.write_bytes(content[:length])
-            assert derived.read(file, kind) is None, f"{kind}, cut to {length}"
+            assert array_file.read(file, kind) is None, f"{kind}, cut to {length}"
             done[kind] += 1
     return done
 
@@ -128,14 +128,14 @@ def test_verify_names_a_damaged_derived_file(room: Path, kind: str) -> None:
 def test_a_flipped_length_asks_for_no_memory(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A header that claims gigabytes is refused before they are asked for."""
     file = room / "sums"
-    derived.write(file, "sums", {}, {"numbers": np.arange(9)})
+    array_file.write(file, "sums", {}, {"numbers": np.arange(9)})
     file.write_bytes(flipped(file.read_bytes(), 11, 7))
     wanted: list[int] = []
-    unwatched = derived._read_header
+    unwatched = array_file._read_header
 
     def watched(prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict[str, Any]:
         return unwatched(prefix, size, lambda count: (wanted.append(count), read(count))[1])
 
-    monkeypatch.setattr(derived, "_read_header", watched)
-    assert derived.read(file, "sums") is None
+    monkeypatch.setattr(array_file, "_read_header", watched)
+    assert array_file.read(file, "sums") is None
     assert not wanted

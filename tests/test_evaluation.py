@@ -20,7 +20,7 @@ from catalog.judging.average_precision import average_precision
 from catalog.judging.calibration import Calibration
 from catalog.judging.reliability import reliability, risk_coverage
 from catalog.judging.witnesses import HEAD_SHARE
-from catalog.learning.derived_files import LearntHead
+from catalog.learning.kinds import LearntHead
 from catalog.reports.evaluation import (
     Accuracy,
     Agreement,
@@ -34,7 +34,6 @@ from catalog.reports.evaluation import (
 )
 from catalog.reports.scoring import Query
 from catalog.reports.scoring import score as score_with
-from catalog.store.journal import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +80,7 @@ def headed(
         np.float32(length) * unit(*degrees.values()),
         np.zeros(len(degrees), np.float32),
     )
-    return replace(snapshot, head=LearntHead(Version(1, "a"), head, PLAIN, training))
+    return replace(snapshot, head=LearntHead(head, PLAIN, training))
 
 
 def measured(*, familiar: float, lean: float) -> Calibration:

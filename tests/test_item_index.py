@@ -11,12 +11,13 @@ import strategies
 from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inside import learning_of
+from inside import computed
 from numpy.typing import NDArray
 
 from catalog import Catalog
 from catalog.descriptors import Metric, Prior, Sums, fit, to_floats, to_integers
 from catalog.index import FlatIndex, ItemIndex, items
+from catalog.learning.learning import Learning
 
 WIDTH = 8
 CLASSES = 5
@@ -185,10 +186,9 @@ def test_an_aged_catalogue_answers_as_a_new_one(tmp_path: Path, large: None) -> 
         aged.remove(item.id for item in aged.items()[:10])
         expected_items = {(item.label, item.content) for item in aged.items()}
         first = answers(aged)
-        learnt = learning_of(aged)._items
-        assert learnt is not None
-        assert learnt.epoch != learnt.version
-        assert (len(learnt.items), learnt.items.changes) == (110, 30)
+        epoch, index = computed(aged, Learning.items)
+        assert epoch != computed(aged, lambda _, moment: moment.version)
+        assert (len(index), index.changes) == (110, 30)
     with Catalog.open(path, embedder=FakeEmbedder(16)) as again:
         assert_same(answers(again), first)
         again.undo()
@@ -222,11 +222,9 @@ def test_moves_count_as_changes(
     with Catalog.init(tmp_path / "a.catalog", embedder=FakeEmbedder(16)) as catalog:
         fill(catalog, range(50))
         answers(catalog)
-        before = learning_of(catalog)._items
+        before = computed(catalog, Learning.items)
         for number in range(1, 41, 5):
             catalog.add("class 0", [picture(number)], move=True)
             answers(catalog)
-        after = learning_of(catalog)._items
-        assert before is not None
-        assert after is not None
+        after = computed(catalog, Learning.items)
         assert after.epoch != before.epoch

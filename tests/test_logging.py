@@ -26,8 +26,8 @@ def test_what_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     said = {(record.name, record.getMessage()) for record in caplog.records}
     assert {
         ("catalog.changes.staging", "stored 3 descriptors"),
-        ("catalog.learning.learning", "added up 3 descriptors"),
-        ("catalog.learning.derived_files", "saved metric of generation 1"),
+        ("catalog.learning.derived", "made sums of generation 1"),
+        ("catalog.learning.derived", "saved metric of generation 1"),
     } <= said
     assert any("generation 1, 3 items in 1 classes" in words for _, words in said)
     assert all(record.levelno <= logging.INFO for record in caplog.records)

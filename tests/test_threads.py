@@ -20,7 +20,7 @@ from catalog import Catalog, Entry, Neighbour, Picture, Prediction
 from catalog.descriptors import Conflict, LabelConflict, NotFound
 from catalog.judging import calibration, cross_fit
 from catalog.learning import keeper
-from catalog.learning.derived_files import KINDS, LearntHead
+from catalog.learning.kinds import KINDS, LearntHead
 from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
 from catalog.store.moment import Moment

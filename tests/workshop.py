@@ -16,7 +16,7 @@ from shop_state import COPY, EXPORT, NAME, State, difference, leftovers, made, o
 from writing_commands import TREE, Act, WritingCommand, ask
 
 from catalog import Catalog
-from catalog.learning.derived_files import KINDS
+from catalog.learning.kinds import KINDS
 from catalog.store import files
 from catalog.store.files import cache_folder
 

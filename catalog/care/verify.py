@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.index import derived
-from catalog.learning.derived_files import KINDS
+from catalog.index import array_file
+from catalog.learning.kinds import KINDS
 from catalog.learning.opened import Opened
 from catalog.store import DatabaseError, checks, files, inventory, journal
 
@@ -57,7 +57,7 @@ def verify(catalog: Opened) -> Verification:
 
 def _unsound(cache: Path) -> Iterator[str]:
     for kind in KINDS:
-        if fault := derived.fault(cache / kind, kind):
+        if fault := array_file.fault(cache / kind, kind):
             with contextlib.suppress(OSError):
                 (cache / kind).unlink()
             yield fault

@@ -93,7 +93,7 @@ def _takes(snapshot: Snapshot, descriptors: NDArray[np.float32], rows: Rows) -> 
 
     The metric is that of the catalogue as it is; one more class moves it little.
     """
-    moment, metric, classes = snapshot.moment, snapshot.metric, snapshot.class_places
+    moment, metric, classes = snapshot.moment, snapshot.metric, snapshot.moment.class_places
     if not len(moment) or not len(descriptors):
         return ()
     mean = unit_rows(metric.project(descriptors.mean(axis=0, keepdims=True)))[0]

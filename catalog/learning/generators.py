@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import Metric
 from catalog.head import GanOptions, Generator, train_gan, widen_generator
-from catalog.learning.derived_files import LearntHead
+from catalog.learning.kinds import LearntHead
 from catalog.store import Transaction, heads
 
 _FURTHER = 500

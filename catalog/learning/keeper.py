@@ -136,14 +136,17 @@ class Keeper:
         if latest is not None and latest.version == now.version:
             return latest
         metric, centroids = self._timed(lambda: learning.metric(now))
-        return Snapshot(now, metric, centroids, self._timed(lambda: learning.items(now)))
+        epoch, index = self._timed(lambda: learning.items(now))
+        return Snapshot(now, metric, centroids, index, epoch == now.version)
 
     def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
         # First, since one that is stored has to be read before the store moves on.
         head = self._timed(lambda: learning.head(now))
         found = self._built(learning, now)
         sure = self._timed(lambda: learning.calibration(now))
-        return JudgingSnapshot(now, found.metric, found.centroids, found.index, head, sure)
+        return JudgingSnapshot(
+            now, found.metric, found.centroids, found.index, found.is_exact, head, sure
+        )
 
     def _timed(self, compute: Callable[[], _Answer]) -> _Answer:
         """Compute, and save what was learnt if that took long: a kill would cost it again."""

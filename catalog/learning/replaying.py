@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from catalog.head import Generator, TrainingOptions
 from catalog.judging.cross_fit import DRAWN
 from catalog.learning import generators
-from catalog.learning.derived_files import LearntHead
-from catalog.learning.learning import Learning, draws_of, places_of
-from catalog.store.moment import Moment
+from catalog.learning.draws import draws_of
+from catalog.learning.kinds import LearntHead
+from catalog.learning.learning import Learning
+from catalog.store.moment import Moment, places_of
 
 
 class Replayed(NamedTuple):

@@ -7,7 +7,7 @@ ended begins again with the present one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -58,6 +58,14 @@ class Rows:
     def floats(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """The same as unit vectors: float32 (M, D)."""
         return to_floats(self.of(items))
+
+    def labelled(
+        self, pairs: Sequence[tuple[int, int | None]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+        """Of items and their label slots, those that have one: slots and descriptors."""
+        with_label = [(item, slot) for item, slot in pairs if slot is not None]
+        items, slots = np.array(with_label, np.int64).reshape(len(with_label), 2).T
+        return slots, self.of(items)
 
     def blocks(self, items: NDArray[np.int64]) -> Iterator[Block]:
         """The same, a few thousand at a time, in the order in which they came into the file.

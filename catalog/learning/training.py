@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from catalog.descriptors import Conflict, InvalidInput
 from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
 from catalog.learning import generators
-from catalog.learning.derived_files import LearntHead
 from catalog.learning.keeper import Keeper
+from catalog.learning.kinds import LearntHead
 from catalog.learning.learning import Learning
 from catalog.learning.replaying import Replayed, replay
 from catalog.store import Transaction, heads, journal
@@ -49,11 +49,13 @@ class Switch:
 
     Attributes:
         training: in which way.
+        seen: the state of the catalogue.
         begun: the head to begin with, and the metric it keeps.
         options: of that way.
     """
 
     training: HeadTraining
+    seen: Version
     begun: LearntHead
     options: TrainingOptions | None = None
 
@@ -73,7 +75,7 @@ class Switch:
         kept = dict(self.options.to_dict()) if self.options else {}
         detail = {"training": self.training, "columns": len(self.begun.head)}
         if self.training == "frozen":
-            _require_unchanged(tx, self.begun.version)
+            _require_unchanged(tx, self.seen)
         event = journal.record(tx, "train-head", detail, (), command)
         if self.training in {"frozen", "document"}:
             head, metric = self.begun.head, self.begun.metric
@@ -92,12 +94,13 @@ def prepare_switch(
     ``document`` one begins with none.
     """
 
-    def begin(learning: Learning, moment: Moment) -> LearntHead:
+    def begin(learning: Learning, moment: Moment) -> Switch:
+        begun = _no_head(learning, moment)
         if training == "frozen":  # solving it may take a while
-            return learning.head(moment) or learning.exact(moment)
-        return _no_head(learning, moment)
+            begun = learning.head(moment) or learning.exact(moment)
+        return Switch(training, moment.version, begun, options)
 
-    return Switch(training, keeper.compute(begin), options)
+    return keeper.compute(begin)
 
 
 def switch_head(
@@ -150,7 +153,7 @@ def train_document(
         Conflict: the catalogue was changed meanwhile; nothing was written.
     """
 
-    def gather(learning: Learning, moment: Moment) -> tuple[LearntHead, Replayed]:
+    def gather(learning: Learning, moment: Moment) -> tuple[Version, LearntHead, Replayed]:
         begun, new = _begin(store, learning, moment, options)
         if len(begun.head) < 2:
             raise InvalidInput(
@@ -160,9 +163,9 @@ def train_document(
         _require_memory(options, new, begun.head, force=force)
         with store.reading() as tx:
             kept = generators.load(tx, begun.metric)
-        return begun, replay(learning, moment, begun, new, options, kept=kept)
+        return moment.version, begun, replay(learning, moment, begun, new, options, kept=kept)
 
-    begun, (rows, positions, generator) = keeper.compute(gather)
+    seen, begun, (rows, positions, generator) = keeper.compute(gather)
     total = count_batches(positions, options)
     done = 0
 
@@ -174,7 +177,7 @@ def train_document(
 
     trained, curves = train(begun.head, rows, positions, options, progress=advance)
     with store.writing() as tx:
-        _require_unchanged(tx, begun.version)
+        _require_unchanged(tx, seen)
         detail = {
             "training": "document",
             "columns": len(trained),
@@ -220,7 +223,7 @@ def keep_generator(store: Store, keeper: Keeper) -> None:
     if generator is None:
         return
     with store.writing() as tx:
-        _require_unchanged(tx, begun.version)
+        _require_unchanged(tx, moment.version)
         row = int(moment.head.id or 0)
         heads.drop_generator(tx, row)
         event = journal.record(
@@ -259,7 +262,7 @@ def _require_unchanged(tx: Transaction, seen: Version) -> None:
 def _no_head(learning: Learning, moment: Moment) -> LearntHead:
     """A head of no class, under the metric of a moment."""
     metric, _ = learning.metric(moment)
-    return LearntHead(moment.version, Head.empty(len(metric.mean)), metric, "document")
+    return LearntHead(Head.empty(len(metric.mean)), metric, "document")
 
 
 def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, force: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from catalog.descriptors import Damaged, Metric, to_floats
 from catalog.head import Head, TrainingOptions, widen, widen_frozen
-from catalog.learning.learning import with_draws
+from catalog.learning.draws import with_draws
 from catalog.store import Transaction, compaction, heads, moment
 from catalog.store.descriptors import StoredDescriptors
 

@@ -214,7 +214,7 @@ def audit(catalog: Opened) -> AuditReport:
     kept = rows.floats(np.array([item for item, _ in wanted], np.int64))
 
     def ask(snapshot: Snapshot) -> tuple[Audit, Clustering]:
-        moment, classes = snapshot.moment, snapshot.class_places
+        moment, classes = snapshot.moment, snapshot.moment.class_places
         stored = rows.of(moment.items)
         groups = near_duplicates(stored, classes, catalog._binding.prior)
         raw = to_floats(stored)

@@ -55,7 +55,7 @@ class GroupedItems:
     @classmethod
     def of(cls, snapshot: Snapshot, groups: NDArray[np.int64]) -> GroupedItems:
         """Sort the items of a snapshot by class and group, groups int64 (N,)."""
-        slots, class_of = snapshot.moment.order, snapshot.class_places
+        slots, class_of = snapshot.moment.order, snapshot.moment.class_places
         order = np.lexsort((groups, class_of))
         class_of, sorted_groups = class_of[order], groups[order]
         group_of = np.cumsum(np.diff(sorted_groups, prepend=sorted_groups[:1]) != 0)

@@ -96,7 +96,7 @@ def score(
     wrong = np.flatnonzero(~right).tolist()
     by_item = np.zeros(len(truth), np.bool_)
     if len(moment):
-        by_item = snapshot.class_places[asked.nearest] == truth
+        by_item = snapshot.moment.class_places[asked.nearest] == truth
     return Evaluation(
         pictures=len(queries),
         classes=len(np.unique(truth)),
@@ -146,7 +146,7 @@ def _average_precision(
 
     Items are scored as :func:`answers.rank` ranks them.
     """
-    moment, classes = snapshot.moment, snapshot.class_places
+    moment, classes = snapshot.moment, snapshot.moment.class_places
     whitened = snapshot.metric.whiten(_descriptors(queries))
     of_classes = snapshot.centroids.scores(whitened)
 

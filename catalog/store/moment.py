@@ -65,6 +65,11 @@ class Moment:
         return self.training
 
     @cached_property
+    def class_places(self) -> NDArray[np.int64]:
+        """The place of the class of each item in the order of names, int64 (N,)."""
+        return places_of(self.slots, self.order)
+
+    @cached_property
     def _by_id(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The ids, rising, and the place of each."""
         places = np.argsort(self.items)
@@ -84,6 +89,15 @@ class Moment:
             return np.full(items.shape, -1, np.int64)
         at = np.minimum(np.searchsorted(ids, items), len(ids) - 1)
         return np.where(ids[at] == items, places[at], -1)
+
+
+def places_of(slots: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int64]:
+    """The place of each slot int64 (N,) in an order of all of them: int64 (N,)."""
+    if not len(order):
+        return np.zeros(0, np.int64)
+    ordered = np.array(order, np.int64)
+    by_slot = np.argsort(ordered)
+    return np.asarray(by_slot[np.searchsorted(ordered[by_slot], slots)], np.int64)
 
 
 def read(tx: sqlite3.Connection, embedder_id: int, earlier: Moment | None = None) -> Moment:

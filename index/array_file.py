@@ -25,6 +25,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,15 +45,15 @@ class _UnsoundError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """What a derived file holds: what it was made from, and its arrays by name."""
+class Contents:
+    """What such a file holds: what it was made from, and its arrays by name."""
 
     key: Key
     arrays: dict[str, NDArray[Any]]
 
 
 def write(path: Path, kind: str, key: Key, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a derived file, replacing whatever was there in one step.
+    """Write such a file, replacing whatever was there in one step.
 
     Args:
         path: of the file; its folder is made if need be.
@@ -88,8 +89,8 @@ def write(path: Path, kind: str, key: Key, arrays: Mapping[str, NDArray[Any]]) -
         raise
 
 
-def read(path: Path, kind: str) -> Derived | None:
-    """Read a derived file, checking every byte of it.
+def read(path: Path, kind: str) -> Contents | None:
+    """Read such a file, checking every byte of it.
 
     Returns:
         What it holds, or None if it is absent, damaged, or of another kind.
@@ -101,7 +102,7 @@ def read(path: Path, kind: str) -> Derived | None:
 
 
 def fault(path: Path, kind: str) -> str | None:
-    """Say in words what is wrong with a derived file, or None if it is sound or absent."""
+    """Say in words what is wrong with such a file, or None if it is sound or absent."""
     try:
         _read(path, kind)
     except FileNotFoundError:
@@ -111,14 +112,14 @@ def fault(path: Path, kind: str) -> str | None:
     return None
 
 
-def _read(path: Path, kind: str) -> Derived:
+def _read(path: Path, kind: str) -> Contents:
     try:
         return _parse(path, kind)
     except (KeyError, TypeError, ValueError) as error:
         raise _UnsoundError("is laid out in another way") from error
 
 
-def _parse(path: Path, kind: str) -> Derived:
+def _parse(path: Path, kind: str) -> Contents:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file.read(_PREFIX.size), size, file.read)
@@ -126,17 +127,10 @@ def _parse(path: Path, kind: str) -> Derived:
             raise _UnsoundError("says nothing of what it was made from")
         if header["kind"] != kind:
             raise _UnsoundError(f"holds {header['kind']}, not {kind}")
-        arrays = {}
-        for part in header["arrays"]:
-            dtype = np.dtype(part["dtype"])
-            data = file.read(math.prod(part["shape"]) * dtype.itemsize)
-            array = np.frombuffer(bytearray(data), dtype=np.uint8)
-            if _checksums(array) != part["crc"]:
-                raise _UnsoundError(f"the checksum of {part['name']} does not match")
-            arrays[part["name"]] = array.view(dtype).reshape(part["shape"])
+        arrays = {part["name"]: _read_array(file, part, size) for part in header["arrays"]}
         if file.read(1):
             raise _UnsoundError("has bytes after its end")
-    return Derived(header["key"], arrays)
+    return Contents(header["key"], arrays)
 
 
 def _read_header(prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict[str, Any]:
@@ -144,7 +138,7 @@ def _read_header(prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict
         raise _UnsoundError("is too short")
     magic, length, checksum = _PREFIX.unpack(prefix)
     if magic != _MAGIC:
-        raise _UnsoundError("is not a derived file")
+        raise _UnsoundError("is not a file of arrays")
     if length > size:  # or a flipped bit would ask for gigabytes
         raise _UnsoundError("is too short")
     header = read(length)
@@ -152,6 +146,26 @@ def _read_header(prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict
         raise _UnsoundError("the checksum of its header does not match")
     parsed: dict[str, Any] = json.loads(header)
     return parsed
+
+
+def _read_array(file: BufferedReader, part: Mapping[str, Any], size: int) -> NDArray[Any]:
+    """The array that comes next, each block checked while it is at hand."""
+    dtype, shape, expected = np.dtype(part["dtype"]), part["shape"], part["crc"]
+    length = math.prod(shape) * dtype.itemsize
+    if length > size:
+        raise _UnsoundError("is too short")
+    array = np.empty(shape, dtype)
+    data = array.reshape(-1).view(np.uint8).data
+    starts = range(0, length, _BLOCK)
+    if len(expected) != len(starts):
+        raise _UnsoundError(f"lacks a checksum of {part['name']}")
+    for start, checksum in zip(starts, expected, strict=True):
+        block = data[start : start + _BLOCK]
+        if file.readinto(block) != len(block):
+            raise _UnsoundError("is too short")
+        if zlib.crc32(block) != checksum:
+            raise _UnsoundError(f"the checksum of {part['name']} does not match")
+    return array
 
 
 def _checksums(array: NDArray[Any]) -> list[int]:

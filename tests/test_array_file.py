@@ -1,4 +1,4 @@
-"""Derived files: what is read is what was written, or nothing at all."""
+"""Files of arrays: what is read is what was written, or nothing at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from catalog.index import derived
+from catalog.index import array_file
 
 KEY = {"basis": "a", "generation": 7}
 OLD = {"numbers": np.arange(5)}
@@ -51,17 +51,17 @@ def assert_equal(arrays: dict[str, NDArray[Any]], expected: dict[str, NDArray[An
 
 def assert_refused(path: Path) -> None:
     """Check that a file reads as absent, and that what is wrong with it is said by name."""
-    assert derived.read(path, "sums") is None
-    fault = derived.fault(path, "sums")
+    assert array_file.read(path, "sums") is None
+    fault = array_file.fault(path, "sums")
     assert fault is not None
     assert fault.startswith(f"{path.name}: ")
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A sound derived file."""
+    """A sound file."""
     path = tmp_path / "file"
-    derived.write(path, "sums", KEY, NEW)
+    array_file.write(path, "sums", KEY, NEW)
     return path
 
 
@@ -79,26 +79,26 @@ def test_gives_back_what_was_written(
 ) -> None:
     """Key and arrays of any dtype and shape come back to the bit, and can be written to."""
     with scratch() as path:
-        derived.write(path, "sums", key, arrays)
-        found = derived.read(path, "sums")
+        array_file.write(path, "sums", key, arrays)
+        found = array_file.read(path, "sums")
         assert found is not None
         assert found.key == key
         assert_equal(found.arrays, arrays)
         assert all(array.flags.writeable for array in found.arrays.values())
-        assert derived.fault(path, "sums") is None
+        assert array_file.fault(path, "sums") is None
 
 
 def test_makes_the_folder_it_needs(tmp_path: Path) -> None:
     """A file is written into a folder that is not there yet."""
     path = tmp_path / "a" / "b" / "file"
-    derived.write(path, "sums", KEY, OLD)
+    array_file.write(path, "sums", KEY, OLD)
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
 def test_replaces_what_was_there(file: Path) -> None:
     """Writing again leaves the new file, and nothing else beside it."""
-    derived.write(file, "sums", {**KEY, "generation": 8}, OLD)
-    found = derived.read(file, "sums")
+    array_file.write(file, "sums", {**KEY, "generation": 8}, OLD)
+    found = array_file.read(file, "sums")
     assert found is not None
     assert found.key["generation"] == 8
     assert_equal(found.arrays, OLD)
@@ -109,7 +109,7 @@ def test_refuses_what_has_no_fixed_size(file: Path) -> None:
     """Arrays of Python objects are refused before anything is written."""
     before = file.read_bytes()
     with pytest.raises(TypeError):
-        derived.write(file, "sums", KEY, {"objects": np.array([object()])})
+        array_file.write(file, "sums", KEY, {"objects": np.array([object()])})
     assert file.read_bytes() == before
     assert len(list(file.parent.iterdir())) == 1
 
@@ -124,7 +124,7 @@ def test_notices_a_bit_in_every_byte(file: Path) -> None:
         damaged = bytearray(content)
         damaged[position // 8] ^= 1 << position % 8
         file.write_bytes(damaged)
-        assert derived.read(file, "sums") is None, f"bit {position}"
+        assert array_file.read(file, "sums") is None, f"bit {position}"
 
 
 @settings(max_examples=40)
@@ -132,7 +132,7 @@ def test_notices_a_bit_in_every_byte(file: Path) -> None:
 def test_notices_a_bit_in_any_block(data: st.DataObject, bit: int) -> None:
     """A flipped bit is noticed wherever it is in a file of several blocks, and named."""
     with scratch() as path:
-        derived.write(path, "sums", KEY, {"large": np.arange(300_000), "small": np.arange(3)})
+        array_file.write(path, "sums", KEY, {"large": np.arange(300_000), "small": np.arange(3)})
         position = data.draw(st.integers(0, path.stat().st_size - 1))
         with path.open("r+b") as opened:
             opened.seek(position)
@@ -154,7 +154,7 @@ def test_notices_every_truncation(file: Path) -> None:
 def test_notices_bytes_after_the_end(arrays: dict[str, NDArray[Any]], more: bytes) -> None:
     """A file that goes on after its end is refused, if only by one byte."""
     with scratch() as path:
-        derived.write(path, "sums", KEY, arrays)
+        array_file.write(path, "sums", KEY, arrays)
         with path.open("ab") as opened:
             opened.write(more)
         assert_refused(path)
@@ -165,7 +165,7 @@ def test_notices_bytes_after_the_end(arrays: dict[str, NDArray[Any]], more: byte
 @example(b"CATDERIV" + b"\xff" * 8)
 @example(b"CATDERIV" + b"\0" * 8)
 def test_refuses_any_other_file(content: bytes) -> None:
-    """Bytes that no derived file begins with read as absent."""
+    """Bytes that no such file begins with read as absent."""
     with scratch() as path:
         path.write_bytes(content)
         assert_refused(path)
@@ -194,14 +194,14 @@ def test_refuses_the_layout_of_another_version(tmp_path: Path, header: object) -
 
 def test_refuses_another_kind(file: Path) -> None:
     """A sound file of another kind is not taken for the one that was asked for."""
-    assert derived.read(file, "metric") is None
-    assert derived.fault(file, "metric") == "file: holds sums, not metric"
+    assert array_file.read(file, "metric") is None
+    assert array_file.fault(file, "metric") == "file: holds sums, not metric"
 
 
 def test_an_absent_file_is_no_fault(tmp_path: Path) -> None:
     """Where there is no file there is nothing to read, and nothing wrong."""
-    assert derived.read(tmp_path / "file", "sums") is None
-    assert derived.fault(tmp_path / "file", "sums") is None
+    assert array_file.read(tmp_path / "file", "sums") is None
+    assert array_file.fault(tmp_path / "file", "sums") is None
 
 
 def test_a_folder_in_its_place_is_a_fault(tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ def test_a_failed_write_leaves_the_old_file(
     with monkeypatch.context() as patched:
         patched.setattr(*at, stop)
         with pytest.raises(error):
-            derived.write(file, "sums", {"generation": 8}, OLD)
-    found = derived.read(file, "sums")
+            array_file.write(file, "sums", {"generation": 8}, OLD)
+    found = array_file.read(file, "sums")
     assert found is not None
     assert found.key == KEY
     assert_equal(found.arrays, NEW)
@@ -251,25 +251,26 @@ def test_a_killed_write_leaves_the_old_file(file: Path, step: str) -> None:
         import os, sys
         from pathlib import Path
         import numpy as np
-        from catalog.index import derived
+        from catalog.index import array_file
         def die(*_):
             os._exit(9)
         {step} = die
-        derived.write(Path(sys.argv[1]), "sums", {{"generation": 8}}, {{"numbers": np.arange(5)}})
+        numbers = {{"numbers": np.arange(5)}}
+        array_file.write(Path(sys.argv[1]), "sums", {{"generation": 8}}, numbers)
     """
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-c", textwrap.dedent(code), str(file)]
     child = subprocess.run(command, env={**os.environ, "PYTHONPATH": root}, check=False)
     assert child.returncode == 9
-    found = derived.read(file, "sums")
+    found = array_file.read(file, "sums")
     assert found is not None
     assert_equal(found.arrays, NEW)
     (leftover,) = (entry for entry in file.parent.iterdir() if entry != file)
-    derived.write(file, "sums", KEY, OLD)
+    array_file.write(file, "sums", KEY, OLD)
     assert leftover.exists()  # it may be another process's, still being written
     a_day_ago = time.time() - 86400
     os.utime(leftover, (a_day_ago, a_day_ago))
-    derived.write(file, "sums", KEY, OLD)
+    array_file.write(file, "sums", KEY, OLD)
     assert [entry.name for entry in file.parent.iterdir()] == ["file"]
 
 
@@ -278,7 +279,7 @@ def test_sweeping_spares_other_files(file: Path) -> None:
     other = file.with_name("metric")
     other.write_bytes(b"old")
     os.utime(other, (0, 0))
-    derived.write(file, "sums", KEY, OLD)
+    array_file.write(file, "sums", KEY, OLD)
     assert other.exists()
 
 
@@ -290,7 +291,7 @@ def test_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(
         Path, "replace", lambda *paths: (steps.append("replace"), replace(*paths))[1]
     )
-    derived.write(tmp_path / "file", "sums", KEY, OLD)
+    array_file.write(tmp_path / "file", "sums", KEY, OLD)
     assert steps == ["fsync", "replace"]
 
 
@@ -298,15 +299,15 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     """Where the folder's name is taken by a file, writing raises OSError."""
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(OSError, match="cache"):
-        derived.write(tmp_path / "cache" / "file", "sums", KEY, OLD)
-    assert derived.read(tmp_path / "cache" / "file", "sums") is None
+        array_file.write(tmp_path / "cache" / "file", "sums", KEY, OLD)
+    assert array_file.read(tmp_path / "cache" / "file", "sums") is None
 
 
 def test_a_name_that_is_taken_is_an_error(tmp_path: Path) -> None:
     """Where a folder has the file's name, writing raises OSError and leaves nothing beside it."""
     (tmp_path / "file" / "full").mkdir(parents=True)
     with pytest.raises(OSError, match="file"):
-        derived.write(tmp_path / "file", "sums", KEY, OLD)
+        array_file.write(tmp_path / "file", "sums", KEY, OLD)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -315,6 +316,6 @@ def test_a_folder_that_cannot_be_written_is_an_error(unprivileged: Path) -> None
     unprivileged.chmod(0o500)
     try:
         with pytest.raises(OSError, match="file"):
-            derived.write(unprivileged / "file", "sums", KEY, OLD)
+            array_file.write(unprivileged / "file", "sums", KEY, OLD)
     finally:
         unprivileged.chmod(0o700)
