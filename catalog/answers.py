@@ -47,7 +47,7 @@ class Neighbour:
         label: its class.
         score: cosine of the whitened descriptors, in [-1, 1].
         class_score: cosine of the query with the centroid of the item's class.
-        sources: where its picture was found, sorted; empty for bytes and arrays.
+        sources: where its picture was found, as recorded then, sorted; empty for bytes and arrays.
     """
 
     item: int

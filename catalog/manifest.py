@@ -41,7 +41,7 @@ class Listing:
 
     entries: tuple[Entry, ...]
     others: int = 0
-    unread: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
 
 
 Labelled: TypeAlias = str | os.PathLike[str] | Listing | Iterable[Entry]
@@ -150,8 +150,8 @@ def find_pictures(places: Iterable[str | os.PathLike[str]]) -> Iterator[Picture]
         if not _is_dir(place):
             yield Picture(place)
             continue
-        unread: list[str] = []
-        found = [*filter(_is_picture, _files(place, unread)), *map(Path, unread)]
+        unread: list[Path] = []
+        found = [*filter(_is_picture, _files(place, unread)), *unread]
         if not found:
             raise InvalidInput(
                 f"there are no pictures in {place} (files ending in {', '.join(sorted(SUFFIXES))})"
@@ -161,7 +161,7 @@ def find_pictures(places: Iterable[str | os.PathLike[str]]) -> Iterator[Picture]
 
 def _tree(folder: Path) -> Listing:
     entries: list[Entry] = []
-    unread: list[str] = []
+    unread: list[Path] = []
     others = 0
     for path in _files(folder.resolve(), unread):
         if _is_picture(path):
@@ -182,12 +182,12 @@ def _is_dir(path: Path) -> bool:
         return False
 
 
-def _files(folder: Path, unread: list[str]) -> Iterator[Path]:
+def _files(folder: Path, unread: list[Path]) -> Iterator[Path]:
     """Every file under a folder, through links, each folder once; what cannot be read is noted."""
     seen = set()
 
     def note(error: OSError) -> None:
-        unread.append(str(error.filename))
+        unread.append(Path(error.filename))
 
     for parent, folders, names in os.walk(folder, onerror=note, followlinks=True):
         real = os.path.realpath(parent)

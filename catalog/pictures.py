@@ -24,7 +24,7 @@ class Refusal:
     """A picture that was not taken in, and why.
 
     Attributes:
-        place: where it was found, or None for bytes and arrays.
+        place: where it was found, in the form of an item's sources; None for bytes and arrays.
         reason: a :data:`RefusalReason`, or ``conflict`` for a picture of another class.
         detail: the reason in words.
     """

@@ -81,6 +81,8 @@ def as_json(value: Any) -> Any:
         return {name: as_json(getattr(value, name)) for name in fields}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: as_json(getattr(value, name)) for name in value._fields}
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, list | tuple):
         return [as_json(part) for part in value]
     if isinstance(value, dict):

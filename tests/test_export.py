@@ -92,7 +92,7 @@ class TestParquet:
         from pyarrow import parquet
 
         done = catalog.export(there / "shop.parquet")
-        assert done == Exported(str(there / "shop.parquet"), "parquet", 9, 0)
+        assert done == Exported(there / "shop.parquet", "parquet", 9, 0)
         table = parquet.read_table(there / "shop.parquet")
         items, slots = in_order(catalog), {row.label: row.slot for row in catalog.labels()}
         assert table.select(["item", "label", "slot", "content", "sources"]).to_pylist() == [

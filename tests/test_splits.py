@@ -24,7 +24,7 @@ PARTS = {2: ("train", "test"), 3: ("train", "validation", "test")}
 def listing(count: int) -> Listing:
     """A listing of so many pictures, in order, and of what was passed over."""
     entries = [Entry(f"class {at % 3}", Picture(f"{at:04}.jpg")) for at in range(count)]
-    return Listing(tuple(entries), 3, ("closed",))
+    return Listing(tuple(entries), 3, (Path("closed"),))
 
 
 @st.composite
@@ -88,7 +88,7 @@ class TestParts:
     def test_what_else_was_found(self) -> None:
         """Files passed over and folders not read are still told of."""
         part = take_part(listing(10), "8/2", "test")
-        assert (len(part.entries), part.others, part.unread) == (2, 3, ("closed",))
+        assert (len(part.entries), part.others, part.unread) == (2, 3, (Path("closed"),))
 
     def test_no_split_is_everything(self) -> None:
         """Without a split a listing is left as it is."""

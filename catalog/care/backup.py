@@ -34,7 +34,7 @@ class Backup:
         items: how many items it has.
     """
 
-    path: str
+    path: Path
     bytes: int
     generation: int
     items: int
@@ -132,7 +132,7 @@ def _checked(copy: Path, path: Path, source: Path) -> Backup:
         problems = (problem,)
     if problems:
         raise Damaged(f"{source} is not sound, so nothing was copied: {problems[0]}")
-    return Backup(str(path), copy.stat().st_size, generation, items)
+    return Backup(path, copy.stat().st_size, generation, items)
 
 
 def _same(one: Path, other: Path) -> bool:

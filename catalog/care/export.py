@@ -46,7 +46,7 @@ class Exported:
         without_descriptor: how many were left out, since `compact` dropped their descriptors.
     """
 
-    path: str
+    path: Path
     format: Format
     items: int
     without_descriptor: int
@@ -114,7 +114,7 @@ def _write(
     if chosen == "labels":
         text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
         files.write(path, lambda file: file.write(text.encode()), replace=replace)
-        return Exported(str(path), chosen, items, 0)
+        return Exported(path, chosen, items, 0)
     dropped = compaction.count_without_descriptor(tx)
     count = items - dropped
     contents = _Contents(count, catalog._stored.width, _blocks(tx, catalog._stored, count))
@@ -130,7 +130,7 @@ def _write(
             "learning_state": catalog._keeper.compute(Learning.state),
         }
         files.write(path, _parquet(contents, about), replace=replace)
-    return Exported(str(path), chosen, count, dropped)
+    return Exported(path, chosen, count, dropped)
 
 
 def format_of(path: Path, given: str | None = None) -> Format:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
+from pathlib import Path
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
@@ -37,7 +38,7 @@ class Imported:
     classes: list[Added] = field(default_factory=list)
     refused_classes: dict[str, str] = field(default_factory=dict)
     others: int = 0
-    unread: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
 
     @property
     def refused(self) -> list[Refusal]:

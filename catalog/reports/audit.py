@@ -176,7 +176,8 @@ class ProposedClass:
     Attributes:
         pictures: how many there are.
         cosine: the mean over all pairs of them.
-        places: where they were found, the most central first; those of bytes and arrays are absent.
+        places: where they were found, as recorded then, the most central first; those of bytes and
+            arrays are absent.
     """
 
     pictures: int

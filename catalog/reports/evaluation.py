@@ -113,7 +113,11 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A picture that was taken for another class, and the item that is nearest to it, if any."""
+    """A picture that was taken for another class, and the item that is nearest to it, if any.
+
+    ``place`` is where the picture was found, in the form of an item's sources; None for bytes and
+    arrays.
+    """
 
     place: str | None
     truth: str

@@ -51,7 +51,9 @@ def gather(
     Raises:
         InvalidInput: none of the pictures can be evaluated.
     """
-    found = Gathered(refused=[Refusal(f, "unreadable", "cannot be read") for f in listing.unread])
+    found = Gathered(
+        refused=[Refusal(str(f), "unreadable", "cannot be read") for f in listing.unread]
+    )
     contents: list[bytes] = []
     outcomes = embedder.embed_each(_held(listing.entries, contents))
     for at, outcome in enumerate(counted(outcomes, progress)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from catalog.descriptors import CatalogError
 from catalog.embedder import models, preset_name
@@ -38,7 +39,7 @@ class Info:
             an ``exact`` head and no dropped descriptors give equal answers.
     """
 
-    path: str
+    path: Path
     format: int
     generation: int
     created: str
@@ -78,7 +79,7 @@ def info(catalog: Opened) -> Info:
         counts = inventory.label_counts(tx)
         items = sum(row.items for row in counts)
         return Info(
-            path=str(catalog.path),
+            path=catalog.path,
             format=inventory.format_version(tx),
             generation=journal.version(tx).generation,
             created=inventory.created(tx),

@@ -38,7 +38,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture in the catalogue: its id, class, SHA-256 and where it was found."""
+    """A picture in the catalogue.
+
+    Attributes:
+        id: its number.
+        label: its class.
+        content: its SHA-256, in hexadecimal digits.
+        sources: where it was found, as recorded then, sorted; empty for bytes and arrays.
+    """
 
     id: ItemId
     label: str
