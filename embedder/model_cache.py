@@ -18,7 +18,7 @@ from catalog.embedder import probes
 from catalog.machine import model_cache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a network came from: a Hub handle or a path, and the SHA-256 of what was there."""
 
@@ -26,7 +26,7 @@ class Origin:
     archive_sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Model:
     """A network in the cache.
 

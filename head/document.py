@@ -84,7 +84,7 @@ class TrainingOptions:
         return cls(**known(values, cls))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Curves:
     """How loss and accuracy went.
 

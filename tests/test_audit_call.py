@@ -13,7 +13,7 @@ from doubles import FakeEmbedder
 from malformed import encode
 from numpy.typing import NDArray
 
-from catalog import Catalog, PictureError, Prediction
+from catalog import Catalog, PictureError, Prediction, Share
 from catalog.descriptors import InvalidInput, LabelConflict
 
 InProcess = Callable[..., tuple[int, str, str]]
@@ -101,7 +101,7 @@ class TestPreview:
         found = empty.preview_class("pan", photos.shots(2, 4, first=20))
         assert found.now[0].label == "mixed"
         assert (found.now[0].pictures, found.now[0].of) == (4, 4)
-        assert found.takes == (("mixed", 3, 7),)
+        assert found.takes == (Share("mixed", 3, 7),)
         empty.add_class("pan", photos.shots(2, 4, first=20))
         for label, own in (("cup", photos.shots(0, 4)), ("mixed", photos.shots(1, 4))):
             named = {empty.predict(one).centroid[0].label for one in own}

@@ -132,7 +132,7 @@ class TestPictures:
         content = ACCEPTED[kind]()
         paths = photos.among_good(tmp_path / "new", "odd.jpg", content)
         added = catalog.add_class("new", paths)
-        assert (added.added, added.refused) == (3, [])
+        assert (added.added, added.refused) == (3, ())
         (best,) = catalog.nearest(content, k=1)
         assert (best.sources, round(best.score, 5)) == ((str(paths[1]),), 1)
 
@@ -354,7 +354,7 @@ class TestTheSamePicture:
         """Asked to, a picture moves: one class loses it, another gains it; undo takes it back."""
         before = catalog.info().learning_state
         moved = catalog.add("jug", photos.shots(0, 2), move=True)
-        assert (moved.added, moved.moved, moved.refused) == (0, 2, [])
+        assert (moved.added, moved.moved, moved.refused) == (0, 2, ())
         assert [(row.label, row.items) for row in catalog.labels()] == [("cup", 2), ("jug", 6)]
         assert catalog.verify().sound
         catalog.undo()

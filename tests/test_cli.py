@@ -79,8 +79,6 @@ def as_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = [field.name for field in dataclasses.fields(value)]
         return {name: as_json(getattr(value, name)) for name in fields}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: as_json(getattr(value, name)) for name in value._fields}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
@@ -91,8 +89,8 @@ def as_json(value: Any) -> Any:
 
 
 def names_of(kind: Any) -> set[str]:
-    """The fields of a dataclass or named tuple."""
-    return set(getattr(kind, "_fields", None) or (field.name for field in dataclasses.fields(kind)))
+    """The fields of a result."""
+    return {field.name for field in dataclasses.fields(kind)}
 
 
 class TestAnswers:

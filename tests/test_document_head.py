@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def test_a_head_of_zeros_learns() -> None:
     assert curves.loss[-5:].mean() < curves.loss[:5].mean()
     assert curves.accuracy.shape == (40,)
     assert curves.validation_loss.shape == curves.validation_accuracy.shape == (5,)
-    assert {part.dtype for part in vars(curves).values()} == {np.dtype(np.float32)}
+    assert {part.dtype for part in astuple(curves)} == {np.dtype(np.float32)}
 
 
 def test_the_curves_are_of_the_rows_held_out() -> None:

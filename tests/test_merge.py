@@ -46,7 +46,7 @@ def test_equal_to_having_built_one(
             held[name].setdefault(f"thing {thing}", []).append(picture)
     made = {name: made_of(folder / f"{name}.catalog", own) for name, own in held.items()}
     merged = made["one"].merge(made["two"].path)
-    assert merged.refused == []
+    assert merged.refused == ()
     assert sum(added.known for added in merged.classes) == sum(w == "both" for _, _, w in shots)
     assert made["one"].info().learning_state == made["all"].info().learning_state
     assert counts(made["one"]) == counts(made["all"])

@@ -89,10 +89,10 @@ def feedback(
     elif known is None or not known.items:
         word = "new class"
     note = {"outcome": word, "predicted": answer.label, "verdict": answer.verdict}
-    added = Added(name.text)
     if note_only:
         with catalog._store.writing() as tx:
-            added.event = journal.record(tx, "feedback", {"label": added.label, **note}, ())
+            event = journal.record(tx, "feedback", {"label": name.text, **note}, ())
+        added = Added(name.text, event=event)
     else:
         with Command(catalog, training=training) as command:
             added = land(command, name, [outcome], check=refuse_variant, kind="feedback", note=note)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 
 from catalog.changes.command import Command
@@ -24,7 +24,7 @@ from catalog.store.names import Name
 from catalog.store.store import Store
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Imported:
     """What came of an import.
 
@@ -35,15 +35,15 @@ class Imported:
         unread: folders that could not be read.
     """
 
-    classes: list[Added] = field(default_factory=list)
-    refused_classes: dict[str, str] = field(default_factory=dict)
+    classes: tuple[Added, ...] = ()
+    refused_classes: Mapping[str, str] = field(default_factory=dict)
     others: int = 0
     unread: tuple[Path, ...] = ()
 
     @property
-    def refused(self) -> list[Refusal]:
+    def refused(self) -> tuple[Refusal, ...]:
         """Every picture that was not taken."""
-        return [refusal for added in self.classes for refusal in added.refused]
+        return tuple(refusal for added in self.classes for refusal in added.refused)
 
 
 def import_(
@@ -92,8 +92,9 @@ def _land_all(
     progress: Progress | None,
 ) -> Imported:
     """Stage pictures in one stream, and land each class as soon as its last picture is staged."""
-    result = Imported(others=listing.others, unread=listing.unread)
-    classes = _importable(catalog._store, listing.entries, result.refused_classes)
+    landed: list[Added] = []
+    refused: dict[str, str] = {}
+    classes = _importable(catalog._store, listing.entries, refused)
     pictures = (picture for own in classes.values() for picture in own)
     outcomes = counted(staging_of(catalog).stage(pictures), progress)
     for name, own in classes.items():
@@ -101,11 +102,11 @@ def _land_all(
         try:
             added = land(command, name, staged, check=refuse_variant, move=move)
         except LabelConflict as error:  # made by another process since
-            result.refused_classes[name.text] = str(error)
+            refused[name.text] = str(error)
             continue
-        result.classes.append(added)
+        landed.append(added)
         reach("next class")
-    return result
+    return Imported(tuple(landed), refused, listing.others, listing.unread)
 
 
 def _importable(
@@ -115,7 +116,8 @@ def _importable(
     classes: dict[Name, list[Picture]] = {}
     spelt: dict[str, Name] = {}
     with store.reading() as tx:
-        for given, group in groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0)):
+        by_label = attrgetter("label")
+        for given, group in groupby(sorted(entries, key=by_label), key=by_label):
             try:
                 name = Name.parse(given)
                 refuse_variant(tx, name)

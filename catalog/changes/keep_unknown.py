@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from catalog.learning.opened import Opened
 from catalog.store import inventory
 
 
-class Unknown(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Unknown:
     """A picture that was looked at, and is to be kept.
 
     Attributes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from catalog.changes.command import Command
 from catalog.changes.staging import Staged
@@ -19,7 +19,7 @@ from catalog.store.journal import Change
 from catalog.store.names import Name
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Added:
     """What came of adding pictures to one class.
 
@@ -39,9 +39,25 @@ class Added:
     added: int = 0
     known: int = 0
     moved: int = 0
-    refused: list[Refusal] = field(default_factory=list)
+    refused: tuple[Refusal, ...] = ()
     emptied: tuple[str, ...] = ()
     event: int | None = None
+
+
+class _Sorted(NamedTuple):
+    """What is to become of staged pictures.
+
+    Attributes:
+        changes: of items.
+        places: where items were found, as far as that is new.
+        known: how many pictures are items of the class already.
+        refused: the pictures that are not to be taken, with reasons.
+    """
+
+    changes: list[Change]
+    places: list[tuple[ItemId, Place]]
+    known: int
+    refused: tuple[Refusal, ...]
 
 
 def land(
@@ -72,48 +88,60 @@ def land(
     Raises:
         NotFound, LabelConflict: as ``check`` does.
     """
-    result = Added(name.text, refused=[o for o in outcomes if isinstance(o, Refusal)])
+    refused = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
     staged = [outcome for outcome in outcomes if isinstance(outcome, Staged)]
     if not staged:
-        return result
+        return Added(name.text, refused=refused)
+    gone: tuple[str, ...] = ()
+    event = None
     command.prepare()
     with command.store.writing() as tx:
         check(tx, name)
         label = open_label(tx, name)
-        changes, places = _sort_out(tx, label, staged, result, move=move)
-        result.created = result.added + result.moved > 0 and label.items == 0
-        if changes or places or (note and not result.refused):
-            detail = {"added": result.added, "moved": result.moved, **(note or {})}
-            result.event = command.record(tx, kind, label, changes, detail, name=name)
-            inventory.note_sources(tx, places, result.event)
-            result.emptied = emptied(tx, {c.before for c in changes if c.before is not None})
+        found = _sort_out(tx, label, staged, move=move)
+        refused += found.refused
+        before = [change.before for change in found.changes if change.before is not None]
+        added, moved = len(found.changes) - len(before), len(before)
+        if found.changes or found.places or (note and not refused):
+            detail = {"added": added, "moved": moved, **(note or {})}
+            event = command.record(tx, kind, label, found.changes, detail, name=name)
+            inventory.note_sources(tx, found.places, event)
+            gone = emptied(tx, set(before))
         else:
             tx.rollback()  # so that no empty class is left behind
         reach("landing")
     reach("landed")
-    return result
+    return Added(
+        name.text,
+        created=bool(found.changes) and not label.items,
+        added=added,
+        known=found.known,
+        moved=moved,
+        refused=refused,
+        emptied=gone,
+        event=event,
+    )
 
 
-def _sort_out(
-    tx: Transaction, label: Label, staged: Sequence[Staged], result: Added, *, move: bool
-) -> tuple[list[Change], list[tuple[ItemId, Place]]]:
-    """What is to become of staged pictures: changes of items, and places that are new of them."""
+def _sort_out(tx: Transaction, label: Label, staged: Sequence[Staged], *, move: bool) -> _Sorted:
+    """What is to become of staged pictures, each of which may be there several times."""
     changes: dict[ItemId, Change] = {}
     places: dict[tuple[ItemId, str], Place] = {}
+    already = 0
+    refused: list[Refusal] = []
     for picture in staged:
         item, slot, name = item_of(tx, picture)
         if item in changes or slot == label.slot:
-            result.known += 1
+            already += 1
         elif refusal := _against(tx, item, name, label, move=move):
-            result.refused.append(Refusal(picture.place, "conflict", refusal))
+            refused.append(Refusal(picture.place, "conflict", refusal))
             continue
         else:
-            result.added += slot is None
-            result.moved += slot is not None
             changes[item] = Change(item, slot, label.slot)
         known = inventory.sources(tx, item) if slot is not None else ()
         places.update({(item, p.path): p for p in picture.places if p.path not in known})
-    return list(changes.values()), [(item, place) for (item, _), place in places.items()]
+    new = [(item, place) for (item, _), place in places.items()]
+    return _Sorted(list(changes.values()), new, already, tuple(refused))
 
 
 def _against(

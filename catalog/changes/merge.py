@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from catalog.changes.command import Command
 from catalog.changes.import_ import Imported
-from catalog.changes.landing import land
+from catalog.changes.landing import Added, land
 from catalog.changes.staging import Staged
 from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, LabelConflict, NewerFormat
 from catalog.learning.opened import Opened
@@ -113,7 +113,8 @@ def _take_over(
     Raises:
         Damaged: a descriptor of the other one does not match its checksum.
     """
-    result = Imported()
+    landed: list[Added] = []
+    refused: dict[str, str] = {}
     with other.reading() as tx:
         dropped = compacted_classes(tx)
         classes = inventory.label_counts(tx)
@@ -121,7 +122,7 @@ def _take_over(
     store, stored = catalog._store, catalog._stored
     for row in classes:
         if row.slot in dropped:
-            result.refused_classes[row.label] = "its descriptors were dropped by `catalog compact`"
+            refused[row.label] = "its descriptors were dropped by `catalog compact`"
             continue
         name = Name.parse(row.label)
         with other.reading() as tx:
@@ -140,13 +141,13 @@ def _take_over(
                 kind="merge",
             )
         except LabelConflict as error:
-            result.refused_classes[row.label] = str(error)
+            refused[row.label] = str(error)
             continue
-        result.classes.append(added)
+        landed.append(added)
         if progress is not None:
             progress(len(incoming))
     _keep(store, stored, kept)
-    return result
+    return Imported(tuple(landed), refused)
 
 
 def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Incoming:

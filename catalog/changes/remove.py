@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from catalog.learning.opened import Opened
 from catalog.store import ItemId, compaction, inventory, journal
@@ -11,7 +11,8 @@ from catalog.store.classes import emptied
 from catalog.store.journal import Change
 
 
-class Removed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Removed:
     """What was removed: how many items, and the classes that have none left."""
 
     items: int

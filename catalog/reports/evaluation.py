@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from catalog.judging.cross_check import Verdict
@@ -65,7 +66,7 @@ class CrossCheckResult:
     strangers_unknown: float | None
     reliability: Reliability | None
     risk: float
-    curves: dict[str, tuple[CoveragePoint, ...]]
+    curves: Mapping[str, tuple[CoveragePoint, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,5 +179,5 @@ class Evaluation:
     mistakes: tuple[Mistake, ...]
     strangers: tuple[VerdictCount, ...] = ()
     in_catalogue: int = 0
-    not_in_catalogue: dict[str, int] = field(default_factory=dict)
+    not_in_catalogue: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()

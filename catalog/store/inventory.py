@@ -14,7 +14,8 @@ from catalog.store.names import Name
 from catalog.store.store import now
 
 
-class LabelCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LabelCount:
     """A class, its slot, which never changes and is never reused, and how many items it has."""
 
     slot: Slot
