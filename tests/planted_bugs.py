@@ -110,11 +110,11 @@ WHOLE = (
         "catalog.store.journal:record",
         old="    for change in changes:\n",
         new="    for number, change in enumerate(changes):\n"
-        "        if number == 2:\n"
+        "        if number == 1:\n"
         "            tx.commit()\n"
         '            tx.execute("BEGIN IMMEDIATE")\n',
         most=100,
-        commands=("add_class",),
+        commands=("move --new",),
     ),
     Bug(
         "an event is committed before its changes",
