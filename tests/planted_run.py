@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from planted_bugs import planted  # noqa: E402
+from planted_bugs import planted
 
 BUG = "PLANTED_BUG"
 """The variable of the environment that names the bug."""

@@ -68,7 +68,9 @@ class Watch:
             pass
         except _Wrong as error:
             return Finding(self.steps, str(error))
-        except Exception as error:
+        except HypothesisException:  # of how the suite was run, not of what it found
+            raise
+        except Exception as error:  # noqa: BLE001  # as a test fails whatever is raised
             return Finding(self.steps, f"{type(error).__name__}: {error}")
         return Finding(self.steps, None)
 
@@ -208,7 +210,5 @@ def search(
     if bug.suite in {MODEL, LARGE}:
         return _run_model(pool, folder, name, most, large=bug.suite == LARGE)
     if bug.suite in {KILLS, FAULTS, CUTS}:
-        return pool.submit(
-            _try_commands, bug.suite, folder, name, bug.commands, most
-        ).result()
+        return pool.submit(_try_commands, bug.suite, folder, name, bug.commands, most).result()
     return _run_file(bug.suite, folder, name, most)

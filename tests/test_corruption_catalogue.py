@@ -18,7 +18,8 @@ from damage import SUBJECTS, Outcome, asked_of, flipped, opened, outcome_of, unp
 from doubles import FakeEmbedder
 from golden import make
 
-from catalog.descriptors import CatalogError
+from catalog import Catalog
+from catalog.descriptors import CatalogError, errors
 
 pytest_plugins = ["trial_fixtures"]
 
@@ -130,6 +131,16 @@ def test_many_damaged_catalogues(room: Path) -> None:
     )
 
 
+def rename(catalog: Catalog) -> None:
+    """Change the row of the first class."""
+    catalog.rename_class("Blåbar", "Krypton")
+
+
+def remove(catalog: Catalog) -> None:
+    """Change the row of the first item."""
+    catalog.remove([1])
+
+
 class TestTypes:
     """Values of another type than they should be, which SQLite lets pass, are damage."""
 
@@ -182,6 +193,30 @@ class TestTypes:
         with opened(path) as catalog:
             problems = catalog.verify().problems
         assert any(problem in one for one in problems), problems
+
+    @pytest.mark.parametrize(
+        ("statement", "change"),
+        [
+            ("UPDATE label SET name = 'Blåbar' WHERE slot = 1", rename),
+            ("UPDATE item SET content = zeroblob(32) WHERE id = 1", remove),
+        ],
+        ids=["label", "item"],
+    )
+    def test_no_new_checksum(
+        self, room: Path, statement: str, change: Callable[[Catalog], object]
+    ) -> None:
+        """A command does not change a row that is damaged, which would make it a sound one."""
+        path = room / "shop.catalog"
+        unpacked("format-3-exact", path)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(statement)
+        before = path.read_bytes()
+        with (
+            opened(path) as catalog,
+            pytest.raises(errors.Damaged, match="does not match its checksum"),
+        ):
+            change(catalog)
+        assert path.read_bytes() == before
 
     @pytest.mark.parametrize("at", [18, 19])
     @pytest.mark.parametrize("bit", range(8))

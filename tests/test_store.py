@@ -205,7 +205,7 @@ class TestDamage:
     """Bytes that changed on the disk are found, and never trusted where they are descriptors."""
 
     def test_every_descriptor_is_covered(self, shop: Path) -> None:
-        """One flipped bit in any stored descriptor is found by verify."""
+        """One flipped bit in any stored descriptor is found by verify, and by who asks for it."""
         sound = shop.read_bytes()
         with closing(sqlite3.connect(shop)) as connection:
             values = [row[0] for row in connection.execute("SELECT value FROM descriptor")]
@@ -220,6 +220,8 @@ class TestDamage:
                 found = catalog.verify()
             assert found.problems == ("1 descriptors do not match their checksums",)
             assert not found.sound
+            with opened(shop) as catalog, pytest.raises(Damaged, match="descriptor of item"):
+                catalog.nearest(photos.photo(0, 9))
 
     @pytest.mark.parametrize("seed", range(8))
     def test_damage_has_a_name(self, shop: Path, seed: int) -> None:
