@@ -63,6 +63,7 @@ DURABLE = (
         new="            temporary.replace(path)\n            os.fsync(file.fileno())\n",
         most=100,
         commands=("close",),
+        quick=True,
     ),
     Bug(
         "SQLite does not sync",
@@ -72,6 +73,7 @@ DURABLE = (
         new="synchronous = OFF",
         most=300,
         commands=("add",),
+        quick=True,
     ),
     Bug(
         "SQLite does not sync that its journal is gone",
@@ -99,6 +101,7 @@ DURABLE = (
         new="opened.flush()",
         most=100,
         commands=("export --replace",),
+        quick=True,
     ),
 )
 """What is not on the disk when it should be."""
@@ -124,6 +127,7 @@ WHOLE = (
         new='    tx.commit()\n    tx.execute("BEGIN IMMEDIATE")\n    for change in changes:\n',
         most=100,
         commands=("remove",),
+        quick=True,
     ),
     Bug(
         "what a kill has left is never swept",
@@ -133,6 +137,7 @@ WHOLE = (
         new=".*.temp*",
         most=100,
         commands=("backup",),
+        quick=True,
     ),
     Bug(
         "a commit that fails is taken for done",
@@ -225,6 +230,7 @@ LEARNT = (
         old="(change.item, change.before) for change in changes",
         new="(change.item, change.before) for change in changes if change.after is not None",
         most=400,
+        quick=True,
     ),
     Bug(
         "sums of dropped descriptors are not kept",
@@ -236,11 +242,10 @@ LEARNT = (
     ),
     Bug(
         "what was learnt of another history is believed",
-        MODEL,
+        "test_history.py",
         "catalog.learning.derived:DerivedThings.of",
         old="kept.version != moment.version",
         new="kept.version.generation != moment.version.generation",
-        most=1600,
     ),
     Bug(
         "an index of an older metric is taken for one of the present",
@@ -252,12 +257,10 @@ LEARNT = (
     ),
     Bug(
         "a calibration is kept although few items were measured",
-        MODEL,
+        "test_history.py",
         "catalog.learning.kinds:_still_holds",
-        old="    few = changes is not None and len(changes) <= MEASURED_SHARE * kept.thing.items\n"
-        "    return kept if few else None\n",
-        new="    return kept if changes is not None else None\n",
-        most=1600,
+        old="kept.thing.items <= MEASURED_ANEW or ",
+        new="",
     ),
     Bug(
         "the answer after a change is of the state before",
@@ -271,11 +274,10 @@ LEARNT = (
     ),
     Bug(
         "a removed item stays in the index",
-        LARGE,
+        "test_flat_index.py",
         "catalog.index.flat:FlatIndex.search",
         old="np.where(gone, -np.inf, scores)",
         new="scores",
-        most=1600,
     ),
     Bug(
         "an index is changed under those who search it",
@@ -296,11 +298,10 @@ LEARNT = (
     ),
     Bug(
         "the picture itself is not first among its neighbours",
-        MODEL,
+        "test_evaluation.py",
         "catalog.answers:rank",
         old="np.lexsort((tie_ranks(near.scores + own), near.scores < COPY_COSINE))",
         new='np.argsort(tie_ranks(near.scores + own), kind="stable")',
-        most=1600,
     ),
     Bug(
         "a wider head has other old columns",

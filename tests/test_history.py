@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import photos
 import pytest
 from doubles import FakeEmbedder
 from hypothesis import given, settings
@@ -28,6 +29,8 @@ from model_catalogue import (
     picture,
 )
 from numpy.typing import NDArray
+from shop_state import made
+from writing_commands import BY_NAME
 
 from catalog import Catalog, Entry, Picture
 from catalog.embedder import content_hash
@@ -255,3 +258,15 @@ def test_verify_mends_sums_that_are_wrong(tmp_path: Path) -> None:
         assert not catalog.verify().derived
     with open_catalog(path) as catalog:
         Answers.of(catalog).check(expected)
+
+
+def test_few_items_are_measured_anew(tmp_path: Path) -> None:
+    """How sure an answer is does not hang on what was measured before the last change."""
+    asked = photos.photo(1, 30)
+    with made(tmp_path / "shop.catalog") as catalog:
+        BY_NAME["predict --keep-unknown"].prepare(catalog)
+        assert catalog.predict(asked).probability is not None
+        catalog.remove([catalog.items("thing 0")[0].id])
+        found = catalog.predict(asked)
+        catalog._keeper.discard()
+        assert found == catalog.predict(asked)
