@@ -127,7 +127,6 @@ WHOLE = (
         new='    tx.commit()\n    tx.execute("BEGIN IMMEDIATE")\n    for change in changes:\n',
         most=100,
         commands=("remove",),
-        quick=True,
     ),
     Bug(
         "what a kill has left is never swept",
