@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from catalog.changes.remove import Removed
     from catalog.changes.rename_class import Renamed
     from catalog.descriptors import (
+        Advice,
         BackboneError,
         CatalogError,
         Conflict,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "Advice",
     "Audit",
     "AuditReport",
     "BackboneError",
@@ -134,6 +136,7 @@ _HOMES = {
     "catalog.changes.remove": ("Removed",),
     "catalog.changes.rename_class": ("Renamed",),
     "catalog.descriptors": (
+        "Advice",
         "BackboneError",
         "CatalogError",
         "Conflict",

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from catalog.descriptors import InvalidInput, NotFound
+from catalog.descriptors import Advice, InvalidInput, NotFound
 from catalog.embedder import Box, Picture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
@@ -95,7 +95,7 @@ def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Li
             raise NotFound(f"there is nothing at {place}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(
-                f"{place} is not a folder, CSV or JSONL file; `catalog add` takes single pictures"
+                f"{place} is not a folder, CSV or JSONL file", Advice("add single pictures")
             ) from error
         listing = Listing(tuple(_parse(content, place.parent, str(place))))
     if not listing.entries and not listing.unread:
@@ -241,7 +241,8 @@ def _csv(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
     if not {"path", "label"} <= fields:
         raise InvalidInput(
             f"{name} must be JSON lines, or CSV (with commas) whose first line names the fields "
-            "path and label; for a list of paths there is `catalog add NAME -`"
+            "path and label",
+            Advice("add a list"),
         )
     try:
         for row in reader:

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import RefusalReason
+from catalog.descriptors import Advice, RefusalReason
 from catalog.embedder import Picture, Source, as_picture, content_hash, read_picture
 
 Progress: TypeAlias = Callable[[int], None]
@@ -27,11 +27,13 @@ class Refusal:
         place: where it was found, in the form of an item's sources; None for bytes and arrays.
         reason: a :data:`RefusalReason`, or ``conflict`` for a picture of another class.
         detail: the reason in words.
+        advice: what can be done about it, if there is more to say than that.
     """
 
     place: str | None
     reason: RefusalReason | str
     detail: str
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from catalog.cli.advice import said
 from catalog.cli.output import confirmed, download_bar, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def choose_backbone() -> str:
             try:
                 return fetch(models.IMAGENET_HANDLE).sha256
             except BackboneError as error:
-                say(f"it cannot be had: {error}")
+                say(f"it cannot be had: {said(error)}")
             except KeyboardInterrupt:
                 say("stopped; --backbone starter makes the catalogue without a download")
                 raise

@@ -17,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import Catalog, Neighbour
+from catalog.cli.advice import said
 from catalog.cli.output import pictures_bar, say
 from catalog.data import covers
 from catalog.descriptors import CatalogError, Conflict
@@ -180,7 +181,7 @@ def run() -> None:
     try:
         typer.run(main)
     except CatalogError as error:
-        say(f"error: {error}")
+        say(f"error: {said(error)}")
         raise SystemExit(error.exit_code) from None
 
 

@@ -109,7 +109,9 @@ def main() -> None:
 
         if not isinstance(error, CatalogError):
             raise
-        typer.echo(f"error: {error}", err=True)
+        from catalog.cli.advice import said
+
+        typer.echo(f"error: {said(error)}", err=True)
         sys.exit(error.exit_code)
 
 

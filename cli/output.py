@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from catalog.cli.advice import COMMAND
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
@@ -26,7 +28,9 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Turn a result into dictionaries, lists and scalars."""
+    """Turn a result into dictionaries, lists and scalars; advice is worded."""
+    if hasattr(value, "worded"):
+        value = value.worded(COMMAND)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: plain(getattr(value, name)) for name in names}
@@ -138,7 +142,10 @@ def print_imported(result: Imported, *, json: bool) -> None:
 def report_refusals(refused: Sequence[Refusal]) -> None:
     """List refused pictures on stderr, each with its reason."""
     for refusal in refused:
-        say(f"refused: {refusal.place or 'picture'}: {refusal.detail} ({refusal.reason})")
+        detail = refusal.detail
+        if refusal.advice is not None:
+            detail += f"; {refusal.advice.worded(COMMAND)}"
+        say(f"refused: {refusal.place or 'picture'}: {detail} ({refusal.reason})")
 
 
 @contextmanager

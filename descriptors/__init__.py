@@ -3,6 +3,7 @@
 Needs NumPy alone, and imports none of the other packages.
 """
 
+from catalog.descriptors.advice import Advice
 from catalog.descriptors.archives import read_arrays
 from catalog.descriptors.errors import (
     BackboneError,
@@ -23,12 +24,20 @@ from catalog.descriptors.errors import (
 )
 from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
 from catalog.descriptors.sums import Sums
-from catalog.descriptors.whitening import WHITENING_RULE, Metric, Prior, class_means, fit, unit_rows
+from catalog.descriptors.whitening import (
+    WHITENING_RULE,
+    Metric,
+    Prior,
+    class_means,
+    fit,
+    unit_rows,
+)
 
 __all__ = [
     "FORMAT",
     "SCALE",
     "WHITENING_RULE",
+    "Advice",
     "BackboneError",
     "CatalogError",
     "Conflict",

@@ -17,13 +17,16 @@
     |-- Locked                        exit 6  503   another process is writing
     `-- Damaged                       exit 7  500   the catalogue file fails its checks
 
-A message says what is wrong and what to do about it. Exit codes 0 (ok) and 4 (doubt, with
-``--strict``) belong to no error.
+An error says what is wrong (its ``fact``), and may carry a kind of advice, which each face of the
+program words in its own terms; ``str`` of an error words it for Python. Exit codes 0 (ok) and 4
+(doubt) belong to no error.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
+
+from catalog.descriptors.advice import Advice
 
 RefusalReason = Literal[
     "too_large", "unsupported", "truncated", "corrupt", "empty", "unreadable", "timeout"
@@ -32,10 +35,23 @@ RefusalReason = Literal[
 
 
 class CatalogError(Exception):
-    """What every error of this project is, so that one ``except`` catches them all."""
+    """What every error of this project is, so that one ``except`` catches them all.
+
+    Args:
+        fact: what is wrong, in words that hold wherever they are read.
+        advice: what can be done about it, if there is more to say than that.
+    """
 
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
+
+    def __init__(self, fact: str, advice: Advice | None = None) -> None:
+        self.fact = fact
+        self.advice = advice
+        super().__init__(fact, advice)
+
+    def __str__(self) -> str:
+        return self.fact if self.advice is None else f"{self.fact}; {self.advice}"
 
 
 class InvalidInput(CatalogError):
@@ -84,15 +100,36 @@ class Conflict(CatalogError):
 
 
 class LabelConflict(Conflict):
-    """The class exists, or one does whose name differs only by case, accents or spacing."""
+    """The class exists, or one does whose name differs only by case, accents or spacing.
+
+    ``existing`` is the name of that class.
+    """
+
+    def __init__(self, fact: str, advice: Advice | None = None, *, existing: str = "") -> None:
+        self.existing = existing
+        super().__init__(fact, advice)
 
 
 class EmbedderMismatch(Conflict):
-    """Descriptors of two embedders would be mixed; the message names both."""
+    """Descriptors of two embedders would be mixed.
+
+    ``own`` is the fingerprint of the catalogue's embedder, ``other`` that of the other.
+    """
+
+    def __init__(
+        self, fact: str, advice: Advice | None = None, *, own: str = "", other: str = ""
+    ) -> None:
+        self.own = own
+        self.other = other
+        super().__init__(fact, advice)
 
 
 class NewerFormat(Conflict):
-    """The catalogue was written by a later version of this program."""
+    """The catalogue was written by a later version of this program, in the format ``found``."""
+
+    def __init__(self, fact: str, advice: Advice | None = None, *, found: int = 0) -> None:
+        self.found = found
+        super().__init__(fact, advice)
 
 
 class Superseded(Conflict):
@@ -110,10 +147,14 @@ class NoSpace(CatalogError):
 
 
 class Locked(CatalogError):
-    """Another process held the catalogue's write lock for too long; the message names it."""
+    """Another process held the catalogue for too long; ``holder`` says which, where it is known."""
 
     exit_code = 6
     http_status = 503
+
+    def __init__(self, fact: str, advice: Advice | None = None, *, holder: str = "") -> None:
+        self.holder = holder
+        super().__init__(fact, advice)
 
 
 class Damaged(CatalogError):

@@ -25,6 +25,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
+from catalog.descriptors.advice import Advice
 from catalog.descriptors.errors import BackboneError, CatalogError, InvalidInput
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int | None], None]
 
 HUB: Final = "https://tfhub.dev"
-LOCAL_COPY: Final = "or use a local copy: `catalog model import FOLDER`"
+_LOCAL_COPY: Final = Advice("get network from a copy")
 MAX_ARCHIVE: Final = 1 << 30
 MAX_UNPACKED: Final = 2 << 30
 MAX_MEMBERS: Final = 2_000
@@ -207,7 +208,8 @@ class _Transfer:
                 if pause is None:
                     raise BackboneError(
                         f"{self._host}: {stop}, and so it went {len(pauses) + 1} times. Try again "
-                        f"later (what came is kept), {LOCAL_COPY}"
+                        "later (what came is kept)",
+                        _LOCAL_COPY,
                     ) from stop
                 time.sleep(pause)
             else:
@@ -252,7 +254,8 @@ class _Transfer:
         if urlsplit(response.url).scheme not in {"https", urlsplit(self._url).scheme}:
             raise BackboneError(
                 f"{self._host} leads from https to {response.url}, which anyone on the way can "
-                f"change: refused; {LOCAL_COPY}"
+                "change: refused",
+                _LOCAL_COPY,
             )
         start, total = _extent(response)
         if start != (resume.start if resume and response.status == _PARTIAL else 0):
@@ -266,8 +269,8 @@ class _Transfer:
         if page or (start == 0 and first.startswith(b"<")):
             raise BackboneError(
                 f"{self._host} answered with a web page instead of an archive: a sign-in page of "
-                f"this network, or no such handle. Open {self._url} in a browser to see, "
-                f"{LOCAL_COPY}"
+                f"this network, or no such handle. Open {self._url} in a browser to see",
+                _LOCAL_COPY,
             )
         done = self._save(response, chain([first], chunks), start, total)
         if total is not None and done != total:
@@ -319,11 +322,11 @@ class _Transfer:
             raise _Interrupted(f"the server is not ready (status {error.code})") from error
         if error.code in _NOT_THERE:
             raise BackboneError(
-                f"there is nothing at {self._url} (status {error.code}): check the handle, "
-                f"{LOCAL_COPY}"
+                f"there is nothing at {self._url} (status {error.code}): check the handle",
+                _LOCAL_COPY,
             ) from error
         raise BackboneError(
-            f"{self._host} refuses {self._url} (status {error.code} {error.reason}); {LOCAL_COPY}"
+            f"{self._host} refuses {self._url} (status {error.code} {error.reason})", _LOCAL_COPY
         ) from error
 
     def _unreachable(self, reason: str | BaseException) -> Exception:
@@ -339,7 +342,7 @@ class _Transfer:
         else:
             why = f"is there a network? {_plain(reason)}"
         return BackboneError(
-            f"cannot reach {self._host}: {why}. Set https_proxy if you need a proxy, {LOCAL_COPY}"
+            f"cannot reach {self._host}: {why}. Set https_proxy if you need a proxy", _LOCAL_COPY
         )
 
 

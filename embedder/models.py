@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from catalog.data import starter as shipped
+from catalog.descriptors.advice import Advice
 from catalog.descriptors.errors import BackboneError, InvalidInput, NotFound
 from catalog.embedder import probes
 from catalog.embedder.litert import LiteRTNetwork
@@ -37,10 +38,7 @@ _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _FLATBUFFER: Final = b"TFL3"
 _SHORTEST_PREFIX: Final = 6
 _SAME: Final = 1e-6
-_ADVICE: Final = (
-    "`catalog model fetch` downloads the ImageNet network; `catalog model import FOLDER` takes a "
-    "SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported .tflite"
-)
+_ADVICE: Final = Advice("get network")
 
 
 def models() -> list[Model]:
@@ -198,9 +196,9 @@ def _readable(model: Model) -> Model:
 
 def _not_found(reference: str) -> NotFound:
     if reference == IMAGENET:
-        return NotFound(f"there is no ImageNet network on this machine yet: {_ADVICE}")
+        return NotFound("there is no ImageNet network on this machine yet", _ADVICE)
     here = ", ".join(sorted({STARTER, *(model.name for model in models())}))
-    return NotFound(f"there is no network {reference!r} here (here: {here}): {_ADVICE}")
+    return NotFound(f"there is no network {reference!r} here (here: {here})", _ADVICE)
 
 
 def _fetched_before(handle: str, *, accept_unverified: bool) -> Model | None:
@@ -285,8 +283,8 @@ def _check_pin(origin: Origin) -> None:
                     return
                 raise BackboneError(
                     f"the archive under {origin.source} has changed: its SHA-256 was "
-                    f"{known.archive_sha256} and is now {origin.archive_sha256}. Refused; "
-                    f"--accept-unverified takes the new one"
+                    f"{known.archive_sha256} and is now {origin.archive_sha256}: refused",
+                    Advice("accept new archive"),
                 )
 
 
@@ -299,8 +297,8 @@ def _check_imagenet(model: Model) -> None:
         found = f"{model.width} numbers each"
     raise BackboneError(
         f"what came from {model.source} is not the ImageNet MobileNetV2 on record: its probe "
-        f"descriptors have {found}, where more than {probes.AGREEMENT} is asked for. Refused; "
-        f"--accept-unverified takes it, under its handle as a name"
+        f"descriptors have {found}, where more than {probes.AGREEMENT} is asked for: refused",
+        Advice("accept other network"),
     )
 
 

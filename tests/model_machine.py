@@ -240,7 +240,8 @@ class Machine(RuleBasedStateMachine):
         same(found, expected)
         counts = Counter(model.state.values())
         names = [(name, counts[name]) for name in model.labels]
-        same(dict(enumerate(row[1:] for row in catalog.labels())), dict(enumerate(names)))
+        found_names = [(row.label, row.items) for row in catalog.labels()]
+        same(dict(enumerate(found_names)), dict(enumerate(names)))
         same(seen(subject.path), foreseen(model))
         if self.steps % RHYTHM == 0:
             self.compare(subject.object(0), model)

@@ -168,7 +168,7 @@ class TestGone:
         near(catalog)
         with catalog._store.reading() as tx:
             packed = [row.tobytes() for row in catalog._stored.of(tx, items)]
-        flat = computed(catalog, Learning.items).rows.to_arrays()
+        flat = computed(catalog, Learning.items).items.rows.to_arrays()
         white = [row.tobytes() for row in flat["rows"][np.isin(flat["keys"], items)]]
         catalog.close()
 

@@ -12,6 +12,8 @@ import soak_page
 from damage import Outcome, asked_of, opened, outcome_of, spoilt, unpacked, write
 from inside import connection_of
 
+from catalog import Catalog, LabelCount
+
 pytest_plugins = ["trial_fixtures"]
 
 
@@ -73,3 +75,28 @@ def test_damaged_journals(room: Path, scale: int) -> None:
                 "silent": outcomes["silent"],
             },
         )
+
+
+@pytest.mark.parametrize("way", ["restore", "merge", "backup"])
+def test_what_is_copied_from_is_rolled_back(room: Path, way: str) -> None:
+    """A catalogue that was left in the middle of writing can be restored from, and merged."""
+    left, _, _ = interrupted(room)
+    expected = [(row.label, row.items) for row in _labels(room / "shop.catalog")]
+    copy = room / "copy.catalog"
+    if way == "restore":
+        Catalog.restore(left, copy)
+    elif way == "merge":
+        unpacked("format-3-exact", copy)
+        with opened(copy) as catalog:
+            for row in catalog.labels():
+                catalog.remove_class(row.label)
+            catalog.merge(left)
+    else:
+        with opened(left) as catalog:
+            catalog.backup(copy)
+    assert [(row.label, row.items) for row in _labels(copy)] == expected
+
+
+def _labels(path: Path) -> list[LabelCount]:
+    with opened(path) as catalog:
+        return catalog.labels()

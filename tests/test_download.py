@@ -98,9 +98,7 @@ class TestDownload:
         hub.faults.extend([Status(503), Status(502)])
         assert fetched(tmp_path)[0] == PAYLOAD
         hub.faults.extend([Status(503)] * 3)
-        with pytest.raises(
-            BackboneError, match=r"status 503.*3 times.*catalog model import FOLDER"
-        ):
+        with pytest.raises(BackboneError, match=r"status 503.*3 times.*import_model"):
             fetched(tmp_path)
 
     def test_a_length_is_not_needed(self, hub: HubServer, tmp_path: Path) -> None:
@@ -112,9 +110,9 @@ class TestDownload:
     @pytest.mark.parametrize(
         ("fault", "message"),
         [
-            (Status(404), r"nothing at http.*404.*check the handle.*catalog model import FOLDER"),
-            (Status(403), r"refuses http.*403.*catalog model import FOLDER"),
-            (Page(), r"a web page instead of an archive.*catalog model import FOLDER"),
+            (Status(404), r"nothing at http.*404.*check the handle.*import_model"),
+            (Status(403), r"refuses http.*403.*import_model"),
+            (Page(), r"a web page instead of an archive.*import_model"),
             (Page("application/gzip"), r"a web page instead of an archive"),
         ],
     )
@@ -146,9 +144,7 @@ class TestDownload:
             address = f"127.0.0.1:{unused.getsockname()[1]}"
             monkeypatch.setenv("no_proxy", "*")
             monkeypatch.setenv("CATALOG_HUB_URL", f"http://{address}")
-            with pytest.raises(
-                BackboneError, match=rf"cannot reach {address}.*catalog model import FOLDER"
-            ):
+            with pytest.raises(BackboneError, match=rf"cannot reach {address}.*import_model"):
                 fetched(tmp_path, pauses=(60,))
 
     def test_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class TestPlaces:
         """Another file is kept, unless it is said that it may go."""
         path = tmp_path / f"mine{ending}"
         path.write_text("<!doctype html>my notes")
-        with pytest.raises(Conflict, match="--replace"):
+        with pytest.raises(Conflict, match="replace=True"):
             write(path)
         assert path.read_text() == "<!doctype html>my notes"
         write(path, replace=True)

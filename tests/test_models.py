@@ -287,11 +287,11 @@ class TestFind:
 
     def test_what_is_not_there(self, held: Model) -> None:
         """What is not found is said with what there is, and how to get one."""
-        with pytest.raises(NotFound, match=r"'hats'.*here: shoes.*catalog model import"):
+        with pytest.raises(NotFound, match=r"'hats'.*here: shoes.*import_model"):
             models.find("hats")
         with pytest.raises(NotFound, match="no network"):
             models.find("x" * 5000)
-        with pytest.raises(NotFound, match=r"no ImageNet network.*catalog model fetch"):
+        with pytest.raises(NotFound, match=r"no ImageNet network.*fetch"):
             models.find(models.IMAGENET)
 
     def test_a_damaged_flatbuffer(self, held: Model) -> None:

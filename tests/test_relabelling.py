@@ -137,7 +137,7 @@ class TestRename:
 
     def test_refusals(self, catalog: Catalog) -> None:
         """A name that another class has, one that cannot be, and a class that is not there."""
-        with pytest.raises(LabelConflict, match="merge-classes"):
+        with pytest.raises(LabelConflict, match="merge_classes"):
             catalog.rename_class("cup", "Jug")
         with pytest.raises(InvalidLabel, match="empty"):
             catalog.rename_class("cup", "  ")

@@ -12,9 +12,9 @@ from os import PathLike
 from pathlib import Path
 
 from catalog.descriptors import (
+    Advice,
     Conflict,
     Damaged,
-    NewerFormat,
     NotFound,
 )
 from catalog.learning.opened import Opened
@@ -62,7 +62,7 @@ def backup(catalog: Opened, path: str | PathLike[str], *, replace: bool = False)
             raise Conflict(f"{copy} is a folder; name the file to make in it")
         older = replace and copy.is_file()
         if copy.is_file() and not replace:
-            raise Conflict(f"{copy} exists already; choose another name, or --replace it")
+            raise Conflict(f"{copy} exists already", Advice("replace"))
         if not older:
             files.require_free(copy)
         return _transfer(catalog.path, copy, "copied", there=older)
@@ -121,15 +121,13 @@ def _transfer(source: Path, path: Path, place: str, *, there: bool) -> Backup:
 def _checked(copy: Path, path: Path, source: Path) -> Backup:
     """What a copy holds, once it is known to be sound."""
     try:
-        with contextlib.closing(Store(copy)) as store, store.reading() as tx:
+        opened = contextlib.closing(Store(copy, called=source))
+        with opened as store, store.reading() as tx:
             bound = binding.read(tx)
             problems = checks.problems_of_file(tx, bound.id, bound.specification.width)
             generation, items = journal.version(tx).generation, inventory.count(tx)
-    except NewerFormat as error:
-        raise NewerFormat(str(error).replace(str(copy), str(source))) from error
     except Damaged as error:
-        problem, _, _ = str(error).replace(str(copy), str(source)).partition(". Restore")
-        problems = (problem,)
+        problems = (error.fact,)
     if problems:
         raise Damaged(f"{source} is not sound, so nothing was copied: {problems[0]}")
     return Backup(path, copy.stat().st_size, generation, items)

@@ -240,7 +240,8 @@ def _unreadable(error: Exception) -> Check:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = error.fact if isinstance(error, CatalogError) else str(error)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _changed(path: Path) -> float:

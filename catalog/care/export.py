@@ -18,7 +18,15 @@ from typing import IO, Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import CatalogError, Conflict, Damaged, InvalidInput, NotFound, to_floats
+from catalog.descriptors import (
+    Advice,
+    CatalogError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    NotFound,
+    to_floats,
+)
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.store import Transaction, compaction, files, inventory, journal
@@ -183,7 +191,7 @@ def _blocks(tx: Transaction, stored: StoredDescriptors, count: int) -> Iterator[
         )
         found += len(items)
     if found != count:
-        raise Damaged("an item has lost its class; `catalog verify` says what else is wrong")
+        raise Damaged("an item has lost its class", Advice("verify"))
 
 
 def _parquet(contents: _Contents, about: dict[str, str]) -> Callable[[IO[bytes]], object]:

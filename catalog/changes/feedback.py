@@ -12,7 +12,7 @@ from catalog.answers import Prediction
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, item_of, land
 from catalog.changes.staging import Staged, stage_for
-from catalog.descriptors import Conflict, PictureError, RefusalReason
+from catalog.descriptors import Advice, Conflict, PictureError, RefusalReason
 from catalog.embedder import Picture, Source
 from catalog.judging.cross_check import Verdict
 from catalog.learning.opened import Opened
@@ -97,8 +97,7 @@ def feedback(
         with Command(catalog, training=training) as command:
             added = land(command, name, [outcome], check=refuse_variant, kind="feedback", note=note)
         if added.refused:
-            where, _, _ = added.refused[0].detail.partition(";")
-            raise Conflict(f"{where}; `catalog add` takes it from there with --move")
+            raise Conflict(added.refused[0].detail, Advice("add with move"))
     return Feedback(
         word,
         added.label,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.descriptors import Conflict, InvalidInput, InvalidLabel, NotFound
+from catalog.descriptors import Advice, Conflict, InvalidInput, InvalidLabel, NotFound
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.pictures import hold
@@ -109,7 +109,8 @@ def _items_of(tx: Transaction, name: Name) -> list[ItemId]:
     if slot in compacted_classes(tx):
         raise Conflict(
             f"descriptors of class {name.text!r} were dropped, and their sums cannot be taken out "
-            "of what was learnt; `catalog remove-class --inexact` takes it out of answers"
+            "of what was learnt",
+            Advice("remove inexactly"),
         )
     return erasure.last_in(tx, slot)
 
@@ -135,7 +136,7 @@ def _require_known(tx: Transaction, items: Iterable[ItemId]) -> None:
     """
     for item in items:
         if not inventory.exists(tx, item):
-            raise NotFound(f"there is no item {item}; `catalog items` lists them")
+            raise NotFound(f"there is no item {item}", Advice("list items"))
         if is_compacted(tx, item):
             raise Conflict(
                 f"the descriptor of item {item} was dropped, and what it added to the sums cannot "

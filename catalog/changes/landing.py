@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from catalog.changes.command import Command
 from catalog.changes.staging import Staged
-from catalog.descriptors import Conflict
+from catalog.descriptors import Advice, Conflict
 from catalog.pictures import Refusal
 from catalog.store import ItemId, Slot, Transaction, inventory
 from catalog.store.classes import Label, emptied, open_label
@@ -133,8 +133,8 @@ def _sort_out(tx: Transaction, label: Label, staged: Sequence[Staged], *, move: 
         item, slot, name = item_of(tx, picture)
         if item in changes or slot == label.slot:
             already += 1
-        elif refusal := _against(tx, item, name, label, move=move):
-            refused.append(Refusal(picture.place, "conflict", refusal))
+        elif against := _against(tx, item, name, label, move=move):
+            refused.append(Refusal(picture.place, "conflict", *against))
             continue
         else:
             changes[item] = Change(item, slot, label.slot)
@@ -146,14 +146,15 @@ def _sort_out(tx: Transaction, label: Label, staged: Sequence[Staged], *, move: 
 
 def _against(
     tx: Transaction, item: ItemId, name: str | None, label: Label, *, move: bool
-) -> str | None:
+) -> tuple[str, Advice | None] | None:
     """What speaks against giving a picture to a class, if it is in class ``name`` already."""
     if name is None:
         return None
     if is_compacted(tx, item):
-        return f"its descriptor in class {name!r} was dropped, so it has to stay there"
+        return f"its descriptor in class {name!r} was dropped, so it has to stay there", None
     if not move:
-        return f"the picture is in class {name!r} already; --move takes it to {label.name!r}"
+        advice = Advice("move here", repr(label.name))
+        return f"the picture is in class {name!r} already", advice
     return None
 
 

@@ -12,7 +12,13 @@ from catalog.changes.command import Command
 from catalog.changes.import_ import Imported
 from catalog.changes.landing import Added, land
 from catalog.changes.staging import Staged
-from catalog.descriptors import Conflict, Damaged, EmbedderMismatch, LabelConflict, NewerFormat
+from catalog.descriptors import (
+    Advice,
+    Conflict,
+    Damaged,
+    EmbedderMismatch,
+    LabelConflict,
+)
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Progress
@@ -66,12 +72,9 @@ def merge(
     # From a copy, which is of one moment.
     with Command(catalog, training=training) as command, files.beside(catalog.path) as copy:
         copying.snapshot(file, copy)
-        try:
-            with contextlib.closing(Store(copy)) as its:
-                stored = _descriptors_of(its, file, catalog)
-                return _take_over(catalog, command, its, stored, move=move, progress=progress)
-        except (Damaged, NewerFormat) as error:
-            raise type(error)(str(error).replace(str(copy), str(file))) from error
+        with contextlib.closing(Store(copy, called=file)) as its:
+            stored = _descriptors_of(its, file, catalog)
+            return _take_over(catalog, command, its, stored, move=move, progress=progress)
 
 
 def _descriptors_of(other: Store, file: Path, catalog: Opened) -> StoredDescriptors:
@@ -86,7 +89,9 @@ def _descriptors_of(other: Store, file: Path, catalog: Opened) -> StoredDescript
         raise EmbedderMismatch(
             f"{file} holds descriptors of embedder {its.fingerprint[:12]}, and this "
             f"catalogue of {catalog._binding.fingerprint[:12]}; they cannot be mixed. Import "
-            "its pictures instead"
+            "its pictures instead",
+            own=catalog._binding.fingerprint,
+            other=its.fingerprint,
         )
     return StoredDescriptors(its.id, its.specification.width)
 
@@ -122,7 +127,7 @@ def _take_over(
     store, stored = catalog._store, catalog._stored
     for row in classes:
         if row.slot in dropped:
-            refused[row.label] = "its descriptors were dropped by `catalog compact`"
+            refused[row.label] = "its descriptors were dropped"
             continue
         name = Name.parse(row.label)
         with other.reading() as tx:
@@ -154,10 +159,8 @@ def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Inco
     try:
         content, value = stored.as_stored(tx, item)
     except Damaged as error:
-        raise Damaged(
-            f"the descriptor of item {item} of the other catalogue is damaged; `catalog verify` "
-            "says what else is wrong with it"
-        ) from error
+        fact = f"the descriptor of item {item} of the other catalogue is damaged"
+        raise Damaged(fact, Advice("verify")) from error
     return _Incoming(content, value, inventory.places(tx, item))
 
 

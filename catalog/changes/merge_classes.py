@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from catalog.changes.command import Command
 from catalog.changes.move import Moved, reassign
-from catalog.descriptors import Conflict, InvalidInput
+from catalog.descriptors import Advice, Conflict, InvalidInput
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.store import inventory
@@ -41,8 +41,8 @@ def merge_classes(
             raise InvalidInput(f"no other class was given to merge into {target.name!r}")
         for slot in compacted_classes(tx) & others.keys():
             raise Conflict(
-                f"descriptors of class {others[slot].name!r} were dropped, so it cannot be merged; "
-                "`catalog rename-class` gives it another name"
+                f"descriptors of class {others[slot].name!r} were dropped, so it cannot be merged",
+                Advice("rename class"),
             )
         moving = [(item, slot) for slot in others for item in inventory.items_in(tx, slot)]
         return reassign(command, tx, "merge-classes", target, moving, name=target_name)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from catalog.changes.command import Command
-from catalog.descriptors import InvalidInput, LabelConflict, NotFound
+from catalog.descriptors import Advice, InvalidInput, LabelConflict, NotFound
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.store import ItemId, Slot, Transaction, inventory
@@ -68,11 +68,12 @@ def move(
         try:
             (refuse_existing if new else require_label)(tx, name)
         except NotFound as error:
-            raise NotFound(f"{error}; --new makes it") from error
+            raise NotFound(error.fact, Advice("make class")) from error
         except LabelConflict as error:
-            held, _, _ = str(error).partition(";")
             raise LabelConflict(
-                f"{held}; without --new, items go to a class that exists"
+                f"there is a class {error.existing!r}",
+                Advice("name existing class"),
+                existing=error.existing,
             ) from error
         moved = reassign(command, tx, "move", open_label(tx, name), found, name=name)
         if moved.event is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.changes.remove import Removed
-from catalog.descriptors import Conflict
+from catalog.descriptors import Advice, Conflict
 from catalog.learning.opened import Opened
 from catalog.store import compaction, inventory, journal
 from catalog.store.classes import require_label
@@ -29,9 +29,9 @@ def remove_class(catalog: Opened, label: str, *, inexact: bool = False) -> Remov
         is_compacted = found.slot in compaction.compacted_classes(tx)
         if is_compacted and not inexact:
             raise Conflict(
-                f"descriptors of class {found.name!r} were dropped, so it cannot be "
-                "removed exactly; --inexact takes it out of answers, and leaves its share "
-                "of the metric"
+                f"descriptors of class {found.name!r} were dropped, so it cannot be removed "
+                "exactly",
+                Advice("remove inexactly"),
             )
         items = inventory.items_in(tx, found.slot)
         changes = [Change(item, found.slot, None) for item in items]

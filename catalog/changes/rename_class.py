@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog.descriptors import LabelConflict
+from catalog.descriptors import Advice, LabelConflict
 from catalog.learning.opened import Opened
 from catalog.store import journal
 from catalog.store.classes import find_label, require_label, spell
@@ -42,8 +42,9 @@ def rename_class(catalog: Opened, label: str, name: str) -> Renamed:
         if other is not None and other.slot != found.slot:
             if other.items:
                 raise LabelConflict(
-                    f"there is a class {other.name!r} with {other.items} items; "
-                    "`catalog merge-classes` makes one of the two"
+                    f"there is a class {other.name!r} with {other.items} items",
+                    Advice("merge classes"),
+                    existing=other.name,
                 )
             names.append(other.row)  # of a class that was removed, which loses its name
         spell(tx, found.slot, wanted)

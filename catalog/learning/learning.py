@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import (
     WHITENING_RULE,
+    Advice,
     Damaged,
     Metric,
     Prior,
@@ -122,10 +123,8 @@ class Learning:
         try:
             return fit(sums, order, self._prior)
         except np.linalg.LinAlgError as error:
-            raise Damaged(
-                f"what was stored does not make a metric: {error}; `catalog verify` says what is "
-                "wrong"
-            ) from error
+            fact = f"what was stored does not make a metric: {error}"
+            raise Damaged(fact, Advice("verify")) from error
 
     def items(self, moment: Moment) -> Items:
         """The index of items, and the state by whose metric they are whitened."""

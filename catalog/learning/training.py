@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Conflict, InvalidInput
+from catalog.descriptors import Advice, Conflict, InvalidInput
 from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
 from catalog.learning import generators
 from catalog.learning.keeper import Keeper
@@ -269,5 +269,6 @@ def _require_memory(options: TrainingOptions, new: set[int], head: Head, *, forc
     if options.replay == "none" and new and len(new) < len(head) and not force:
         raise InvalidInput(
             f"training on {len(new)} new classes alone would forget the other "
-            f"{len(head) - len(new)}; choose another --replay, or --force it"
+            f"{len(head) - len(new)}",
+            Advice("choose replay or force"),
         )

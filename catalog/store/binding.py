@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from catalog import data
 from catalog.descriptors import (
+    Advice,
     Damaged,
     EmbedderMismatch,
     InvalidInput,
@@ -120,9 +121,8 @@ def embedder_of(binding: Binding, cache: Path, *, isolate: bool = False) -> Embe
         model = models.find(sha256)
     except NotFound:
         raise NotFound(
-            f"the network of this catalogue, {sha256[:12]}, is not on this machine. Copy its file "
-            f"{sha256}.tflite from a machine that has it (`catalog model list` shows where), and "
-            "`catalog model import` it here"
+            f"the network of this catalogue, {sha256[:12]}, is not on this machine",
+            Advice("copy network", sha256),
         ) from None
     embedder = load(model, binding.specification, isolate=isolate)
     _log.info("loaded the network %s", model.name)
@@ -140,7 +140,9 @@ def require_same(embedder: Embedder, binding: Binding) -> None:
     if own != other:
         raise EmbedderMismatch(
             f"this catalogue holds descriptors of embedder {own[:12]}; descriptors of embedder "
-            f"{other[:12]} cannot be mixed with them. Make a new catalogue for it"
+            f"{other[:12]} cannot be mixed with them. Make a new catalogue for it",
+            own=own,
+            other=other,
         )
 
 

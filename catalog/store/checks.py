@@ -201,7 +201,7 @@ def _odd_learning(tx: sqlite3.Connection, width: int) -> Iterator[str]:
         try:
             check(tx, width)
         except Damaged as error:
-            yield str(error)
+            yield error.fact
     for head, arrays in tx.execute("SELECT head, arrays FROM generator"):
         try:
             heads.unpacked(arrays)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from catalog.descriptors import Damaged, InvalidInput, LabelConflict, NotFound
+from catalog.descriptors import Advice, Damaged, InvalidInput, LabelConflict, NotFound
 from catalog.store import Slot
 from catalog.store.names import Name
 
@@ -46,17 +46,18 @@ def require_label(tx: sqlite3.Connection, name: Name) -> Label:
     """
     label = find_label(tx, name)
     if label is None or not label.items:
-        raise NotFound(f"there is no class {name.text!r}; {_advice(tx, name)}")
+        raise _not_found(tx, name)
     _refuse_variant(label, name)
     return label
 
 
-def _advice(tx: sqlite3.Connection, name: Name) -> str:
+def _not_found(tx: sqlite3.Connection, name: Name) -> NotFound:
     rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
     close = get_close_matches(name.text, [row[0] for row in rows], n=3)
     if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return "`catalog labels` lists them"
+        meant = " or ".join(map(repr, close))
+        return NotFound(f"there is no class {name.text!r} (did you mean {meant}?)")
+    return NotFound(f"there is no class {name.text!r}", Advice("list classes"))
 
 
 def refuse_existing(tx: sqlite3.Connection, name: Name) -> None:
@@ -69,8 +70,9 @@ def refuse_existing(tx: sqlite3.Connection, name: Name) -> None:
     if label is not None and label.items:
         _refuse_variant(label, name)
         raise LabelConflict(
-            f"there is a class {label.name!r} with {label.items} items; "
-            "`catalog add` adds pictures to it"
+            f"there is a class {label.name!r} with {label.items} items",
+            Advice("add pictures"),
+            existing=label.name,
         )
 
 
@@ -132,7 +134,8 @@ def _refuse_variant(label: Label, name: Name) -> None:
     if label.name != name.text:
         raise LabelConflict(
             f"there is a class {label.name!r}; {name.text!r} differs from it only by "
-            "case, accents or spacing. Use its spelling, or another name"
+            "case, accents or spacing. Use its spelling, or another name",
+            existing=label.name,
         )
 
 
@@ -145,7 +148,7 @@ def names_of(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
     names = dict(tx.execute("SELECT slot, name FROM label"))
     missing = [slot for slot in slots if not isinstance(names.get(slot), str)]
     if missing:
-        raise Damaged(f"class {missing[0]} has lost its name; `catalog verify` says what is wrong")
+        raise Damaged(f"class {missing[0]} has lost its name", Advice("verify"))
     return [names[slot] for slot in slots]
 
 

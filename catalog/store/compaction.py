@@ -12,12 +12,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import SCALE, Conflict, Damaged, Sums
+from catalog.descriptors import SCALE, Advice, Conflict, Damaged, Sums
 from catalog.store import ItemId, Slot
 from catalog.store.descriptors import StoredDescriptors
 
 _LOST = "the sums of dropped descriptors have lost a part"
-_ADVICE = "restore the file from a backup"
 _MOST = 2**32  # descriptors of a class
 
 
@@ -51,7 +50,8 @@ def require_stored(tx: sqlite3.Connection, items: Iterable[ItemId]) -> None:
         if is_compacted(tx, item):
             raise Conflict(
                 f"the descriptor of item {item} was dropped, so it cannot be taken out of what was "
-                "learnt; `catalog remove-class --inexact` takes its whole class out of answers"
+                "learnt",
+                Advice("remove inexactly"),
             )
 
 
@@ -129,9 +129,9 @@ def sums_of_dropped(tx: sqlite3.Connection, width: int) -> Sums:
             sums.gram = _numbers(gram[0]).reshape(width, width)
         whole = not sums.counts or _are_sums(sums)
     except (TypeError, ValueError) as error:
-        raise Damaged(f"{_LOST}: {error}; {_ADVICE}") from error
+        raise Damaged(f"{_LOST}: {error}", Advice("restore")) from error
     if not whole:
-        raise Damaged(f"{_LOST}: they cannot be sums of descriptors; {_ADVICE}")
+        raise Damaged(f"{_LOST}: they cannot be sums of descriptors", Advice("restore"))
     return sums
 
 

@@ -27,7 +27,10 @@ _TRY_SECONDS = 0.1
 
 
 def snapshot(catalog: Path, copy: Path) -> None:
-    """Copy a catalogue's file as it is at one moment; it is only read.
+    """Copy a catalogue's file as it is at one moment.
+
+    It is only read; but what a process that was killed has left in the middle of writing is rolled
+    back first, as whoever opens it next would do.
 
     Raises:
         NotFound: there is no such file.
@@ -40,6 +43,9 @@ def snapshot(catalog: Path, copy: Path) -> None:
     with explained(copy):
         if not is_marked(catalog):
             raise InvalidInput(f"{catalog} is not a catalogue")
+        if files.exists(catalog.with_name(catalog.name + "-journal")):
+            with contextlib.closing(Store(catalog)) as left, left.reading():
+                pass
         _copy(catalog, copy, catalog)
 
 

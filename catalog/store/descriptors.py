@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import CatalogError, Damaged, InvalidInput, Superseded, from_bytes
+from catalog.descriptors import Advice, CatalogError, Damaged, InvalidInput, Superseded, from_bytes
 from catalog.store import AT_ONCE, ItemId
 
 
@@ -90,10 +90,7 @@ class StoredDescriptors:
             (item, self.embedder_id),
         ).fetchone()
         if row is None or zlib.crc32(row[1]) != row[2]:
-            raise Damaged(
-                f"the descriptor of item {item} is damaged; `catalog verify` says what else is "
-                "wrong"
-            )
+            raise Damaged(f"the descriptor of item {item} is damaged", Advice("verify"))
         return row[0], row[1]
 
     def _rows(
@@ -108,7 +105,7 @@ class StoredDescriptors:
         try:
             return from_bytes(list(blobs), self.width)
         except InvalidInput as error:
-            raise Damaged(f"{error}; `catalog verify` says what else is wrong") from error
+            raise Damaged(error.fact, Advice("verify")) from error
 
 
 def _missing(tx: sqlite3.Connection, item: int) -> CatalogError:
@@ -120,4 +117,4 @@ def _missing(tx: sqlite3.Connection, item: int) -> CatalogError:
     ).fetchone()
     if row is not None:
         return Superseded(f"the descriptor of item {item} was dropped meanwhile; ask again")
-    return Damaged(f"item {item} has lost its descriptor; `catalog verify` says what else is wrong")
+    return Damaged(f"item {item} has lost its descriptor", Advice("verify"))

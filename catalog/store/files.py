@@ -18,7 +18,7 @@ from glob import escape
 from pathlib import Path
 from typing import IO
 
-from catalog.descriptors import CatalogError, Conflict, NoSpace, NotFound
+from catalog.descriptors import Advice, CatalogError, Conflict, NoSpace, NotFound
 from catalog.embedder.formats import is_picture
 from catalog.store.schema import is_marked
 
@@ -92,7 +92,7 @@ def require_writable(path: Path, *, mark: bytes | None = None, replace: bool = F
         if is_picture(beginning[:18]):
             raise Conflict(f"{path} is a picture; choose another name")
         if not replace:
-            raise Conflict(f"{path} exists already; choose another name, or --replace it")
+            raise Conflict(f"{path} exists already", Advice("replace"))
 
 
 def _ends(path: Path) -> tuple[bytes, bytes]:

@@ -18,14 +18,14 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Damaged, InvalidInput, Metric, read_arrays
+from catalog.descriptors import Advice, Damaged, InvalidInput, Metric, read_arrays
 from catalog.head import Curves, Head
 from catalog.store import Slot
 
 HeadTraining = Literal["exact", "frozen", "document", "none"]
 """How the head learns: solved from everything, new columns alone, as the documents do, or not."""
 
-_ADVICE = "`catalog train-head --head exact` makes it anew"
+_ADVICE = Advice("make anew")
 
 TRAININGS: tuple[HeadTraining, ...] = get_args(HeadTraining)
 """Every way to train the head, the default first."""
@@ -84,7 +84,7 @@ def current(tx: sqlite3.Connection) -> HeadRecord:
     try:
         return HeadRecord(training_named(row[1]), row[0], dict(json.loads(row[2])))
     except (InvalidInput, TypeError, ValueError) as error:
-        raise Damaged(f"how the head is trained cannot be read: {error}; {_ADVICE}") from error
+        raise Damaged(f"how the head is trained cannot be read: {error}", _ADVICE) from error
 
 
 def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
@@ -96,7 +96,7 @@ def load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, 
     try:
         return _load(tx, record, width)
     except (InvalidInput, TypeError, ValueError) as error:
-        raise Damaged(f"the head has lost a part: {error}; {_ADVICE}") from error
+        raise Damaged(f"the head has lost a part: {error}", _ADVICE) from error
 
 
 def _load(tx: sqlite3.Connection, record: HeadRecord, width: int) -> tuple[Head, Metric]:
@@ -145,7 +145,7 @@ def require_whole(tx: sqlite3.Connection, width: int) -> None:
     if noted is not None:
         earlier = [column for column in columns[:-1] if column.label != columns[-1].label]
         if _joined(earlier, width).checksum() != noted:
-            raise Damaged(f"the head's columns are not those that the journal has; {_ADVICE}")
+            raise Damaged("the head's columns are not those that the journal has", _ADVICE)
 
 
 def _noted(tx: sqlite3.Connection, record: HeadRecord, last: _Column) -> str | None:
@@ -161,7 +161,7 @@ def _noted(tx: sqlite3.Connection, record: HeadRecord, last: _Column) -> str | N
     try:
         return str(json.loads(row[0])["head"]["before"])
     except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(f"the journal has lost the head's checksum; {_ADVICE}") from error
+        raise Damaged("the journal has lost the head's checksum", _ADVICE) from error
 
 
 def untrained(tx: sqlite3.Connection, record: HeadRecord) -> list[int]:
@@ -228,7 +228,7 @@ def curves(tx: sqlite3.Connection, record: HeadRecord) -> dict[str, NDArray[np.f
         return None
     found = unpacked(row[0])
     if found.keys() != {part.name for part in fields(Curves)}:
-        raise Damaged(f"curves of the head's training are lost; {_ADVICE}")
+        raise Damaged("curves of the head's training are lost", _ADVICE)
     return found
 
 
@@ -241,9 +241,7 @@ def unpacked(stored: bytes) -> dict[str, NDArray[Any]]:
     try:
         return read_arrays(stored)
     except InvalidInput as error:
-        raise Damaged(
-            f"what was stored with the head cannot be read: {error}; {_ADVICE}"
-        ) from error
+        raise Damaged(f"what was stored with the head cannot be read: {error}", _ADVICE) from error
 
 
 def generator(tx: sqlite3.Connection, metric: Metric) -> dict[str, NDArray[Any]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from catalog.descriptors import NotFound
+from catalog.descriptors import Advice, NotFound
 from catalog.store import AT_ONCE, ItemId, Slot, journal
 from catalog.store.classes import require_label
 from catalog.store.names import Name
@@ -89,7 +89,7 @@ def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
     if exists(tx, item):
         row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
     if row is None or row[0] is None:
-        raise NotFound(f"there is no item {item}; `catalog items` lists them")
+        raise NotFound(f"there is no item {item}", Advice("list items"))
     return Slot(row[0])
 
 

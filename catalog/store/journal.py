@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from catalog.descriptors import Conflict, Damaged, InvalidInput
+from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput
 from catalog.store import ItemId, Slot
 from catalog.store.classes import give_back
 from catalog.store.store import now
@@ -77,7 +77,7 @@ def meta(tx: sqlite3.Connection, key: str) -> str:
     """
     row = tx.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if row is None:
-        raise Damaged(f"the catalogue has lost its {key!r}; `catalog verify` says what is wrong")
+        raise Damaged(f"the catalogue has lost its {key!r}", Advice("verify"))
     return str(row[0])
 
 
@@ -196,9 +196,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     try:
         detail = dict(json.loads(row[4]))
     except (RecursionError, TypeError, ValueError) as error:
-        raise Damaged(
-            f"event {row[0]} cannot be read; `catalog verify` says what else is wrong"
-        ) from error
+        raise Damaged(f"event {row[0]} cannot be read", Advice("verify")) from error
     return Event(row[0], row[1], row[2], row[3], detail, *row[5:])
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Damaged
+from catalog.descriptors import Advice, Damaged
 from catalog.store import Slot, classes, compaction, heads, inventory, journal
 from catalog.store.heads import HeadRecord
 from catalog.store.journal import Change, Version
@@ -124,9 +124,7 @@ def read(tx: sqlite3.Connection, embedder_id: int, earlier: Moment | None = None
         rows = _changed(tx, earlier, changes)
     astray = ~np.isin(rows[1], slots)
     if astray.any():
-        raise Damaged(
-            f"item {rows[0][astray][0]} has lost its class; `catalog verify` says what is wrong"
-        )
+        raise Damaged(f"item {rows[0][astray][0]} has lost its class", Advice("verify"))
     return Moment(
         version,
         slots,
@@ -164,7 +162,7 @@ def _ordered(rows: Sequence[tuple[int, int, bytes]]) -> _Rows:
     slots = np.array([row[1] for row in rows], np.int64)
     packed = b"".join(row[2] for row in rows)
     if len(packed) != 32 * len(rows):
-        raise Damaged("a picture's hash has lost a part; `catalog verify` says what is wrong")
+        raise Damaged("a picture's hash has lost a part", Advice("verify"))
     contents = np.frombuffer(packed, ">u8").astype(np.uint64).reshape(len(rows), 4)
     order = np.lexsort(contents.T[::-1])
     return items[order], slots[order], contents[order]

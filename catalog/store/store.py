@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.descriptors import (
+    Advice,
     CatalogError,
     Conflict,
     Damaged,
@@ -68,6 +69,7 @@ class Store:
     Args:
         path: of the file.
         busy_seconds: how long to wait for another process's transaction.
+        called: what errors call the file; a copy goes by the name of what it is a copy of.
 
     Raises:
         NotFound: there is no such file.
@@ -76,14 +78,17 @@ class Store:
         Damaged: SQLite cannot read it.
     """
 
-    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: Path, busy_seconds: float = BUSY_SECONDS, *, called: Path | None = None
+    ) -> None:
         if not _is_file(path):
             what = "is a folder" if _is_folder(path) else "does not exist"
             raise NotFound(
-                f"there is no catalogue at {path}, which {what}; say where yours is (--catalog or "
-                "CATALOG_PATH), or make one with `catalog init`"
+                f"there is no catalogue at {called or path}, which {what}",
+                Advice("make or name catalogue"),
             )
         self.path = path
+        self._called = called or path
         self._holder = cache_folder(path) / "writer.json"
         self._process = os.getpid()
         self._busy_seconds = busy_seconds
@@ -213,15 +218,15 @@ class Store:
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise Locked(
-                    f"{self.path} was being read for too long by another process, so nothing was "
-                    "written; try again"
+                    f"{self._called} was being read for too long by another process, so nothing "
+                    "was written; try again"
                 ) from error
             raise
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         if application != APPLICATION_ID:
-            raise InvalidInput(f"{self.path} is a database, but not a catalogue")
+            raise InvalidInput(f"{self._called} is a database, but not a catalogue")
         self._require_known(version_of(connection))
 
     def _require_known(self, version: int) -> None:
@@ -233,13 +238,14 @@ class Store:
         """
         if version < 1:
             raise Damaged(
-                f"{self.path} is damaged: it says that it has format {version}. Restore it from a "
-                "backup"
+                f"{self._called} is damaged: it says that it has format {version}",
+                Advice("restore"),
             )
         if version > FORMAT_VERSION:
             raise NewerFormat(
-                f"{self.path} has format {version}; this version reads up to {FORMAT_VERSION}. "
-                "Update catalog (`pip install -U catalog`)."
+                f"{self._called} has format {version}; this version reads up to {FORMAT_VERSION}. "
+                "Update catalog (`pip install -U catalog`)",
+                found=version,
             )
 
     def _begin(self, connection: Connection, statement: str) -> int:
@@ -298,8 +304,9 @@ class Store:
             return "another process"
 
     def _busy(self) -> Locked:
+        holder = self._writer()
         return Locked(
-            f"{self.path} is being written by {self._writer()}; try again when it is done"
+            f"{self._called} is being written by {holder}; try again when it is done", holder=holder
         )
 
     @contextlib.contextmanager
@@ -313,19 +320,19 @@ class Store:
                 raise self._busy() from error
             if code in _PLAIN:
                 kind, words = _PLAIN[code]
-                raise kind(words.format(self.path)) from error
+                raise kind(words.format(self._called)) from error
             if code == 0:  # Python's own: a text in the file is not UTF-8
                 raise self._damaged(error) from error
-            raise CatalogError(f"{self.path}: {error}") from error
+            raise CatalogError(f"{self._called}: {error}") from error
         except sqlite3.ProgrammingError as error:
-            raise InvalidInput(f"{self.path} was closed; open it again") from error
+            raise InvalidInput(f"{self._called} was closed; open it again") from error
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
             raise self._damaged(error) from error
         except sqlite3.IntegrityError as error:
             raise self._broken(error) from error
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
-                raise InvalidInput(f"{self.path} is not a catalogue") from error
+                raise InvalidInput(f"{self._called} is not a catalogue") from error
             raise self._damaged(error) from error
 
     @contextlib.contextmanager
@@ -355,12 +362,10 @@ class Store:
         """What a rule of the tables that is broken comes to; only damage breaks one of ours."""
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return self._damaged(error)
-        return Conflict(f"{self.path}: {error}")
+        return Conflict(f"{self._called}: {error}")
 
     def _damaged(self, error: Exception | str) -> Damaged:
-        return Damaged(
-            f"{self.path} is damaged: {error}. Restore it from a backup, or make it anew"
-        )
+        return Damaged(f"{self._called} is damaged: {error}", Advice("restore"))
 
 
 def create(path: Path, embedder: dict[str, Any]) -> None:

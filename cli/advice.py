@@ -1,0 +1,48 @@
+"""How advice is worded for those who use the command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from catalog.descriptors import CatalogError
+    from catalog.descriptors.advice import Wording
+
+COMMAND: Final[Wording] = {
+    "accept new archive": "--accept-unverified takes the new one",
+    "accept other network": "--accept-unverified takes it, under its handle as a name",
+    "add a list": "for a list of paths there is `catalog add NAME -`",
+    "add pictures": "`catalog add` adds pictures to it",
+    "add single pictures": "`catalog add` takes single pictures",
+    "add with move": "`catalog add` takes it from there with --move",
+    "choose replay or force": "choose another --replay, or --force it",
+    "copy network": "copy its file {about}.tflite from a machine that has it (`catalog model list` "
+    "shows where), and `catalog model import` it here",
+    "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
+    "FOLDER` takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported "
+    ".tflite",
+    "get network from a copy": "or use a local copy: `catalog model import FOLDER`",
+    "list classes": "`catalog labels` lists them",
+    "list items": "`catalog items` lists them",
+    "make anew": "`catalog train-head --head exact` makes it anew",
+    "make class": "--new makes it",
+    "make or name catalogue": "say where yours is (--catalog or CATALOG_PATH), or make one with "
+    "`catalog init`",
+    "merge classes": "`catalog merge-classes` makes one of the two",
+    "move here": "--move takes it to {about}",
+    "name existing class": "without --new, items go to a class that exists",
+    "remove inexactly": "`catalog remove-class --inexact` takes the class out of answers, and "
+    "leaves its share of the metric",
+    "rename class": "`catalog rename-class` gives it another name",
+    "replace": "choose another name, or --replace it",
+    "restore": "restore it from a backup (`catalog restore`), or make it anew",
+    "verify": "`catalog verify` says what else is wrong",
+}
+"""A sentence for each kind of advice."""
+
+
+def said(error: CatalogError) -> str:
+    """What is wrong and what to do about it, in one line."""
+    if error.advice is None:
+        return error.fact
+    return f"{error.fact}; {error.advice.worded(COMMAND)}"
