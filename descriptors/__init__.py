@@ -25,6 +25,7 @@ from catalog.descriptors.errors import (
 from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
 from catalog.descriptors.sums import Sums
 from catalog.descriptors.whitening import (
+    BLOCK_ROWS,
     WHITENING_RULE,
     Metric,
     Prior,
@@ -34,6 +35,7 @@ from catalog.descriptors.whitening import (
 )
 
 __all__ = [
+    "BLOCK_ROWS",
     "FORMAT",
     "SCALE",
     "WHITENING_RULE",

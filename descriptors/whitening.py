@@ -10,7 +10,7 @@ descriptors is the score used everywhere else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors.errors import InvalidInput
-from catalog.descriptors.integers import SCALE
+from catalog.descriptors.integers import SCALE, to_floats
 from catalog.descriptors.sums import Sums
 
 PRIOR_DEGREES = 500.0
@@ -29,6 +29,9 @@ PRIOR_PICTURES = 20.0
 
 ISOTROPIC_SHARE = 0.3
 """The share of the prior's scatter that is spread evenly over all directions."""
+
+BLOCK_ROWS = 4096
+"""How many stored descriptors are whitened at a time."""
 
 WHITENING_RULE = (
     f"within-class scatter, prior worth {PRIOR_DEGREES:g} degrees and {PRIOR_PICTURES:g} pictures, "
@@ -118,6 +121,11 @@ class Metric:
             float32 (N, D), rows of unit length (or zero, for a descriptor equal to the mean).
         """
         return unit_rows(self.project(descriptors))
+
+    def whiten_stored(self, integers: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
+        """Whiten stored descriptors int16 (N, D), some thousand at a time: float32 (B, D)."""
+        for start in range(0, len(integers), BLOCK_ROWS):
+            yield self.whiten(to_floats(integers[start : start + BLOCK_ROWS]))
 
 
 def fit(

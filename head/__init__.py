@@ -1,7 +1,7 @@
 """The expanding softmax head. Knows nothing of pictures, files or FAISS."""
 
 from catalog.head.document import Curves, TrainingOptions, count_batches, train
-from catalog.head.exact import EXACT_RULE, solve
+from catalog.head.exact import EXACT_RULE, Blocks, allowed_steps, solve, solve_blocks
 from catalog.head.frozen import widen_frozen
 from catalog.head.gan import GanOptions, Generator, train_gan, widen_generator
 from catalog.head.head import Head, Start, softmax, widen
@@ -9,6 +9,7 @@ from catalog.head.replay import Replay, draw_classes, draw_gaussian, spreads
 
 __all__ = [
     "EXACT_RULE",
+    "Blocks",
     "Curves",
     "GanOptions",
     "Generator",
@@ -16,11 +17,13 @@ __all__ = [
     "Replay",
     "Start",
     "TrainingOptions",
+    "allowed_steps",
     "count_batches",
     "draw_classes",
     "draw_gaussian",
     "softmax",
     "solve",
+    "solve_blocks",
     "spreads",
     "train",
     "train_gan",

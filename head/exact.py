@@ -15,7 +15,8 @@ descriptors alone. Balanced classes over centred descriptors need no bias, so it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ STEPS = 12
 
 OPERATIONS = 25e9
 """Of floating point, that the steps after the first may take: a few tenths of a second."""
+
+Blocks: TypeAlias = Callable[[], Iterable[NDArray[np.float32]]]
+"""Gives rows, some at a time, each time that it is called."""
 
 EXACT_RULE = f"softmax, ridge {RIDGE:g}, at most {STEPS} steps and {OPERATIONS:g} operations; 2"
 """How :func:`solve` learns, in short; what was learnt by another rule is learnt again."""
@@ -63,16 +67,44 @@ def solve(
         InvalidInput: the arrays do not fit each other, or a row is not finite.
     """
     check_training(rows, positions, len(classes))
-    width = rows.shape[1]
+    return solve_blocks(
+        lambda: [rows], positions, classes, width=rows.shape[1], ridge=ridge, steps=steps
+    )
+
+
+def solve_blocks(
+    blocks: Blocks,
+    positions: NDArray[np.int64],
+    classes: Sequence[int],
+    *,
+    width: int,
+    ridge: float = RIDGE,
+    steps: int | None = None,
+) -> Head:
+    """:func:`solve`, from rows that come some at a time.
+
+    Args:
+        blocks: gives the rows, float32 (B, D) at a time, in the order of ``positions``; called once
+            for each step, of which there is one where rows and classes are many.
+        positions: int64 (N,), the class of each row by its place in ``classes``.
+        classes: the keys of C classes.
+        width: D, the length of a row.
+        ridge: r, the weight of the penalty.
+        steps: how many steps to make, instead of what the size of the problem allows.
+    """
     kernel = np.zeros((width, len(classes)), np.float32)
-    if len(rows):
+    if len(positions):
         weights = balanced_weights(positions, len(classes))
 
         def gradient(at: NDArray[np.float32]) -> NDArray[np.float32]:
-            return _gradient(rows, positions, weights, at) + np.float32(ridge) * at
+            return _gradient(blocks(), positions, weights, at) + np.float32(ridge) * at
 
-        allowed = allowed_steps(len(rows), len(classes), width) if steps is None else steps
-        kernel = descend(gradient, kernel, preconditioner(rows, weights, ridge), allowed)
+        allowed = allowed_steps(len(positions), len(classes), width) if steps is None else steps
+        if allowed > 1:
+            held = list(blocks())  # or they would be made again for every step
+            blocks = lambda: held  # noqa: E731 - what was given, once more
+        inverse = preconditioner(_first(blocks(), _CURVATURE_ROWS), weights, ridge)
+        kernel = descend(gradient, kernel, inverse, allowed)
     return Head(
         np.array(classes, np.int64),
         np.ascontiguousarray(kernel.T),
@@ -159,19 +191,35 @@ def _excess(
     return logits
 
 
+def _first(blocks: Iterable[NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+    """So many of the first rows, or as many as there are."""
+    taken: list[NDArray[np.float32]] = []
+    for rows in blocks:
+        taken.append(rows[: count - sum(map(len, taken))])
+        if sum(map(len, taken)) == count:
+            break
+    return taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+
 def _gradient(
-    rows: NDArray[np.float32],
+    blocks: Iterable[NDArray[np.float32]],
     positions: NDArray[np.int64],
     weights: NDArray[np.float32],
     kernel: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """The gradient of the loss by the kernel (D, C)."""
-    if kernel.any():
-        return rows.T @ _excess(rows @ kernel, positions, weights)
-    # Where all weights are zero every class is as probable: class sums are enough.
-    classes = kernel.shape[1]
-    order = np.argsort(positions, kind="stable")
-    present, starts = np.unique(positions[order], return_index=True)
-    totals = np.zeros((classes, rows.shape[1]), np.float32)
-    totals[present] = np.add.reduceat(rows[order] * weights[order, None], starts, axis=0)
-    return np.ascontiguousarray((totals.sum(axis=0) / classes - totals).T)
+    start, totals = 0, np.zeros_like(kernel.T)
+    slope = np.zeros_like(kernel)
+    for rows in filter(len, blocks):
+        here = slice(start, start + len(rows))
+        start += len(rows)
+        if kernel.any():
+            slope += rows.T @ _excess(rows @ kernel, positions[here], weights[here])
+            continue
+        # Where all weights are zero every class is as probable: class sums are enough.
+        order = np.argsort(positions[here], kind="stable")
+        present, starts = np.unique(positions[here][order], return_index=True)
+        weighted = rows[order] * weights[here][order, None]
+        totals[present] += np.add.reduceat(weighted, starts, axis=0)
+    slope += (totals.sum(axis=0) / np.float32(kernel.shape[1]) - totals).T
+    return slope

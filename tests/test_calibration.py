@@ -19,7 +19,7 @@ from catalog.head import solve
 from catalog.judging import cross_fit
 from catalog.judging.calibration import KNOWN_SHARE, LEAST_GROUPS, Calibration, learn
 from catalog.judging.cross_fit import HeldOut, Pool
-from catalog.judging.witnesses import Witnesses, best_of_class
+from catalog.judging.witnesses import NearestOfClass, Witnesses
 
 CLASSES, OCCASIONS, WIDTH = 8, 10, 24
 
@@ -136,8 +136,9 @@ class TestCrossFit:
             said = found.witnesses
             np.testing.assert_array_equal(found.truth[here], positions[test])
             np.testing.assert_allclose(said.centroid[here], queries @ means.T, atol=1e-5)
-            nearest = best_of_class(queries @ metric.whiten(items).T, positions[~test], CLASSES)
-            np.testing.assert_allclose(said.neighbours[here], nearest, atol=1e-5)
+            nearest = NearestOfClass(len(queries), CLASSES)
+            nearest.see(queries @ metric.whiten(items).T, positions[~test])
+            np.testing.assert_allclose(said.neighbours[here], nearest.scores, atol=1e-5)
             if said.head is not None:
                 head = solve(metric.whiten(items), positions[~test], range(CLASSES))
                 expected = head.logits(queries) / head.scale
@@ -167,7 +168,9 @@ class TestCrossFit:
 
     def test_one_picture_of_each_thing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where no class could be judged nothing is computed: it would take seconds for nothing."""
-        monkeypatch.setattr(cross_fit, "solve", lambda *_: pytest.fail("a head was solved"))
+        monkeypatch.setattr(
+            cross_fit, "solve_blocks", lambda *_, **__: pytest.fail("a head was solved")
+        )
         positions, rows = shop(shots=1)
         first = np.unique(positions, return_index=True)[1]
         assert pool(positions[first], rows[first]).cross_fit() is None

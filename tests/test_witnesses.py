@@ -15,8 +15,8 @@ from catalog.head import Head
 from catalog.judging.ranking import first_best
 from catalog.judging.witnesses import (
     HEAD_SHARE,
+    NearestOfClass,
     Witnesses,
-    best_of_class,
     head_scores,
     margins,
 )
@@ -46,6 +46,16 @@ def scored(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     scores = draw(tables())
     classes = arrays(np.int64, len(scores), elements=st.integers(0, scores.shape[1] - 1))
     return scores, draw(classes)
+
+
+def best_of_class(
+    scores: NDArray[np.float32], positions: NDArray[np.int64], classes: int
+) -> NDArray[np.float32]:
+    """The best of items that come three at a time."""
+    seen = NearestOfClass(len(scores), classes)
+    for start in range(0, len(positions), 3):
+        seen.see(scores[:, start : start + 3], positions[start : start + 3])
+    return seen.scores
 
 
 class TestBestOfClass:

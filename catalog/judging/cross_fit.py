@@ -9,17 +9,19 @@ whatever order they came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import Metric, Prior, Sums, class_means, fit, to_floats
-from catalog.head import Head, draw_classes, solve
+from catalog.head import Blocks, Head, draw_classes, solve_blocks
 from catalog.index import near_duplicate_groups, typical_stranger_cosine
-from catalog.judging.witnesses import Witnesses, best_of_class
+from catalog.judging.witnesses import NearestOfClass, Witnesses
 
 STRANGER_QUANTILE = 0.6
 """Items of a class are one group if they are more alike than this share of items are to the item
@@ -112,34 +114,45 @@ class Pool:
         """What is said of held-out items by the rest."""
         rest = self.sums.without(np.array(self.order)[self.positions[test]], self.rows[test])
         gone = [key for key, _ in rest.gone()]
-        left = [label for label in self.order if label in rest.counts]
+        present = [at for at, label in enumerate(self.order) if label in rest.counts]
+        left = [self.order[at] for at in present]
         metric = fit(rest, [*left, *gone], self.prior)
         queries = metric.whiten(to_floats(self.rows[test]))
-        gallery = metric.whiten(to_floats(self.rows[~test]))
-        present = [at for at, label in enumerate(self.order) if label in rest.counts]
         means = np.zeros((len(self.order), self.prior.width), np.float32)
-        means[present] = metric.whiten(class_means(rest, [self.order[at] for at in present]))
-        neighbours = best_of_class(queries @ gallery.T, self.positions[~test], len(self.order))
+        means[present] = metric.whiten(class_means(rest, left))
+        gallery, positions = self.rows[~test], self.positions[~test]
+        nearest = NearestOfClass(len(queries), len(self.order))
+
+        def passing() -> Iterator[NDArray[np.float32]]:
+            """The gallery, whitened some rows at a time, each seen by the queries as it passes."""
+            start = 0
+            for block in metric.whiten_stored(gallery):
+                nearest.see(queries @ block.T, positions[start : start + len(block)])
+                start += len(block)
+                yield block
+
         head = None
         if self.with_head:
-            trained = self._solved(gallery, self.positions[~test], rest, metric)
+            trained = self._solved(passing, positions, rest, metric)
             head = trained.logits(queries) / np.float32(trained.scale)
-        return Witnesses(queries @ means.T, head, neighbours)
+        else:
+            deque(passing(), maxlen=0)
+        return Witnesses(queries @ means.T, head, nearest.scores)
 
     def _solved(
-        self,
-        rows: NDArray[np.float32],
-        positions: NDArray[np.int64],
-        sums: Sums,
-        metric: Metric,
+        self, blocks: Blocks, positions: NDArray[np.int64], sums: Sums, metric: Metric
     ) -> Head:
         """The head of some whitened rows, with draws of classes that were dropped."""
+        draws = np.zeros((0, self.prior.width), np.float32)
         if self.dropped:
             draws = draw_classes(sums, self.dropped, metric, DRAWN)
-            places = [self.order.index(label) for label in self.dropped]
-            rows = np.concatenate([rows, draws])
-            positions = np.concatenate([positions, np.repeat(places, DRAWN)])
-        return solve(rows, positions, self.order)
+        places = [self.order.index(label) for label in self.dropped]
+        return solve_blocks(
+            lambda: chain(blocks(), [draws]),
+            np.concatenate([positions, np.repeat(np.array(places, np.int64), DRAWN)]),
+            self.order,
+            width=self.prior.width,
+        )
 
 
 def near_duplicates(

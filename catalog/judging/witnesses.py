@@ -131,18 +131,27 @@ def margins(scores: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[
     return np.asarray(own - others.max(axis=1), np.float32)
 
 
-def best_of_class(
-    scores: NDArray[np.float32], positions: NDArray[np.int64], classes: int
-) -> NDArray[np.float32]:
-    """The best score of each class's items: float32 (Q, C).
+class NearestOfClass:
+    """The best score of each class's items, which come some at a time.
 
     Args:
-        scores: float32 (Q, N), of items.
-        positions: int64 (N,), the class of each item.
-        classes: C; one that has no item gets the lowest score there is.
+        queries: Q.
+        classes: C.
     """
-    order = np.argsort(positions, kind="stable")
-    present, starts = np.unique(positions[order], return_index=True)
-    best = np.repeat(scores.min(axis=1, keepdims=True), classes, axis=1)
-    best[:, present] = np.maximum.reduceat(scores[:, order], starts, axis=1)
-    return best
+
+    def __init__(self, queries: int, classes: int) -> None:
+        self._best = np.full((queries, classes), -np.inf, np.float32)
+        self._lowest = np.full((queries, 1), np.inf, np.float32)
+
+    def see(self, scores: NDArray[np.float32], positions: NDArray[np.int64]) -> None:
+        """Take in the scores float32 (Q, B) of some items, and their classes int64 (B,)."""
+        order = np.argsort(positions, kind="stable")
+        present, starts = np.unique(positions[order], return_index=True)
+        best = np.maximum.reduceat(scores[:, order], starts, axis=1)
+        self._best[:, present] = np.maximum(self._best[:, present], best)
+        self._lowest = np.minimum(self._lowest, scores.min(axis=1, keepdims=True))
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """float32 (Q, C); a class that has no item gets the lowest score there is."""
+        return np.where(np.isneginf(self._best), self._lowest, self._best)

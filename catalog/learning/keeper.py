@@ -140,9 +140,10 @@ class Keeper:
         return Snapshot(now, metric, centroids, index, epoch == now.version)
 
     def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
-        # First, since one that is stored has to be read before the store moves on.
-        head = self._timed(lambda: learning.head(now))
+        if now.head.stored:  # it has to be read before the store moves on
+            learning.head(now)
         found = self._built(learning, now)
+        head = self._timed(lambda: learning.head(now))
         sure = self._timed(lambda: learning.calibration(now))
         return JudgingSnapshot(
             now, found.metric, found.centroids, found.index, found.is_exact, head, sure

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import Damaged, InvalidInput, Metric, Sums
-from catalog.head import Head, solve
+from catalog.head import Head, solve_blocks
 from catalog.index import FlatIndex, ItemIndex, centroids
 from catalog.judging import calibration
 from catalog.judging.calibration import Calibration
+from catalog.judging.cross_fit import DRAWN
 from catalog.learning.derived import Arrays, Derived, Kept
-from catalog.learning.draws import with_draws
+from catalog.learning.draws import draws_of
 from catalog.store import Transaction, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.journal import Version
@@ -169,10 +171,16 @@ def _items_from_arrays(arrays: Arrays) -> Items:
 def _solved(learning: Learning, moment: Moment) -> LearntHead:
     metric, _ = learning.metric(moment)
     dropped = [slot for slot in moment.order if slot in moment.compacted]
-    slots, rows = with_draws(
-        moment.slots, learning.whitened(moment), learning.sums(moment), metric, dropped
+    draws = draws_of(learning.sums(moment), metric, dropped)
+    slots = np.concatenate([moment.slots, np.repeat(np.array(dropped, np.int64), DRAWN)])
+    white = learning.white_blocks(moment)
+    head = solve_blocks(
+        lambda: chain(white(), [draws]),
+        places_of(slots, moment.order),
+        moment.order,
+        width=len(metric.mean),
     )
-    return LearntHead(solve(rows, places_of(slots, moment.order), moment.order), metric, "exact")
+    return LearntHead(head, metric, "exact")
 
 
 def _head_to_arrays(learnt: LearntHead) -> Arrays:

@@ -6,6 +6,7 @@ never data and never an answer. What kinds of things there are is in :mod:`catal
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import (
+    BLOCK_ROWS,
     WHITENING_RULE,
     Advice,
     Damaged,
@@ -21,9 +23,8 @@ from catalog.descriptors import (
     Sums,
     Superseded,
     fit,
-    to_floats,
 )
-from catalog.head import EXACT_RULE, Head
+from catalog.head import EXACT_RULE, Blocks, Head
 from catalog.index import RENEW_ROWS
 from catalog.judging.calibration import CALIBRATION_RULE, Calibration
 from catalog.judging.cross_fit import DRAWN, Pool
@@ -44,8 +45,6 @@ from catalog.store import heads, journal
 from catalog.store.journal import Change, Version
 from catalog.store.moment import Moment
 from catalog.store.store import Store
-
-_WHITENED = 4096  # rows at a time, to bound what that takes beside them
 
 
 class Learning:
@@ -75,7 +74,7 @@ class Learning:
             cache, f"{self._basis}; {rules}", TABLE
         )
         self._stored_head: tuple[Version, LearntHead] | None = None
-        self._white: tuple[Version, NDArray[np.float32]] | None = None
+        self._white: tuple[Version, weakref.ref[NDArray[np.float32]]] | None = None
 
     def state(self, moment: Moment) -> str:
         """The hash of everything learning depends on: equal states give equal answers."""
@@ -165,26 +164,44 @@ class Learning:
         )
 
     def whitened(self, moment: Moment, metric: Metric | None = None) -> NDArray[np.float32]:
-        """The whitened descriptor of every item: float32 (N, D).
+        """The whitened descriptor of every item: float32 (N, D); not to be changed.
 
         Args:
             moment: to answer for.
             metric: to whiten with; by default that of the moment.
         """
-        if metric is None and self._white is not None and self._white[0] == moment.version:
-            return self._white[1]
+        if metric is None and (white := self._still_there(moment)) is not None:
+            return white
         chosen = metric or self.metric(moment).metric
-        rows = self.rows.of(moment.items)
-        white = np.empty(rows.shape, np.float32)
+        white = np.empty((len(moment), self.rows.width), np.float32)
+        start = 0
         # In an order that no history changes, since rounding hangs on which rows go together.
-        for start in range(0, len(rows), _WHITENED):
-            block = slice(start, start + _WHITENED)
-            white[block] = chosen.whiten(to_floats(rows[block]))
+        for block in chosen.whiten_stored(self.rows.of(moment.items)):
+            white[start : start + len(block)] = block
+            start += len(block)
         white.flags.writeable = False
-        if metric is None and len(white) <= RENEW_ROWS:
-            # Index and head ask for it one after another.
-            self._white = moment.version, white
+        if metric is None:
+            self._white = moment.version, weakref.ref(white)
         return white
+
+    def white_blocks(self, moment: Moment) -> Blocks:
+        """What :meth:`whitened` gives under the metric of the moment, some rows at a time.
+
+        Where there are few rows it is all of them at once.
+        """
+        white = self._still_there(moment)
+        if white is None and len(moment) > RENEW_ROWS:
+            rows, metric = self.rows.of(moment.items), self.metric(moment).metric
+            return lambda: metric.whiten_stored(rows)
+        whole = self.whitened(moment) if white is None else white
+        size = BLOCK_ROWS if len(moment) > RENEW_ROWS else max(len(moment), 1)
+        return lambda: (whole[start : start + size] for start in range(0, len(whole), size))
+
+    def _still_there(self, moment: Moment) -> NDArray[np.float32] | None:
+        """What was whitened for a moment, if an index or anyone else has it still."""
+        if self._white is None or self._white[0] != moment.version:
+            return None
+        return self._white[1]()
 
     def since(self, earlier: Version, moment: Moment) -> list[Change] | None:
         """What has changed from an earlier state to a moment; None if that cannot be told."""
