@@ -343,7 +343,8 @@ class Remove:
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
-        return tuple(catalog.remove(ids(catalog, self.numbers)))
+        done = catalog.remove(ids(catalog, self.numbers))
+        return done.items, done.classes
 
 
 @dataclass(frozen=True)
@@ -379,7 +380,8 @@ class RemoveClass:
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
-        return tuple(catalog.remove_class(self.label, inexact=self.inexact))
+        done = catalog.remove_class(self.label, inexact=self.inexact)
+        return done.items, done.classes
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias, get_args
+from typing import IO, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,12 @@ from catalog.descriptors import (
     Damaged,
     InvalidInput,
     NotFound,
-    to_floats,
+    Superseded,
 )
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import Transaction, compaction, files, inventory, journal
-from catalog.store.descriptors import StoredDescriptors
+from catalog.store import ItemId, compaction, files, inventory, journal
+from catalog.store.moment import Moment
 
 Format: TypeAlias = Literal["parquet", "npz", "labels", "projector"]
 """What a catalogue can be written as: ``projector`` is a folder, the others are files."""
@@ -72,6 +73,14 @@ class _Block:
     rows: NDArray[np.float32]
 
 
+class _Gathered(NamedTuple):
+    """A moment, its learning state, and how many items `compact` took the descriptors of."""
+
+    moment: Moment
+    learning_state: str
+    dropped: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Contents:
     """What there is to write: N items with descriptors of D components."""
@@ -90,7 +99,8 @@ def export(
 ) -> Exported:
     """Write this catalogue out for other tools; what is at the path is whole, or as it was.
 
-    Items come in the order of their content hashes. No other process can commit meanwhile.
+    Items come in the order of their content hashes. They are those of one moment, though others may
+    write meanwhile; where they were found is as it is when it is read.
 
     Args:
         path: of the file or folder to make.
@@ -100,45 +110,55 @@ def export(
 
     Raises:
         InvalidInput: there is no such format, or the ending names none.
-        Conflict: there is something at that path, and it is not to be replaced.
+        Conflict: there is something at that path, and it is not to be replaced; or descriptors
+            were dropped while they were written out.
         NotFound: there is no such folder.
         Damaged: an item has lost its descriptor or its class.
         CatalogError: the folder cannot be written, the disk is full, or pyarrow is missing.
     """
-    file = Path(path).absolute()
-    with catalog._store.reading() as tx:
-        return _write(tx, catalog, file, format_of(file, format), replace=replace)
-
-
-def _write(
-    tx: Transaction, catalog: Opened, path: Path, chosen: Format, *, replace: bool
-) -> Exported:
-    """Write what a transaction sees; while it lasts, no other process can commit."""
+    file, chosen = Path(path).absolute(), format_of(Path(path), format)
     if chosen == "projector":
-        _require_free(path)
+        _require_free(file)
     else:
-        files.require_writable(path, replace=replace)
-    items = inventory.count(tx)
+        files.require_writable(file, replace=replace)
     if chosen == "labels":
-        text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
-        files.write(path, lambda file: file.write(text.encode()), replace=replace)
-        return Exported(path, chosen, items, 0)
-    dropped = compaction.count_without_descriptor(tx)
-    count = items - dropped
-    contents = _Contents(count, catalog._stored.width, _blocks(tx, catalog._stored, count))
+        with catalog._store.reading() as tx:
+            items = inventory.count(tx)
+            text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
+        files.write(file, lambda made: made.write(text.encode()), replace=replace)
+        return Exported(file, chosen, items, 0)
+    found = catalog._keeper.compute(partial(_gather, catalog))
+    contents = _Contents(len(found.moment), catalog._stored.width, _blocks(catalog, found.moment))
     if chosen == "projector":
-        _write_folder(path, contents)
+        _write_folder(file, contents)
     elif chosen == "npz":
-        files.write(path, _npz(contents), replace=replace)
+        files.write(file, _npz(contents), replace=replace)
     else:
         about = {
             "catalog": version("catalog"),
             "embedder": catalog._binding.fingerprint,
-            "generation": str(journal.version(tx).generation),
-            "learning_state": catalog._keeper.compute(Learning.state),
+            "generation": str(found.moment.version.generation),
+            "learning_state": found.learning_state,
         }
-        files.write(path, _parquet(contents, about), replace=replace)
-    return Exported(path, chosen, count, dropped)
+        files.write(file, _parquet(contents, about), replace=replace)
+    return Exported(file, chosen, contents.count, found.dropped)
+
+
+def _gather(catalog: Opened, learning: Learning, moment: Moment) -> _Gathered:
+    """What is written out, but for its blocks.
+
+    Raises:
+        Superseded: the catalogue was changed meanwhile.
+        Damaged: an item has lost its descriptor.
+    """
+    state = learning.state(moment)
+    with catalog._store.reading() as tx:
+        if journal.version(tx) != moment.version:
+            raise Superseded("the catalogue was changed meanwhile; ask again")
+        dropped = compaction.count_without_descriptor(tx)
+        if inventory.count(tx) != len(moment) + dropped:
+            raise Damaged("an item has lost its descriptor", Advice("verify"))
+    return _Gathered(moment, state, dropped)
 
 
 def format_of(path: Path, given: str | None = None) -> Format:
@@ -172,26 +192,21 @@ def label_file(names: dict[int, str]) -> str:
     return json.dumps({"labels": labels, "indices": indices}, ensure_ascii=False, indent=2) + "\n"
 
 
-def _blocks(tx: Transaction, stored: StoredDescriptors, count: int) -> Iterator[_Block]:
-    """Every item that has a descriptor.
-
-    Raises:
-        Damaged: one has lost its descriptor, or the name of its class.
-    """
-    found = 0
-    for part in inventory.stored_items(tx, _BLOCK_ITEMS):
-        items, labels, slots, contents = map(list, zip(*part, strict=True))
+def _blocks(catalog: Opened, moment: Moment) -> Iterator[_Block]:
+    """The items of a moment, each block read in a short transaction."""
+    for start in range(0, len(moment), _BLOCK_ITEMS):
+        part = slice(start, start + _BLOCK_ITEMS)
+        items, slots = moment.items[part], moment.slots[part].tolist()
+        with catalog._store.reading() as tx:
+            sources = [inventory.sources(tx, ItemId(item)) for item in items.tolist()]
         yield _Block(
-            items,
-            labels,
+            items.tolist(),
+            [moment.names[slot] for slot in slots],
             slots,
-            [content.hex() for content in contents],
-            [inventory.sources(tx, item) for item in items],
-            to_floats(stored.of(tx, items)),
+            [content.astype(">u8").tobytes().hex() for content in moment.contents[part]],
+            sources,
+            catalog._rows.floats(items),
         )
-        found += len(items)
-    if found != count:
-        raise Damaged("an item has lost its class", Advice("verify"))
 
 
 def _parquet(contents: _Contents, about: dict[str, str]) -> Callable[[IO[bytes]], object]:

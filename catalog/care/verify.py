@@ -45,14 +45,14 @@ def verify(catalog: Opened) -> Verification:
     with catalog._store.reading() as tx:
         width = catalog._binding.specification.width
         problems = checks.problems_of_file(tx, catalog._binding.id, width)
-        faults = list(_unsound(catalog._cache))
-        if not problems and not catalog._keeper.check():
-            faults.append("sums: not those of the descriptors")
         try:
             state = journal.version(tx).generation, inventory.count(tx)
         except (DatabaseError, AttributeError, TypeError):  # which the problems name
             state = 0, 0
-        return Verification(problems, tuple(faults), *state)
+    faults = list(_unsound(catalog._cache))
+    if not problems and not catalog._keeper.check():
+        faults.append("sums: not those of the descriptors")
+    return Verification(problems, tuple(faults), *state)
 
 
 def _unsound(cache: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.descriptors import CatalogError
+from catalog.descriptors import CatalogError, Superseded
 from catalog.embedder import models, preset_name
 from catalog.head import Curves
 from catalog.learning.learning import Learning
@@ -14,6 +14,7 @@ from catalog.store import heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
+from catalog.store.moment import Moment
 from catalog.store.names import Name
 
 
@@ -74,26 +75,31 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 
 def info(catalog: Opened) -> Info:
     """What this catalogue is."""
-    catalog._keeper.compute(Learning.sums)  # so that their hash is soon had in a transaction
-    with catalog._store.reading() as tx:
-        counts = inventory.label_counts(tx)
-        items = sum(row.items for row in counts)
-        return Info(
-            path=catalog.path,
-            format=inventory.format_version(tx),
-            generation=journal.version(tx).generation,
-            created=inventory.created(tx),
-            classes=len(counts),
-            items=items,
-            staged=inventory.staged(tx),
-            bytes=catalog.path.stat().st_size,
-            fingerprint=catalog._binding.fingerprint,
-            backbone=_backbone_name(catalog),
-            views=preset_name(catalog._binding.specification.views),
-            prior=len(catalog._binding.prior.directions) > 0,
-            head=heads.current(tx).training,
-            learning_state=catalog._keeper.compute(Learning.state),
-        )
+
+    def gather(learning: Learning, moment: Moment) -> Info:
+        state = learning.state(moment)
+        with catalog._store.reading() as tx:
+            if journal.version(tx) != moment.version:
+                raise Superseded("the catalogue was changed meanwhile; ask again")
+            counts = inventory.label_counts(tx)
+            return Info(
+                path=catalog.path,
+                format=inventory.format_version(tx),
+                generation=moment.version.generation,
+                created=inventory.created(tx),
+                classes=len(counts),
+                items=sum(row.items for row in counts),
+                staged=inventory.staged(tx),
+                bytes=catalog.path.stat().st_size,
+                fingerprint=catalog._binding.fingerprint,
+                backbone=_backbone_name(catalog),
+                views=preset_name(catalog._binding.specification.views),
+                prior=len(catalog._binding.prior.directions) > 0,
+                head=heads.current(tx).training,
+                learning_state=state,
+            )
+
+    return catalog._keeper.compute(gather)
 
 
 def history(catalog: Opened, last: int | None = None) -> list[Event]:

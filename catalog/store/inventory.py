@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -223,19 +223,3 @@ def contents(tx: sqlite3.Connection, items: Sequence[int]) -> dict[int, bytes]:
         query = f"SELECT id, content FROM item WHERE id IN ({marks})"  # noqa: S608
         found |= dict(tx.execute(query, block))
     return found
-
-
-def stored_items(
-    tx: sqlite3.Connection, at_once: int
-) -> Iterator[list[tuple[ItemId, str, Slot, bytes]]]:
-    """Id, class name, slot and content hash of every item that has a descriptor, in blocks.
-
-    They come in the order of content hashes, which no history changes.
-    """
-    cursor = tx.execute(
-        "SELECT item.id, label.name, label.slot, item.content FROM item "
-        "JOIN label ON label.slot = item.label "
-        "WHERE item.id NOT IN (SELECT item FROM compacted_item) ORDER BY item.content"
-    )
-    while block := cursor.fetchmany(at_once):
-        yield block
