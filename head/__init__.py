@@ -1,7 +1,7 @@
 """The expanding softmax head. Knows nothing of pictures, files or FAISS."""
 
 from catalog.head.document import Curves, TrainingOptions, count_batches, train
-from catalog.head.exact import EXACT_RULE, Blocks, allowed_steps, solve, solve_blocks
+from catalog.head.exact import EXACT_RULE, Blocks, solve, solve_blocks
 from catalog.head.frozen import widen_frozen
 from catalog.head.gan import GanOptions, Generator, train_gan, widen_generator
 from catalog.head.head import Head, Start, softmax, widen
@@ -17,7 +17,6 @@ __all__ = [
     "Replay",
     "Start",
     "TrainingOptions",
-    "allowed_steps",
     "count_batches",
     "draw_classes",
     "draw_gaussian",

@@ -207,7 +207,6 @@ EXPORTS = {
         "Replay",
         "Start",
         "TrainingOptions",
-        "allowed_steps",
         "count_batches",
         "draw_classes",
         "draw_gaussian",

@@ -171,15 +171,13 @@ def _items_from_arrays(arrays: Arrays) -> Items:
 def _solved(learning: Learning, moment: Moment) -> LearntHead:
     metric, _ = learning.metric(moment)
     dropped = [slot for slot in moment.order if slot in moment.compacted]
-    draws = draws_of(learning.sums(moment), metric, dropped)
-    slots = np.concatenate([moment.slots, np.repeat(np.array(dropped, np.int64), DRAWN)])
-    white = learning.white_blocks(moment)
-    head = solve_blocks(
-        lambda: chain(white(), [draws]),
-        places_of(slots, moment.order),
-        moment.order,
-        width=len(metric.mean),
-    )
+    blocks, slots = learning.white_blocks(moment), moment.slots
+    if dropped:  # otherwise the sums need not be had
+        white, draws = blocks, draws_of(learning.sums(moment), metric, dropped)
+        blocks = lambda: chain(white(), [draws])  # noqa: E731 - what was given, and more
+        slots = np.concatenate([slots, np.repeat(np.array(dropped, np.int64), DRAWN)])
+    positions = places_of(slots, moment.order)
+    head = solve_blocks(blocks, positions, moment.order, width=len(metric.mean))
     return LearntHead(head, metric, "exact")
 
 
