@@ -98,7 +98,7 @@ def mean_score(train: Photos, queries: Photos, setting: Setting, size: int | Non
 def settings(model: Model) -> dict[str, list[Setting]]:
     """The rows of the tables."""
     priors = {
-        name: prior_for(MobileNetEmbedder(model, name).probe()) or Prior.isotropic(1280)
+        name: prior_for(MobileNetEmbedder(model, name, "pooled").probe()) or Prior.isotropic(1280)
         for name in PRESETS
     }
     standard = PRESETS[DEFAULT_PRESET]

@@ -76,8 +76,8 @@ def embed_views(model: Model, folder: Path) -> Photos:
 class Remembering(MobileNetEmbedder):
     """The real embedder, which embeds no photo twice, to build many catalogues in one run."""
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
+    def __init__(self, model: Model, descriptor: str | None = None) -> None:
+        super().__init__(model, descriptor=descriptor)
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
     def embed_each(

@@ -93,6 +93,7 @@ class Catalog(Opened):
         *,
         backbone: str | None = None,
         views: str = DEFAULT_PRESET,
+        descriptor: str | None = None,
         embedder: Embedder | None = None,
     ) -> Catalog:
         """Make a new, empty catalogue.
@@ -103,20 +104,24 @@ class Catalog(Opened):
                 by default the ImageNet network if it is on this machine, else ``starter``, the
                 small one that comes with the program.
             views: a view preset: ``fast``, ``standard`` or ``thorough``.
+            descriptor: ``512``, ``1280`` or ``2048`` numbers of several layers of the network, or
+                ``pooled`` for the last layer alone; by default 1280 where a projection is known for
+                the network, as for ImageNet's and the starter, else ``pooled``.
             embedder: to use instead of a network from the model cache; it stays the caller's to
                 close.
 
         Raises:
             Conflict: there is something at that path.
             NotFound: there is no such network, or no such folder.
-            BackboneError: the network cannot be used.
+            BackboneError: the network cannot be used, or not with that descriptor.
+            InvalidInput: there is no such preset or descriptor.
         """
         file = Path(path).absolute()
         require_free(file)  # before a network is loaded, which takes a while
         own = None
         if embedder is None:
             model = models.find(backbone) if backbone else models.default()
-            embedder = own = MobileNetEmbedder(model, views)
+            embedder = own = MobileNetEmbedder(model, views, descriptor)
         create(file, binding.record(embedder))
         made = cls(Store(file), embedder)
         made._own_embedder = own

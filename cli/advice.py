@@ -36,6 +36,7 @@ COMMAND: Final[Wording] = {
     "rename class": "`catalog rename-class` gives it another name",
     "replace": "choose another name, or --replace it",
     "restore": "restore it from a backup (`catalog restore`), or make it anew",
+    "use pooled": "`--descriptor pooled` takes the last layer alone",
     "verify": "`catalog verify` says what else is wrong",
 }
 """A sentence for each kind of advice."""

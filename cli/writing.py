@@ -61,31 +61,49 @@ def init(
             autocompletion=among("fast", "standard", "thorough"),
         ),
     ] = "standard",
+    descriptor: Annotated[
+        str | None,
+        typer.Option(
+            help="How many numbers of several layers of the network: 512, 1280 or 2048; or pooled, "
+            "the last layer alone. By default 1280, or pooled for a network that is not known.",
+            autocompletion=among("512", "1280", "2048", "pooled"),
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a new, empty catalogue."""
     from catalog import Catalog
     from catalog.embedder import models
+    from catalog.embedder.describe import require_descriptor
     from catalog.embedder.views import preset
 
     preset(views)
+    if descriptor is not None:
+        require_descriptor(descriptor)
     Catalog.require_new(path)  # before anyone is asked about a download
     chosen = backbone or choose_backbone()
-    with Catalog.init(path, backbone=chosen, views=views) as made:
+    with Catalog.init(path, backbone=chosen, views=views, descriptor=descriptor) as made:
         info = made.info()
     if json:
         print_json(info)
     else:
         typer.echo(f"{info.path}: an empty catalogue")
-        typer.echo(f"  backbone  {info.backbone}")
-        typer.echo(f"  views     {info.views}")
+        typer.echo(f"  backbone   {info.backbone}")
+        typer.echo(f"  views      {info.views}")
+        typer.echo(f"  descriptor {_in_words(info.descriptor)}")
     if backbone is None and chosen == models.STARTER:
         say(STARTER_NOTE)
     if not json and not info.prior:
         say(
-            "note: no prior was measured for this backbone and preset; with few pictures per class "
+            "note: nothing was measured for this backbone and preset; with few pictures per class "
             "answers will be less good"
         )
+
+
+def _in_words(descriptor: str) -> str:
+    if descriptor == "pooled":
+        return "pooled: the last layer of the network"
+    return f"{descriptor}: several layers of the network"
 
 
 def add_class(

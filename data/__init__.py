@@ -1,5 +1,6 @@
-"""What the project ships beside its code: the priors measured for known backbones and presets."""
+"""What the project ships beside its code: priors and projections of known networks."""
 
 from catalog.data.priors import prior_for
+from catalog.data.projections import projection_for, projection_named
 
-__all__ = ["prior_for"]
+__all__ = ["prior_for", "projection_for", "projection_named"]

@@ -23,6 +23,7 @@ from catalog.descriptors.errors import (
     Superseded,
 )
 from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
+from catalog.descriptors.projection import Projection, Projector
 from catalog.descriptors.sums import Sums
 from catalog.descriptors.whitening import (
     BLOCK_ROWS,
@@ -55,6 +56,8 @@ __all__ = [
     "NotFound",
     "PictureError",
     "Prior",
+    "Projection",
+    "Projector",
     "RefusalReason",
     "Sums",
     "Superseded",

@@ -34,6 +34,7 @@ AdviceKind: TypeAlias = Literal[
     "rename class",
     "replace",
     "restore",
+    "use pooled",
     "verify",
 ]
 """Every kind of advice."""
@@ -67,6 +68,7 @@ PYTHON: Final[Wording] = {
     "rename class": "rename_class() gives it another name",
     "replace": "choose another name, or replace=True",
     "restore": "restore it from a backup, or make it anew",
+    "use pooled": "descriptor='pooled' takes the last layer alone",
     "verify": "verify() says what else is wrong",
 }
 """How advice is worded for those who call the library."""

@@ -53,21 +53,25 @@ class Prior:
         directions: float32 (r, D), orthonormal rows.
         variances: float32 (r,), positive, along each direction.
         residual: the variance along every direction that is left, positive.
+        alike: the cosine, under the metric of the prior alone, that 40 of 100 photos reach with the
+            picture that they are of; None where that was not measured.
     """
 
     mean: NDArray[np.float32]
     directions: NDArray[np.float32]
     variances: NDArray[np.float32]
     residual: float
+    alike: float | None = None
 
     @classmethod
-    def isotropic(cls, width: int) -> Prior:
+    def isotropic(cls, width: int, alike: float | None = None) -> Prior:
         """The same variance in every direction, about the origin."""
         return cls(
             np.zeros(width, np.float32),
             np.zeros((0, width), np.float32),
             np.zeros(0, np.float32),
             1.0,
+            alike,
         )
 
     @property
@@ -81,6 +85,8 @@ class Prior:
         digest = hashlib.sha256(f"{self.directions.shape} {self.residual!r}\n".encode())
         for part in (self.mean, self.directions, self.variances):
             digest.update(np.ascontiguousarray(part, dtype="<f4").data)
+        if self.alike is not None:
+            digest.update(f"alike {self.alike!r}\n".encode())
         return digest.hexdigest()
 
     def scatter(self, isotropic: float = ISOTROPIC_SHARE) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 # First: it sets what OpenCV reads while it is imported.
 from catalog.embedder.decode import read as read_picture
+from catalog.embedder.describe import DESCRIPTORS, descriptor_name
 from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
 from catalog.embedder.fingerprint import Specification, libraries
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
@@ -10,6 +11,7 @@ from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
 
 __all__ = [
     "DEFAULT_PRESET",
+    "DESCRIPTORS",
     "PRESETS",
     "Box",
     "Embedder",
@@ -19,6 +21,7 @@ __all__ = [
     "Specification",
     "as_picture",
     "content_hash",
+    "descriptor_name",
     "libraries",
     "load",
     "preset_name",

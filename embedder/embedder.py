@@ -11,12 +11,22 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import BackboneError, InvalidInput, PictureError
-from catalog.embedder import probes
+from catalog.data import projection_for, projection_named
+from catalog.descriptors import Advice, BackboneError, InvalidInput, PictureError, Projection
+from catalog.embedder import models, probes
 from catalog.embedder.decode import decode, read
+from catalog.embedder.describe import (
+    DEFAULT_DESCRIPTOR,
+    POOLED,
+    Describe,
+    Layered,
+    Pooled,
+    require_descriptor,
+)
 from catalog.embedder.fingerprint import Specification
 from catalog.embedder.formats import Header, inspect
 from catalog.embedder.isolation import IsolatedDecoder
+from catalog.embedder.layers import LAYERS_RULE
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.model_cache import Model
 from catalog.embedder.picture import Box, Picture, Source, as_picture
@@ -48,7 +58,7 @@ class Embedder(Protocol):
 
 
 class MobileNetEmbedder:
-    """The frozen network, a few views of each picture, and their normalised mean.
+    """The frozen network, a few views of each picture, and one descriptor of what it sees in them.
 
     Safe to use from many threads, and in a process that was forked. Each picture is computed by
     itself, so it gets the same bits whatever else is asked for.
@@ -56,31 +66,59 @@ class MobileNetEmbedder:
     Args:
         model: from the model cache.
         views: a preset's name, or the views themselves.
+        descriptor: ``512``, ``1280`` or ``2048`` numbers of several layers, or ``pooled`` for the
+            last layer alone; by default 1280 where a projection is known for the network.
+        projection: of the rows of several layers, instead of the one that is known.
         threads: how many pictures are embedded at once; all processors by default.
         isolate: decode in processes of its own, as many as threads: a picture that crashes or
             stops the decoder is refused then, and takes nothing with it. The descriptors are the
             same, bit for bit; the first picture waits for a process to start.
 
     Raises:
-        BackboneError: the model's file is not as it was when it was imported.
-        InvalidInput: there is no such preset, or a view is not in [0, 1].
+        BackboneError: the model's file is not as it was when it was imported, or no projection is
+            known for the network.
+        InvalidInput: there is no such preset or descriptor, or a view is not in [0, 1].
     """
 
     def __init__(
         self,
         model: Model,
         views: str | tuple[View, ...] = DEFAULT_PRESET,
+        descriptor: str | None = None,
         *,
+        projection: Projection | None = None,
         threads: int | None = None,
         isolate: bool = False,
     ) -> None:
         chosen = preset(views) if isinstance(views, str) else views
         if not chosen or not all(0 <= view <= 1 for view in chosen):
             raise InvalidInput(f"views are shares of the shorter side in [0, 1], not {chosen}")
+        if descriptor is not None:
+            require_descriptor(descriptor)
         self.model = model
-        self._network = LiteRTNetwork(model.read())
+        content = projector = None
+        if descriptor != POOLED:
+            content, projection = _of_layers(model, projection)
+            if content is None and descriptor is not None:
+                raise BackboneError(
+                    f"no descriptor of several layers is known for the network {model.name!r}",
+                    Advice("use pooled"),
+                )
+        network = LiteRTNetwork(content or model.read())
+        width = network.width
+        if content is None:
+            projection = None
+        if projection is not None:
+            width = int(descriptor or DEFAULT_DESCRIPTOR)
+            projector = projection.to(width)
+        self._describe: Describe = Layered(network, projector) if projector else Pooled(network)
         self.specification = Specification(
-            model.sha256, self._network.input_size, self._network.width, chosen
+            model.sha256,
+            network.input_size,
+            width,
+            chosen,
+            layers=LAYERS_RULE if projection else None,
+            projection=projection.digest if projection else None,
         )
         self._workers = _Workers(threads or _processors(), isolate=isolate)
 
@@ -104,7 +142,7 @@ class MobileNetEmbedder:
         """
         pixels = self._pixels(as_picture(picture))
         size = self.specification.input_size
-        return _mean_direction(self._network(take_views(pixels, self.specification.views, size)))
+        return self._describe(take_views(pixels, self.specification.views, size))
 
     def embed_many(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
         """Compute the descriptors of many pictures on all processors.
@@ -229,7 +267,17 @@ def load(model: Model, specification: Specification, *, isolate: bool = False) -
     Raises:
         BackboneError: with this version of the program the model gives another specification.
     """
-    embedder = MobileNetEmbedder(model, tuple(specification.views), isolate=isolate)
+    descriptor, projection = POOLED, None
+    if specification.projection is not None:
+        descriptor = str(specification.width)
+        projection = projection_named(specification.projection)
+        if projection is None:
+            raise BackboneError(
+                f"the projection of this catalogue's descriptors, {specification.projection[:12]}, "
+                "is not on this machine: another version of catalog has it"
+            )
+    views = tuple(specification.views)
+    embedder = MobileNetEmbedder(model, views, descriptor, projection=projection, isolate=isolate)
     if embedder.specification != specification:
         embedder.close()
         raise BackboneError(
@@ -238,6 +286,15 @@ def load(model: Model, specification: Specification, *, isolate: bool = False) -
             f"{specification.to_json()}"
         )
     return embedder
+
+
+def _of_layers(
+    model: Model, projection: Projection | None
+) -> tuple[bytes | None, Projection | None]:
+    """The network with several layers for outputs, and their projection; None if not known."""
+    if projection is None:
+        projection = projection_for(probes.describe(LiteRTNetwork(model.read())))
+    return (models.layered(model) if projection else None), projection
 
 
 def _upright_size(header: Header) -> tuple[int, int]:
@@ -260,15 +317,3 @@ def _check_box(box: Box | None, width: int, height: int) -> None:
         raise PictureError(
             "empty", f"the box {box} reaches outside the picture of {width} x {height}"
         )
-
-
-def _mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The normalised mean of the normalised vectors: (V, D) to (D,)."""
-    wide = vectors.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    mean = (wide / np.maximum(lengths, np.finfo(np.float32).tiny)).mean(axis=0)
-    length = np.linalg.norm(mean)
-    if not np.isfinite(length) or length == 0:
-        raise PictureError("unsupported", "the network sees nothing in this picture")
-    direction: NDArray[np.float32] = (mean / length).astype(np.float32)
-    return direction

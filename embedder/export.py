@@ -20,6 +20,7 @@ import numpy as np
 
 from catalog.descriptors.errors import BackboneError
 from catalog.embedder import probes
+from catalog.embedder.layers import expanded_maps, parts_of, with_layers
 from catalog.embedder.litert import LiteRTNetwork
 
 if TYPE_CHECKING:
@@ -213,7 +214,47 @@ def _convert(call: Call, size: int) -> bytes:
     difference = float(np.abs(probes.describe(LiteRTNetwork(content)) - expected).max())
     if not difference <= TOLERANCE:  # so that a NaN is refused too
         raise BackboneError(f"LiteRT and TensorFlow differ by {difference:.1e} on it: refused")
+    _compare_layers(content, function, size)
     return content
+
+
+def _compare_layers(content: bytes, function: Call, size: int) -> None:
+    """Compare what several layers see with TensorFlow's, where they can be told in both.
+
+    Raises:
+        BackboneError: they differ, or TensorFlow's network has another structure.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    layers = with_layers(content)
+    if layers is None:
+        return
+    frozen = convert_variables_to_constants_v2(function)
+    inputs = [
+        operation.inputs[0]
+        for operation in frozen.graph.get_operations()
+        if operation.type == "DepthwiseConv2dNative"
+    ]
+    padded = {"Pad", "PadV2"}
+    maps = expanded_maps([one.op.inputs[0] if one.op.type in padded else one for one in inputs])
+    if maps is None:
+        raise BackboneError("LiteRT sees another structure in it than TensorFlow: refused")
+    expected = frozen.prune([frozen.inputs[0].name], [*frozen.outputs, *maps])
+    pictures = probes.pictures(size)
+    for view, found in zip(pictures, LiteRTNetwork(layers).outputs(pictures), strict=True):
+        scaled = np.divide(view[np.newaxis], 255, dtype=np.float32)
+        wanted = [np.asarray(one)[0] for one in expected(tf.constant(scaled))]
+        for one, other in zip(
+            parts_of(found[0], found[1:]), parts_of(wanted[0], wanted[1:]), strict=True
+        ):
+            difference = float(np.abs(one - other).max())
+            if not difference <= TOLERANCE:
+                raise BackboneError(
+                    f"LiteRT and TensorFlow differ by {difference:.1e} within it: refused"
+                )
 
 
 def _vector(output: Any) -> Any:

@@ -40,6 +40,8 @@ class Specification:
         decode: the rule by which bytes become pixels.
         resize: the rule by which a crop becomes the network's input.
         stored: the form in which a descriptor is kept.
+        layers: the rule by which several layers become one row; None for the last layer alone.
+        projection: digest of what projects such rows; None likewise.
     """
 
     backbone: str
@@ -49,10 +51,13 @@ class Specification:
     decode: str = DECODE_RULE
     resize: str = RESIZE_RULE
     stored: str = FORMAT
+    layers: str | None = None
+    projection: str | None = None
 
     def to_json(self) -> str:
         """The specification as JSON with sorted keys, the same text for the same specification."""
-        return json.dumps(asdict(self), sort_keys=True)
+        stated = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(stated, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Specification:

@@ -34,11 +34,12 @@ class LiteRTNetwork:
 
     Args:
         source: path or bytes of a flatbuffer that takes [1, S, S, 3] float32 in [0, 1] and gives
-            [1, width] float32.
+            [1, width] float32, and may give maps [1, H, W, C] beside it.
 
     Attributes:
         input_size: S, the side of a view in pixels.
-        width: length of a descriptor.
+        width: length of the vector that it gives.
+        maps: C of each map.
 
     Raises:
         BackboneError: the file cannot be read, or is no such network.
@@ -46,13 +47,14 @@ class LiteRTNetwork:
 
     input_size: int
     width: int
+    maps: tuple[int, ...]
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         self._content = source if isinstance(source, bytes) else _read(Path(source))
         self._threads = threading.local()
         with _without_notice():
             interpreter = self._interpreter()
-        self.input_size, self.width = _shape(interpreter)
+        self.input_size, self.width, self.maps = _shape(interpreter)
 
     def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute one raw descriptor per view.
@@ -66,6 +68,20 @@ class LiteRTNetwork:
         Raises:
             InvalidInput: another shape or type.
         """
+        descriptors = np.empty((len(views), self.width), np.float32)
+        for (vector, *_), descriptor in zip(self.outputs(views), descriptors, strict=True):
+            descriptor[:] = vector
+        return descriptors
+
+    def outputs(self, views: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        """All that each view gives: the vector (width,), then the maps (H, W, C), float32.
+
+        Args:
+            views: as for a call.
+
+        Raises:
+            InvalidInput: another shape or type.
+        """
         expected = (self.input_size, self.input_size, _COLOURS)
         if views.ndim != _INPUT_RANK or views.shape[1:] != expected or views.dtype != np.uint8:
             raise InvalidInput(
@@ -74,14 +90,11 @@ class LiteRTNetwork:
             )
         interpreter = self._interpreter()
         pixels = interpreter.get_input_details()[0]["index"]
-        vector = interpreter.get_output_details()[0]["index"]
-        descriptors = np.empty((len(views), self.width), np.float32)
-        for view, descriptor in zip(views, descriptors, strict=True):
-            scaled = np.divide(view[np.newaxis], 255, dtype=np.float32)
-            interpreter.set_tensor(pixels, scaled)
+        outputs = [one["index"] for one in interpreter.get_output_details()]
+        for view in views:
+            interpreter.set_tensor(pixels, np.divide(view[np.newaxis], 255, dtype=np.float32))
             interpreter.invoke()
-            descriptor[:] = interpreter.get_tensor(vector)[0]
-        return descriptors
+            yield [interpreter.get_tensor(one)[0] for one in outputs]
 
     def _interpreter(self) -> Any:
         interpreter = getattr(self._threads, "interpreter", None)
@@ -108,16 +121,21 @@ def _load(content: bytes) -> Any:
     return interpreter
 
 
-def _shape(interpreter: Any) -> tuple[int, int]:
-    """Side of the input and width of the output, once they are seen to be what can be run."""
+def _shape(interpreter: Any) -> tuple[int, int, tuple[int, ...]]:
+    """Side of the input, width of the vector and of the maps, if it is what can be run."""
     match interpreter.get_input_details(), interpreter.get_output_details():
-        case [{"dtype": np.float32, "shape": taken}], [{"dtype": np.float32, "shape": given}]:
-            match taken.tolist(), given.tolist():
-                case [1, height, width, 3], [1, length] if height == width and length > 1:
-                    return height, length
+        case [{"dtype": np.float32, "shape": taken}], [
+            {"dtype": np.float32, "shape": given},
+            *more,
+        ]:
+            match taken.tolist(), given.tolist(), [one["shape"].tolist() for one in more]:
+                case [1, height, width, 3], [1, length], maps if (
+                    height == width and length > 1 and all(len(one) == 4 for one in maps)
+                ):
+                    return height, length, tuple(one[3] for one in maps)
     raise BackboneError(
         "the network must take one picture, [1, S, S, 3] float32, and give one vector, [1, width] "
-        "float32; this one does not"
+        "float32, first; this one does not"
     )
 
 

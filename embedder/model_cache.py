@@ -1,15 +1,18 @@
 """The folder of networks on this machine, and the record of each.
 
 They live in the user's cache folder, or in ``CATALOG_CACHE``: ``models/SHA256.tflite``, named by
-the hash of its bytes, and beside it ``SHA256.json``: what it is and where it came from.
+the hash of its bytes, and beside it ``SHA256.json``: what it is and where it came from. The same
+network with the maps of several layers for further outputs is named by its hash, too; the record
+has that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -40,6 +43,8 @@ class Model:
         imagenet_cosine: least cosine between its probe descriptors and the ImageNet network's;
             None where the width differs.
         imported_at: date and time, UTC, ISO 8601.
+        layers: SHA-256 of the same network with the maps of several layers for further outputs,
+            which lies beside it; None where that was not made yet, or cannot be.
         fresh: True only where the call that returned it has put it in the cache just now.
     """
 
@@ -51,6 +56,7 @@ class Model:
     width: int
     imagenet_cosine: float | None
     imported_at: str
+    layers: str | None = None
     fresh: bool = field(default=False, compare=False)
 
     @property
@@ -102,6 +108,16 @@ class Model:
             )
         return content
 
+    def read_layers(self) -> bytes | None:
+        """Read the network with the maps of several layers; None if it is not there, or damaged."""
+        if self.layers is None:
+            return None
+        with contextlib.suppress(OSError):
+            content = file_of(self.layers).read_bytes()
+            if sha256(content).hexdigest() == self.layers:
+                return content
+        return None
+
 
 def file_of(digest: str) -> Path:
     """Where the flatbuffer of a SHA-256 lies, or would."""
@@ -127,10 +143,9 @@ def keep(model: Model, content: bytes | None) -> None:
     Raises:
         BackboneError: it cannot be written.
     """
-    file = model.path.with_suffix(".json")
     if content is not None:
         _write(model.path, content)
-    elif _from_record(file) == model:
+    elif _from_record(_record_of(model)) == model:
         return
     record = {
         "name": model.name,
@@ -139,8 +154,29 @@ def keep(model: Model, content: bytes | None) -> None:
         "width": model.width,
         "imagenet_cosine": model.imagenet_cosine,
         "imported_at": model.imported_at,
+        "layers": model.layers,
     }
-    _write(file, json.dumps(record, indent=2).encode() + b"\n")
+    _write(_record_of(model), json.dumps(record, indent=2).encode() + b"\n")
+
+
+def keep_layers(model: Model, content: bytes) -> Model:
+    """Write a network with the maps of several layers beside the network.
+
+    Args:
+        model: the network.
+        content: the flatbuffer with more outputs.
+
+    Raises:
+        BackboneError: it cannot be written.
+    """
+    model = replace(model, layers=sha256(content).hexdigest())
+    _write(file_of(str(model.layers)), content)
+    keep(model, None)
+    return model
+
+
+def _record_of(model: Model) -> Path:
+    return model.path.with_suffix(".json")
 
 
 def _from_record(file: Path) -> Model | None:
@@ -155,6 +191,7 @@ def _from_record(file: Path) -> Model | None:
             width=record["width"],
             imagenet_cosine=record["imagenet_cosine"],
             imported_at=record["imported_at"],
+            layers=record.get("layers"),  # which an older version does not write
         )
     except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         return None
@@ -171,6 +208,7 @@ def _is_whole(model: Model) -> bool:
         and all(isinstance(text, str) for text in texts)
         and all(isinstance(size, int) and size > 0 for size in sizes)
         and isinstance(model.imagenet_cosine, float | int | None)
+        and isinstance(model.layers, str | None)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from dataclasses import dataclass, replace
@@ -17,14 +18,17 @@ from catalog.data import starter as shipped
 from catalog.descriptors.advice import Advice
 from catalog.descriptors.errors import BackboneError, InvalidInput, NotFound
 from catalog.embedder import probes
+from catalog.embedder.layers import with_layers
 from catalog.embedder.litert import LiteRTNetwork
-from catalog.embedder.model_cache import Model, Origin, file_of, keep, recorded
+from catalog.embedder.model_cache import Model, Origin, file_of, keep, keep_layers, recorded
 from catalog.machine import model_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from catalog.embedder.download import Progress
+
+_log = logging.getLogger(__name__)
 
 IMAGENET: Final = "imagenet"
 """The name of the network whose probe descriptors are the recorded ones."""
@@ -167,6 +171,31 @@ def fetch(
         return _keep(candidate, name=None, fallback=handle)
 
 
+def layered(model: Model) -> bytes | None:
+    """A network with the maps of several layers for further outputs.
+
+    It is made when the network is imported, and only made again where it is gone from the cache.
+
+    Args:
+        model: the network; what is made of one that does not lie in the cache is not kept.
+
+    Returns:
+        A flatbuffer; None where the network has not the structure of a MobileNetV2.
+
+    Raises:
+        BackboneError: the network is gone or damaged.
+    """
+    content = model.read_layers()
+    if content is None:
+        content = with_layers(model.read())
+        if content is not None and model.path == file_of(model.sha256):
+            try:
+                keep_layers(model, content)
+            except BackboneError as error:  # a cache that is shared, and only read
+                _log.warning("what was made of %s is not kept: %s", model.name, error)
+    return content
+
+
 def _recorded_as(reference: str) -> Model | None:
     """The network that is recorded under a reference, if possible one whose flatbuffer is there."""
     known = recorded()
@@ -271,6 +300,8 @@ def _keep(candidate: _Candidate, *, name: str | None, fallback: str) -> Model:
     name = name or model.name or (IMAGENET if model.is_imagenet else fallback)
     model = replace(model, name=name)
     keep(model, candidate.content)
+    if candidate.content is not None and (layers := with_layers(candidate.content)):
+        model = keep_layers(model, layers)
     return replace(model, fresh=candidate.content is not None)
 
 

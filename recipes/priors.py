@@ -25,6 +25,7 @@ from catalog.descriptors import PictureError
 from catalog.embedder import DEFAULT_PRESET, MobileNetEmbedder, read_picture
 from catalog.embedder import models as cache
 from catalog.embedder.decode import decode
+from catalog.embedder.describe import POOLED
 
 PHOTOS = 4
 """How many photos are made up of each picture."""
@@ -51,7 +52,7 @@ def measure(
     width = embedder.specification.width
     scatter, total, count = np.zeros((width, width)), np.zeros(width), 0
     group: list[NDArray[np.float64]] = []
-    for descriptor in embedder.embed_many(_photographed(pictures, seed)):
+    for descriptor in embedder.embed_many(photographed(pictures, seed)):
         group.append(descriptor.astype(np.float64))
         if len(group) == PHOTOS + 1:
             rows = np.stack(group)
@@ -69,8 +70,8 @@ def measure(
     }
 
 
-def _photographed(pictures: Iterable[NDArray[np.uint8]], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Each picture, then photos of it before the picture that came before it."""
+def photographed(pictures: Iterable[NDArray[np.uint8]], seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Each picture, then :data:`PHOTOS` of it before the picture that came before it."""
     background = np.full((_SIDE, _SIDE, 3), 128, np.uint8)
     for number, pixels in enumerate(pictures):
         random = np.random.default_rng([seed, number])
@@ -82,7 +83,11 @@ def _photographed(pictures: Iterable[NDArray[np.uint8]], seed: int) -> Iterator[
         )
 
 
-def _decoded(folder: Path, most: int) -> Iterator[NDArray[np.uint8]]:
+def decoded(folder: Path, most: int) -> Iterator[NDArray[np.uint8]]:
+    """At most so many of the pictures in a folder, evenly spaced; those that are refused left out.
+
+    What is given is uint8 (H, W, 3).
+    """
     found = list(find_pictures([folder]))
     for picture in found[:: max(1, len(found) // most)][:most]:
         try:
@@ -99,7 +104,9 @@ def main(
 ) -> None:
     """Measure the prior of a backbone and view preset, and put its file beside this one."""
     model = cache.find(backbone)
-    arrays: dict[str, Any] = measure(MobileNetEmbedder(model, views), _decoded(pictures, most))
+    arrays: dict[str, Any] = measure(
+        MobileNetEmbedder(model, views, POOLED), decoded(pictures, most)
+    )
     file = Path(shipped.__file__).with_name(f"{model.name}-{views}.npz")
     np.savez_compressed(file, **arrays)
     typer.echo(f"{file.name}: {file.stat().st_size:,} bytes")

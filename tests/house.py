@@ -146,7 +146,7 @@ EXPORTS = {
         "take_part",
     ],
     "catalog.cli": [],
-    "catalog.data": ["prior_for"],
+    "catalog.data": ["prior_for", "projection_for", "projection_named"],
     "catalog.descriptors": [
         "BLOCK_ROWS",
         "FORMAT",
@@ -168,6 +168,8 @@ EXPORTS = {
         "NotFound",
         "PictureError",
         "Prior",
+        "Projection",
+        "Projector",
         "RefusalReason",
         "Sums",
         "Superseded",
@@ -182,6 +184,7 @@ EXPORTS = {
     ],
     "catalog.embedder": [
         "DEFAULT_PRESET",
+        "DESCRIPTORS",
         "PRESETS",
         "Box",
         "Embedder",
@@ -191,6 +194,7 @@ EXPORTS = {
         "Specification",
         "as_picture",
         "content_hash",
+        "descriptor_name",
         "libraries",
         "load",
         "preset_name",

@@ -150,7 +150,7 @@ def test_the_fingerprint_is_of_all_that_decides(real: MobileNetEmbedder) -> None
         Specification(**{**fields, name: value})
         for name, value in {
             "backbone": "0" * 64, "input_size": 7, "width": 7, "views": (0.5,),
-            "decode": "x", "resize": "x", "stored": "x",
+            "decode": "x", "resize": "x", "stored": "x", "layers": "x", "projection": "x",
         }.items()
     ]  # fmt: skip
     prints = {own.fingerprint, *(other.fingerprint for other in others)}

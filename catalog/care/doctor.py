@@ -23,6 +23,7 @@ from catalog.data import prior_for
 from catalog.data.starter import FLATBUFFER
 from catalog.descriptors import CatalogError
 from catalog.embedder import MobileNetEmbedder, load, models
+from catalog.embedder.describe import POOLED
 from catalog.embedder.model_cache import Model
 from catalog.embedder.probes import AGREEMENT
 from catalog.machine import Check
@@ -92,7 +93,7 @@ def _starter_network() -> Check:
     """Whether the network that comes with the program computes what it was measured by."""
     try:
         starter = _starter()
-        known = prior_for(_probed(MobileNetEmbedder(starter)))
+        known = prior_for(_probed(MobileNetEmbedder(starter, descriptor=POOLED)))
     except (OSError, CatalogError) as error:
         return Check("starter network", "bad", _line(error), "install catalog again")
     if known is None:

@@ -2,9 +2,10 @@
 
 The items are dealt into folds, and metric, centroids and head are learnt anew from the other folds.
 Photos taken in one burst would vouch for each other, so near-duplicates stay in one fold, and count
-together as one: single linkage of pictures of a class that are more alike than three in five
-pictures are to anything of another class. The result is a function of the descriptors alone, in
-whatever order they came.
+together as one: single linkage of pictures of a class that are as alike as a picture and a photo
+made up of it. Where that was not measured for the embedder, they are those that are more alike than
+three in five pictures are to anything of another class. The result is a function of the descriptors
+alone, in whatever order they came.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from catalog.index import near_duplicate_groups, typical_stranger_cosine
 from catalog.judging.witnesses import NearestOfClass, Witnesses
 
 STRANGER_QUANTILE = 0.6
-"""Items of a class are one group if they are more alike than this share of items are to the item
-of another class that is most like them."""
+"""Where it was not measured how alike pictures and photos of them are, items of a class are one
+group if they are more alike than this share of items are to the item of another class that is most
+like them."""
 
 DRAWN = 32
 """How many descriptors are drawn of a class whose own are not at hand."""
@@ -34,7 +36,7 @@ _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
 
-FOLDING_RULE = f"{_FOLDS} folds, strangers {STRANGER_QUANTILE:g}, {DRAWN} drawn"
+FOLDING_RULE = f"{_FOLDS} folds, alike or strangers {STRANGER_QUANTILE:g}, {DRAWN} drawn"
 """How pictures are held out, in short."""
 
 
@@ -162,17 +164,19 @@ def near_duplicates(
 
     They are found under the prior's metric, which has seen none of the pictures; the catalogue's
     own draws even unlike pictures of a class together. Without a second class nothing says how
-    alike strangers are, and each item is a group of its own.
+    alike strangers are; where that is needed, each item is a group of its own then.
 
     Args:
         rows: int16 (N, D), descriptors in the order of content hashes.
         positions: int64 (N,), the class of each.
         prior: of their embedder.
     """
-    if len(np.unique(positions)) < 2:
+    if prior.alike is None and len(np.unique(positions)) < 2:
         return np.arange(len(positions), dtype=np.int64)
     white = fit(Sums(prior.width), (), prior).whiten(to_floats(rows))
-    threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
+    threshold = prior.alike
+    if threshold is None:
+        threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
     return near_duplicate_groups(white, positions, threshold)
 
 

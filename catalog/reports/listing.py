@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.descriptors import CatalogError, Superseded
-from catalog.embedder import models, preset_name
+from catalog.embedder import descriptor_name, models, preset_name
 from catalog.head import Curves
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
@@ -34,7 +34,10 @@ class Info:
         fingerprint: of the embedder.
         backbone: name of the network, or the start of its SHA-256 if it is not on this machine.
         views: name of the view preset.
-        prior: whether a measured prior is known for this backbone and preset.
+        descriptor: ``512``, ``1280`` or ``2048`` numbers of several layers of the network, or
+            ``pooled``: the last layer alone.
+        prior: whether it was measured how photos of one thing differ, for this backbone, preset and
+            descriptor.
         head: how the softmax head is trained: ``exact``, ``frozen``, ``document`` or ``none``.
         learning_state: hash of the sums that everything is learnt from; catalogues with equal ones,
             an ``exact`` head and no dropped descriptors give equal answers.
@@ -51,6 +54,7 @@ class Info:
     fingerprint: str
     backbone: str
     views: str
+    descriptor: str
     prior: bool
     head: HeadTraining
     learning_state: str
@@ -94,7 +98,8 @@ def info(catalog: Opened) -> Info:
                 fingerprint=catalog._binding.fingerprint,
                 backbone=_backbone_name(catalog),
                 views=preset_name(catalog._binding.specification.views),
-                prior=len(catalog._binding.prior.directions) > 0,
+                descriptor=descriptor_name(catalog._binding.specification),
+                prior=catalog._binding.is_measured,
                 head=heads.current(tx).training,
                 learning_state=state,
             )

@@ -57,17 +57,30 @@ class Binding:
         """The embedder's fingerprint, 64 hexadecimal digits."""
         return self.specification.fingerprint
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether it was measured how photos of one thing differ: for a prior, or a projection."""
+        return len(self.prior.directions) > 0 or self.specification.projection is not None
+
 
 def record(embedder: Embedder) -> dict[str, Any]:
     """The row that ties a new catalogue to an embedder, with the prior known for it, if any."""
     probes = embedder.probe()
-    prior = data.prior_for(probes) or Prior.isotropic(embedder.specification.width)
     return {
         "fingerprint": embedder.specification.fingerprint,
         "spec": embedder.specification.to_json(),
-        "prior": _pack(prior),
+        "prior": _pack(_prior_of(embedder.specification, probes)),
         "probes": b"".join(to_bytes(row) for row in to_integers(probes)),
     }
+
+
+def _prior_of(specification: Specification, probes: NDArray[np.float32]) -> Prior:
+    """What is known of an embedder's descriptors; those of a projection are whitened already."""
+    if specification.projection is None:
+        return data.prior_for(probes) or Prior.isotropic(specification.width)
+    projection = data.projection_named(specification.projection)
+    alike = projection.alike.get(specification.width) if projection else None
+    return Prior.isotropic(specification.width, alike)
 
 
 def read(tx: sqlite3.Connection) -> Binding:
@@ -189,14 +202,16 @@ def _machine() -> dict[str, str]:
 
 
 def _pack(prior: Prior) -> bytes:
+    arrays: dict[str, Any] = {
+        "mean": prior.mean.astype(np.float16),
+        "directions": prior.directions.astype(np.float16),
+        "variances": prior.variances,
+        "residual": np.float64(prior.residual),
+    }
+    if prior.alike is not None:
+        arrays["alike"] = np.float64(prior.alike)
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        mean=prior.mean.astype(np.float16),
-        directions=prior.directions.astype(np.float16),
-        variances=prior.variances,
-        residual=np.float64(prior.residual),
-    )
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -207,4 +222,5 @@ def _unpack(blob: bytes) -> Prior:
         arrays["directions"].astype(np.float32),
         arrays["variances"],
         float(arrays["residual"]),
+        float(arrays["alike"]) if "alike" in arrays else None,
     )

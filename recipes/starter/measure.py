@@ -61,7 +61,7 @@ class Network(MobileNetEmbedder):
     """A network by its name in the model cache or its path, with the prior known for it."""
 
     def __init__(self, reference: str, views: str) -> None:
-        super().__init__(find(reference), views)
+        super().__init__(find(reference), views, "pooled")
         self.prior = prior_for(self.probe()) or Prior.isotropic(self.specification.width)
 
     def pace(self) -> float:

@@ -1,0 +1,100 @@
+"""From the views of a picture to its descriptor: by the last layer alone, or by several."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import InvalidInput, PictureError, Projector
+from catalog.embedder.fingerprint import Specification
+from catalog.embedder.layers import joined, parts_of
+from catalog.embedder.litert import LiteRTNetwork
+
+POOLED: Final = "pooled"
+"""The descriptor of the last layer alone."""
+
+DESCRIPTORS: Final = ("512", "1280", "2048", POOLED)
+"""The descriptors that may be asked for: of several layers and so many numbers, or pooled."""
+
+DEFAULT_DESCRIPTOR: Final = "1280"
+"""What a new catalogue has, where there is a projection for its network."""
+
+
+def require_descriptor(name: str) -> None:
+    """Make sure that there is such a descriptor.
+
+    Raises:
+        InvalidInput: there is not.
+    """
+    if name not in DESCRIPTORS:
+        raise InvalidInput(
+            f"there is no descriptor {name!r}; choose one of {', '.join(DESCRIPTORS)}"
+        )
+
+
+def descriptor_name(specification: Specification) -> str:
+    """By which of :data:`DESCRIPTORS` a specification can be asked for."""
+    return POOLED if specification.projection is None else str(specification.width)
+
+
+class Describe(Protocol):
+    """A frozen network, and what is made of its outputs."""
+
+    @property
+    def input_size(self) -> int:
+        """The side of a view in pixels."""
+
+    def __call__(self, views: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3)."""
+
+
+class Pooled:
+    """The mean over the views of the normalised means over the places of the last map."""
+
+    def __init__(self, network: LiteRTNetwork) -> None:
+        self.input_size = network.input_size
+        self._network = network
+
+    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3).
+
+        Raises:
+            PictureError: the network sees nothing in it.
+        """
+        vectors = self._network(views).astype(np.float64)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        mean = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).mean(axis=0)
+        length = np.linalg.norm(mean)
+        if not np.isfinite(length) or length == 0:
+            raise PictureError("unsupported", "the network sees nothing in this picture")
+        return np.asarray(mean / length, np.float32)
+
+
+class Layered:
+    """Rows of several layers, and their projection to descriptors.
+
+    Args:
+        network: that gives the maps of ``embedder.layers`` beside its vector.
+        projector: of its rows; only those can be had without one.
+    """
+
+    def __init__(self, network: LiteRTNetwork, projector: Projector | None = None) -> None:
+        self.input_size = network.input_size
+        self._network = network
+        self._projector = projector
+
+    def row(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What the layers see, before it is projected: float64 (F,), unit length."""
+        return joined([parts_of(vector, maps) for vector, *maps in self._network.outputs(views)])
+
+    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3).
+
+        Raises:
+            PictureError: the network sees nothing in it.
+        """
+        if self._projector is None:
+            raise TypeError("without a projector there are rows only")
+        return self._projector(self.row(views))
