@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,29 +96,27 @@ class MobileNetEmbedder:
         if descriptor is not None:
             require_descriptor(descriptor)
         self.model = model
-        content = projector = None
-        if descriptor != POOLED:
-            content, projection = _of_layers(model, projection)
-            if content is None and descriptor is not None:
-                raise BackboneError(
-                    f"no descriptor of several layers is known for the network {model.name!r}",
-                    Advice("use pooled"),
-                )
-        network = LiteRTNetwork(content or model.read())
-        width = network.width
-        if content is None:
-            projection = None
-        if projection is not None:
+        layers = None if descriptor == POOLED else _of_layers(model, projection)
+        network = LiteRTNetwork(model.read() if layers is None else layers.network)
+        self._describe: Describe
+        if layers is not None:
             width = int(descriptor or DEFAULT_DESCRIPTOR)
-            projector = projection.to(width)
-        self._describe: Describe = Layered(network, projector) if projector else Pooled(network)
+            self._describe = Layered(network, layers.projection.to(width))
+        elif descriptor in {None, POOLED}:
+            width = network.width
+            self._describe = Pooled(network)
+        else:
+            raise BackboneError(
+                f"no descriptor of several layers is known for the network {model.name!r}",
+                Advice("use pooled"),
+            )
         self.specification = Specification(
             model.sha256,
             network.input_size,
             width,
             chosen,
-            layers=LAYERS_RULE if projection else None,
-            projection=projection.digest if projection else None,
+            layers=LAYERS_RULE if layers else None,
+            projection=layers.projection.digest if layers else None,
         )
         self._workers = _Workers(threads or _processors(), isolate=isolate)
 
@@ -288,13 +286,19 @@ def load(model: Model, specification: Specification, *, isolate: bool = False) -
     return embedder
 
 
-def _of_layers(
-    model: Model, projection: Projection | None
-) -> tuple[bytes | None, Projection | None]:
-    """The network with several layers for outputs, and their projection; None if not known."""
+class _Layers(NamedTuple):
+    """A network with several layers for outputs, and the projection of their rows."""
+
+    network: bytes
+    projection: Projection
+
+
+def _of_layers(model: Model, projection: Projection | None) -> _Layers | None:
+    """What a descriptor of several layers takes; None where it is not known for the network."""
     if projection is None:
         projection = projection_for(probes.describe(LiteRTNetwork(model.read())))
-    return (models.layered(model) if projection else None), projection
+    network = models.layered(model) if projection else None
+    return _Layers(network, projection) if network and projection else None
 
 
 def _upright_size(header: Header) -> tuple[int, int]:

@@ -78,6 +78,13 @@ def build_weights(file: Path, alpha: float) -> NDArray[np.float32]:
     return unit
 
 
+def export_with_other_maps(file: Path) -> None:
+    """Export Keras weights, while other maps are taken in TensorFlow than in the flatbuffer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "expanded_maps", lambda inputs: [inputs[12], inputs[6]])
+        export.export_keras_weights(file)
+
+
 def build_real_weights(saved_model: Path, file: Path) -> None:
     """Save the real backbone's weights as Keras does."""
     import keras
@@ -202,6 +209,12 @@ class TestImport:
         assert (model.name, model.input_size, model.width) == ("plain", 224, 1280)
         computed = probes.describe(LiteRTNetwork(model.path))
         assert np.abs(computed - expected).max() < 1e-4
+
+        assert model.layers is not None
+        assert LiteRTNetwork(models.layered(model) or b"").maps == (576, 192)
+        file.symlink_to(plain)
+        with pytest.raises(BackboneError, match=r"differ by .* within it: refused"):
+            tensorflow(export_with_other_maps, file)
 
     @pytest.mark.real
     def test_the_real_keras_weights(
