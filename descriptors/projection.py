@@ -34,7 +34,7 @@ class Projection:
         rows: int8 (K, F), each at most :data:`LONGEST` long.
         scales: float32 (K,), what the products are multiplied by.
         alike: for some numbers D, how alike descriptors of so many numbers are when one is of a
-            picture and the other of a photo of it: the cosine that 40 of 100 photos reach.
+            picture and the other of a photo of it: the cosine that half of the photos reach.
     """
 
     mean: NDArray[np.float32]

@@ -53,8 +53,8 @@ class Prior:
         directions: float32 (r, D), orthonormal rows.
         variances: float32 (r,), positive, along each direction.
         residual: the variance along every direction that is left, positive.
-        alike: the cosine, under the metric of the prior alone, that 40 of 100 photos reach with the
-            picture that they are of; None where that was not measured.
+        alike: the cosine, under the metric of the prior alone, that half of the photos made up of
+            pictures reach with the picture that they are of; None where that was not measured.
     """
 
     mean: NDArray[np.float32]

@@ -41,7 +41,7 @@ LONGEST = 2048
 _PICTURES = 3000  # of which photos are made up
 _BLOCK = 500  # rows that are taken into a covariance at a time
 
-ALIKE = 0.6
+ALIKE = 0.5
 """Which quantile of the cosines of pictures and their photos is given; chosen likewise."""
 
 WIDTHS = (512, 1280, 2048)

@@ -40,7 +40,7 @@ def test_without_a_terminal_the_starter_is_used(cache: Path, tmp_path: Path) -> 
     """Nobody is asked and nothing is downloaded; one line says so, and how to do better."""
     done = run("init", tmp_path / "shop.catalog", cache=cache, CATALOG_HUB_URL="http://127.0.0.1:1")
     assert done.returncode == 0
-    assert "backbone  starter (" in done.stdout
+    assert "backbone   starter (" in done.stdout
     assert done.stderr.count("\n") == 1
     assert "catalog model fetch" in done.stderr
     told = run("info", "--catalog", tmp_path / "shop.catalog", cache=cache)
@@ -57,7 +57,7 @@ def test_someone_who_declines_gets_the_starter(cache: Path, tmp_path: Path, hub:
     """The download is offered on a terminal, and is not made where the answer is no."""
     seen = on_a_terminal("n\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
     assert f"{OFFER} [Y/n]" in seen
-    assert "backbone  starter (" in seen
+    assert "backbone   starter (" in seen
     assert "catalog model fetch" in seen
     assert hub.seen == []
 
@@ -68,7 +68,7 @@ def test_a_download_that_fails_is_made_up_for(cache: Path, tmp_path: Path, hub: 
     hub.faults.extend([Status(404)] * 9)
     seen = on_a_terminal("\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
     assert "it cannot be had: " in seen
-    assert "backbone  starter (" in seen
+    assert "backbone   starter (" in seen
     assert hub.seen != []
 
 
@@ -79,10 +79,10 @@ def test_someone_who_agrees_gets_the_real_network(
     """Return is yes: the network is fetched and used, and is not asked about again."""
     hub.archives[models.IMAGENET_HANDLE] = pack(saved_model)
     seen = on_a_terminal("\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
-    assert "backbone  imagenet (" in seen
+    assert "backbone   imagenet (" in seen
     again = on_a_terminal("\n", "init", tmp_path / "next.catalog", cache=cache, hub=hub.url)
     assert OFFER not in again
-    assert "backbone  imagenet (" in again
+    assert "backbone   imagenet (" in again
     with Catalog.init(tmp_path / "third.catalog") as shop:
         assert shop.info().backbone.startswith("imagenet (")
 
