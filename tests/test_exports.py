@@ -73,3 +73,4 @@ def test_networks_and_priors_are_shipped() -> None:
     named = shipped["package-data"]
     assert "*.tflite" in named["catalog.data.starter"]
     assert "*.npz" in named["catalog.data.priors"]
+    assert "*.npz" in named["catalog.data.projections"]

@@ -120,6 +120,8 @@ def test_one_name_is_installed(built: Path) -> None:
     }
     assert {f"catalog/{name}" for name in wanted} <= set(names)
     assert any(name.endswith("templates/nearest.html") for name in names)
+    projections = [name for name in names if name.startswith("catalog/data/projections/")]
+    assert sum(name.endswith(".npz") for name in projections) == 2
     assert sizes < 25 * 2**20
 
 
