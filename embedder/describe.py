@@ -72,22 +72,26 @@ class Pooled:
         return np.asarray(mean / length, np.float32)
 
 
-class Layered:
-    """Rows of several layers, and their projection to descriptors.
+def row_of_layers(network: LiteRTNetwork, views: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What several layers see in views uint8 (V, S, S, 3), before it is projected.
 
     Args:
         network: that gives the maps of ``embedder.layers`` beside its vector.
-        projector: of its rows; only those can be had without one.
-    """
+        views: of one picture.
 
-    def __init__(self, network: LiteRTNetwork, projector: Projector | None = None) -> None:
+    Returns:
+        float64 (F,), unit length.
+    """
+    return joined([parts_of(vector, maps) for vector, *maps in network.outputs(views)])
+
+
+class Layered:
+    """The projection of what several layers see; arguments as for :func:`row_of_layers`."""
+
+    def __init__(self, network: LiteRTNetwork, projector: Projector) -> None:
         self.input_size = network.input_size
         self._network = network
         self._projector = projector
-
-    def row(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """What the layers see, before it is projected: float64 (F,), unit length."""
-        return joined([parts_of(vector, maps) for vector, *maps in self._network.outputs(views)])
 
     def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3).
@@ -95,6 +99,4 @@ class Layered:
         Raises:
             PictureError: the network sees nothing in it.
         """
-        if self._projector is None:
-            raise TypeError("without a projector there are rows only")
-        return self._projector(self.row(views))
+        return self._projector(row_of_layers(self._network, views))

@@ -39,7 +39,6 @@ class LiteRTNetwork:
     Attributes:
         input_size: S, the side of a view in pixels.
         width: length of the vector that it gives.
-        maps: C of each map.
 
     Raises:
         BackboneError: the file cannot be read, or is no such network.
@@ -47,14 +46,13 @@ class LiteRTNetwork:
 
     input_size: int
     width: int
-    maps: tuple[int, ...]
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         self._content = source if isinstance(source, bytes) else _read(Path(source))
         self._threads = threading.local()
         with _without_notice():
             interpreter = self._interpreter()
-        self.input_size, self.width, self.maps = _shape(interpreter)
+        self.input_size, self.width = _shape(interpreter)
 
     def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute one raw descriptor per view.
@@ -121,8 +119,8 @@ def _load(content: bytes) -> Any:
     return interpreter
 
 
-def _shape(interpreter: Any) -> tuple[int, int, tuple[int, ...]]:
-    """Side of the input, width of the vector and of the maps, if it is what can be run."""
+def _shape(interpreter: Any) -> tuple[int, int]:
+    """Side of the input and width of the vector, once they are seen to be what can be run."""
     match interpreter.get_input_details(), interpreter.get_output_details():
         case [{"dtype": np.float32, "shape": taken}], [
             {"dtype": np.float32, "shape": given},
@@ -132,7 +130,7 @@ def _shape(interpreter: Any) -> tuple[int, int, tuple[int, ...]]:
                 case [1, height, width, 3], [1, length], maps if (
                     height == width and length > 1 and all(len(one) == 4 for one in maps)
                 ):
-                    return height, length, tuple(one[3] for one in maps)
+                    return height, length
     raise BackboneError(
         "the network must take one picture, [1, S, S, 3] float32, and give one vector, [1, width] "
         "float32, first; this one does not"

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from catalog.data import projections as shipped
 from catalog.descriptors import Projection
 from catalog.embedder import DEFAULT_PRESET, PRESETS, models, probes
-from catalog.embedder.describe import Layered
+from catalog.embedder.describe import row_of_layers
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.views import take_views
 from recipes.priors import PHOTOS, decoded, photographed
@@ -105,11 +105,14 @@ def _gram(
     return np.asarray(gram), np.asarray(total), count
 
 
-def _rows(network: Layered, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+def _rows(
+    network: LiteRTNetwork, pictures: Iterable[NDArray[np.uint8]]
+) -> Iterator[NDArray[np.float64]]:
     """The row of each picture uint8 (H, W, 3), from the views of the usual preset."""
 
     def row(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return network.row(take_views(pixels, PRESETS[DEFAULT_PRESET], network.input_size))
+        views = take_views(pixels, PRESETS[DEFAULT_PRESET], network.input_size)
+        return row_of_layers(network, views)
 
     waiting = iter(pictures)
     with ThreadPoolExecutor() as pool:
@@ -132,7 +135,7 @@ def main(
     layers = models.layered(model)
     if layers is None:
         raise typer.BadParameter(f"{backbone} has not the structure of a MobileNetV2")
-    network = Layered(LiteRTNetwork(layers))
+    network = LiteRTNetwork(layers)
     photos = photographed(decoded(pictures, _PICTURES), seed=0)
     groups = list(_grouped(_rows(network, photos)))
     projection = learn(groups, _rows(network, decoded(pictures, most)))

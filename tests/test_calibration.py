@@ -108,24 +108,6 @@ def same(one: Calibration, other: Calibration) -> bool:
 class TestCrossFit:
     """Pictures judged by the rest."""
 
-    def test_unlike_pictures_of_a_class_that_stands_apart_are_no_burst(self) -> None:
-        """How far other classes are away says nothing of occasions, where it is known what does."""
-        random = np.random.default_rng(3)
-        classes = np.repeat([0, 1], 15)
-        # Any two pictures of a class have a cosine of .5, and of two classes of 0.
-        rows = np.zeros((30, 64))
-        rows[np.arange(30), classes] = np.sqrt(0.5)
-        rows[np.arange(30), 2 + np.arange(30)] = np.sqrt(0.5)
-        rows = np.concatenate([rows, rows + 0.01 * random.normal(size=rows.shape)])
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        positions, integers = np.tile(classes, 2), to_integers(rows)
-        known = cross_fit.near_duplicates(integers, positions, Prior.isotropic(64, alike=0.7))
-        assert known.tolist() == [*range(30)] * 2
-        guessed = cross_fit.near_duplicates(integers, positions, Prior.isotropic(64))
-        assert len(set(guessed.tolist())) == 2
-        alone = cross_fit.near_duplicates(integers[:5], positions[:5], Prior.isotropic(64, 0.4))
-        assert set(alone.tolist()) == {0}
-
     @pytest.mark.parametrize("shots", [1, 3])
     def test_groups_are_occasions(self, shots: int) -> None:
         """The shots of an occasion count as one, and each picture but once."""

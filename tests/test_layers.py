@@ -38,7 +38,6 @@ def test_the_last_layer_is_what_it_was(starter: Model) -> None:
     assert np.array_equal(network(pictures), LiteRTNetwork(starter.read())(pictures))
     shapes = [[one.shape for one in outputs] for outputs in network.outputs(pictures)]
     assert shapes == [[(1280,), (10, 10, 288), (20, 20, 96)]] * len(pictures)
-    assert network.maps == (288, 96)
 
 
 def test_the_maps_are_those_before_the_depthwise_convolutions() -> None:
