@@ -6,6 +6,7 @@ No bit that flips may change an answer, or anything else that is said, in silenc
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -227,6 +228,16 @@ class TestTypes:
         expected = asked_of(path)
         write(path, flipped(content, at, bit))
         assert outcome_of(path, expected) in {"noticed", "refused"}
+
+    @pytest.mark.parametrize("bit", range(8))
+    def test_the_type_of_a_name(self, room: Path, bit: int) -> None:
+        """A name that becomes a number, in its table or in an index of it alone, is damage."""
+        path = room / "shop.catalog"
+        content = unpacked("format-3-exact", path)
+        expected = asked_of(path)
+        for found in re.finditer(b"blabar", content):
+            write(path, flipped(content, found.start() - 2, bit))
+            assert outcome_of(path, expected) != "silent"
 
     def test_damaged_curves(self, room: Path) -> None:
         """Curves of a training that cannot be read are damage, by verify and when asked for."""

@@ -64,11 +64,11 @@ class Keeper:
         Raises:
             Superseded: that happened again and again.
         """
-        return _settled(lambda: ask(self._present(Snapshot, self._built)))
+        return self._settled(lambda: ask(self._present(Snapshot, self._built)))
 
     def judge(self, ask: Callable[[JudgingSnapshot], _Answer]) -> _Answer:
         """Ask what names classes in the present state; as :meth:`nearest`."""
-        return _settled(lambda: ask(self._present(JudgingSnapshot, self._judged)))
+        return self._settled(lambda: ask(self._present(JudgingSnapshot, self._judged)))
 
     def compute(self, ask: Callable[[Learning, Moment], _Answer]) -> _Answer:
         """Ask for anything else that follows from the present state; as :meth:`nearest`.
@@ -80,7 +80,7 @@ class Keeper:
             with self._building:
                 return ask(self._learning, self._read())
 
-        return _settled(compute)
+        return self._settled(compute)
 
     def known_head(self, version: Version) -> Head | None:
         """The exact head of a state if it was solved already, without solving it."""
@@ -158,14 +158,15 @@ class Keeper:
             self.save()
         return found
 
+    def _settled(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask until it is not disturbed by descriptors that are dropped.
 
-def _settled(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask until it is not disturbed by descriptors that are dropped.
-
-    Raises:
-        Superseded: it was, again and again.
-    """
-    for _ in range(_TRIES):
-        with contextlib.suppress(Superseded):
+        Raises:
+            Superseded: it was, again and again.
+            Damaged: rows that were read contradict each other.
+        """
+        with self._store.explained():
+            for _ in range(_TRIES):
+                with contextlib.suppress(Superseded):
+                    return ask()
             return ask()
-    return ask()

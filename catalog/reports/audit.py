@@ -219,8 +219,7 @@ def audit(catalog: Opened) -> AuditReport:
         stored = rows.of(moment.items)
         groups = near_duplicates(stored, classes, catalog._binding.prior)
         raw = to_floats(stored)
-        with catalog._store.explained():
-            found = find_faults(snapshot, raw, groups)
+        found = find_faults(snapshot, raw, groups)
         threshold = proposal_threshold(snapshot.metric.whiten(raw), classes)
         return found, propose_classes(snapshot.metric.whiten(kept), threshold)
 
