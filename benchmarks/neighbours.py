@@ -52,6 +52,11 @@ class Looked:
         """One after another."""
         return map(self.embed, pictures)
 
+    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
+        """The picture itself, since there is nothing to photograph."""
+        del seed
+        return self.embed(picture)[None]
+
     def probe(self) -> NDArray[np.float32]:
         """The probes of the real network."""
         return self._probes

@@ -7,7 +7,7 @@ index was built.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import NamedTuple, TypeAlias
 
@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput
-from catalog.judging.cross_check import PRECISION, Judgement, Verdict, candidate_count, judge
+from catalog.judging.cross_check import (
+    PRECISION,
+    Evidence,
+    Judgement,
+    Verdict,
+    candidate_count,
+    judge,
+)
 from catalog.judging.ranking import tie_ranks
 from catalog.judging.witnesses import Witnesses, head_scores
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
@@ -33,6 +40,10 @@ _CANDIDATES = 20
 _RERANKED = 4
 # And how many times as many items are looked at for each class's nearest one.
 _DRIFT = 2
+
+FEW_PICTURES = 10
+"""Of a class of fewer pictures more would make answers surer; ``benchmarks/MADE_UP.md`` has what
+one, two, five and more pictures a class come to."""
 
 COPY_COSINE = 1 - 1e-5
 """A cosine from which on an item is the very picture that was asked about."""
@@ -80,7 +91,10 @@ class Prediction:
             an empty catalogue.
         verdict: ``match``, ``ambiguous``, ``disagree`` or ``unknown``.
         probability: that the label is right for a picture of some class of the catalogue, as
-            measured on its own pictures; None where they are too few.
+            measured on its own pictures; None where they are too few, or where photos made up of
+            a picture are all the evidence, and this one is less like it than half of them.
+        evidence: what that rests on: pictures of the class that were ``held out``, or photos that
+            were ``made up`` of one where it has no other; None without a probability.
         precision: the share of answers called ``match`` that are right, as asked for; None where
             nothing could be measured.
         coverage: the share of such pictures that will be called ``match``; None likewise.
@@ -90,11 +104,14 @@ class Prediction:
         centroid: classes by the cosine of their centroid with the query, best first.
         neighbours: classes by the score of their nearest item, best first.
         agree: whether all of them name the same class first.
+        surer: the classes in doubt, if it is neither a match nor unknown, that more photos would
+            tell apart better: those that have few.
     """
 
     label: str | None
     verdict: Verdict = "unknown"
     probability: float | None = None
+    evidence: Evidence | None = None
     precision: float | None = None
     coverage: float | None = None
     candidates: tuple[Candidate, ...] = ()
@@ -102,6 +119,7 @@ class Prediction:
     centroid: tuple[Candidate, ...] = ()
     neighbours: tuple[Candidate, ...] = ()
     agree: bool = False
+    surer: tuple[str, ...] = ()
 
 
 class _Found(NamedTuple):
@@ -226,11 +244,18 @@ def predict(
     if not len(descriptors):
         return []
     has_items = _has_items(snapshot)
+    pictures = np.bincount(moment.class_places, minlength=len(moment.order))
+    few = has_items & (pictures < FEW_PICTURES)
     witnesses = testify(snapshot, descriptors, top, fetch)
     judgement = judge(witnesses, snapshot.calibration, precision)
     labels = [moment.names[slot] for slot in moment.order]
     return [
-        _prediction(witnesses, judgement, at, labels, has_items, top=top)
+        replace(
+            _prediction(witnesses, judgement, at, labels, has_items, top=top),
+            surer=tuple(
+                labels[place] for place in _doubted(witnesses, judgement, at) if few[place]
+            ),
+        )
         for at in range(len(descriptors))
     ]
 
@@ -253,8 +278,9 @@ def testify(
     if learnt is not None:
         head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
     scale = learnt.logit_scale if learnt else None
+    made_up = snapshot.calibration.stands_in(order) if snapshot.calibration else None
     neighbours = np.where(has_items, _vote(voters, len(order)), centroid)
-    return Witnesses(centroid, head, neighbours, scale)
+    return Witnesses(centroid, head, neighbours, scale, made_up)
 
 
 def _has_items(snapshot: Snapshot) -> NDArray[np.bool_]:
@@ -281,13 +307,14 @@ def _prediction(
     *,
     top: int,
 ) -> Prediction:
-    shares, probability = judgement.shares[at], judgement.probability
+    shares = judgement.shares[at]
     wanted = judgement.precision or PRECISION
     head = None if judgement.head_shares is None else judgement.head_shares[at]
     return Prediction(
         label=labels[judgement.chosen[at]],
         verdict=judgement.verdicts[at],
-        probability=None if probability is None else float(probability[at]),
+        probability=judgement.probability_of(at),
+        evidence=judgement.evidence[at],
         precision=judgement.precision,
         coverage=judgement.coverage,
         candidates=_best(
@@ -300,6 +327,19 @@ def _prediction(
         ),
         agree=len({int(named[at]) for named in witnesses.named}) == 1,
     )
+
+
+def _doubted(witnesses: Witnesses, judgement: Judgement, at: int) -> tuple[int, ...]:
+    """The places of the classes that an answer hesitates between; none if it does not."""
+    if judgement.verdicts[at] in {"match", "unknown"}:
+        return ()
+    chosen = int(judgement.chosen[at])
+    others = [int(named[at]) for named in witnesses.named if named[at] != chosen]
+    if not others and witnesses.fused.shape[1] > 1:
+        scores = witnesses.fused[at].copy()
+        scores[chosen] = -np.inf
+        others = [int(scores.argmax())]
+    return chosen, *others[:1]
 
 
 def _best(

@@ -23,11 +23,19 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A picture and the class it belongs to; ``folder`` is what named the class, in a tree."""
+    """A picture and the class it belongs to.
+
+    Attributes:
+        label: the class.
+        picture: where the picture is.
+        folder: what named the class, in a tree.
+        group: what the owner calls the occasion that it was taken on; None if nothing.
+    """
 
     label: str
     picture: Picture
     folder: Path | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,8 @@ def read_manifest(source: str | os.PathLike[str], text: str | None = None) -> Li
     """List the pictures of a folder tree, or of a CSV or JSONL manifest, with their classes.
 
     In a tree the folder that holds a picture names its class. A manifest has the fields ``path``
-    and ``label``, and may have ``box`` (``x,y,width,height``); CSV starts with a line of field
-    names. Paths are relative to the manifest.
+    and ``label``, and may have ``box`` (``x,y,width,height``) and ``group``, the occasion that a
+    picture was taken on; CSV starts with a line of field names. Paths are relative to the manifest.
 
     Args:
         source: the folder or manifest; for ``text``, what its paths are relative to.
@@ -216,7 +224,9 @@ def _parse(text: str, base: Path, name: str) -> Iterator[Entry]:
             region = Box.parse(str(box)) if box else None
         except InvalidInput as error:
             raise InvalidInput(f"{name}, line {line}: {error}") from error
-        yield Entry(label, Picture(base / path, region))
+        group = row.get("group")
+        named = None if group in {None, ""} else str(group)
+        yield Entry(label, Picture(base / path, region), group=named)
 
 
 def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:

@@ -47,6 +47,8 @@ def print_prediction(answer: Prediction) -> None:
         for at, label in enumerate(list(listed)[:most], start=1)
     ]
     print_table(rows, ("", "class", "head", "its mean", "its nearest item"))
+    if answer.surer:
+        typer.echo(f"more photos of {' and '.join(map(repr, answer.surer))} would make it surer")
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -148,10 +150,14 @@ def _headline(answer: Prediction) -> str:
 def _surety(answer: Prediction) -> str:
     agree = "all agree" if answer.agree else "not all agree"
     if answer.probability is None:
-        return f" ({answer.verdict}, {agree}; too few independent photos to say how sure that is)"
+        why = "too few independent photos"
+        if answer.precision is not None:
+            why = "nothing that was measured is like it enough"
+        return f" ({answer.verdict}, {agree}; {why} to say how sure that is)"
     unreachable = answer.coverage == 0 and answer.verdict != "unknown"
     few = "; too few independent photos for a match" if unreachable else ""
-    return f" ({answer.verdict}: {answer.probability:.1%} sure, {agree}{few})"
+    guess = " by photos that were made up" if answer.evidence == "made up" else ""
+    return f" ({answer.verdict}: {answer.probability:.1%} sure{guess}, {agree}{few})"
 
 
 def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:

@@ -52,6 +52,24 @@ HeadName: TypeAlias = Annotated[
         autocompletion=among("exact", "frozen", "document", "none"),
     ),
 ]
+GroupBy: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        help="folder: pictures of a class that lie in one folder are of one occasion and count as "
+        "one where it is measured how sure answers are. By default that is told by when a camera "
+        "took them, and by how alike they are.",
+        autocompletion=among("folder"),
+    ),
+]
+MadeUp: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--made-up/--no-made-up",
+        help="Make up photos of a picture where its class has no other to hold out, as evidence of "
+        "how sure answers are; without, such a class has none, and importing is quicker.",
+    ),
+]
 Precision: TypeAlias = Annotated[
     float, typer.Option(help="How often an answer called a match is to be right.")
 ]

@@ -13,8 +13,10 @@ from catalog.cli.completion import among, backbone_names, class_names
 from catalog.cli.options import (
     CatalogPath,
     ClassName,
+    GroupBy,
     HeadName,
     Json,
+    MadeUp,
     Move,
     Part,
     Seed,
@@ -24,6 +26,7 @@ from catalog.cli.options import (
 )
 from catalog.cli.output import (
     counted,
+    note_made_up,
     pictures_bar,
     print_imported,
     print_json,
@@ -112,6 +115,8 @@ def add_class(
     catalog: CatalogPath,
     move: Move = False,
     head: HeadName = None,
+    group_by: GroupBy = None,
+    made_up: MadeUp = True,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only show what it would take from the other classes."),
@@ -131,7 +136,14 @@ def add_class(
         training_bar() as training,
     ):
         added = opened.add_class(
-            label, shown, move=move, head=head, progress=progress, training=training
+            label,
+            shown,
+            move=move,
+            head=head,
+            group_by=group_by,
+            made_up=made_up,
+            progress=progress,
+            training=training,
         )
     _report_added(added, json=json, head=head)
 
@@ -141,6 +153,8 @@ def add(
     pictures: Pictures,
     catalog: CatalogPath,
     move: Move = False,
+    group_by: GroupBy = None,
+    made_up: MadeUp = True,
     json: Json = False,
 ) -> None:
     """Add pictures to a class that exists."""
@@ -152,7 +166,15 @@ def add(
         pictures_bar(label, len(shown)) as progress,
         training_bar() as training,
     ):
-        added = opened.add(label, shown, move=move, progress=progress, training=training)
+        added = opened.add(
+            label,
+            shown,
+            move=move,
+            group_by=group_by,
+            made_up=made_up,
+            progress=progress,
+            training=training,
+        )
     _report_added(added, json=json)
 
 
@@ -161,12 +183,14 @@ def import_(
         str,
         typer.Argument(
             help="A folder tree (the folder that holds a picture names its class), a CSV or JSONL "
-            "file with path and label, or - for one on stdin."
+            "file with path and label (and box or group), or - for one on stdin."
         ),
     ],
     catalog: CatalogPath,
     move: Move = False,
     head: HeadName = None,
+    group_by: GroupBy = None,
+    made_up: MadeUp = True,
     split: Split = None,
     part: Part = None,
     seed: Seed = 0,
@@ -183,7 +207,15 @@ def import_(
         pictures_bar("importing", len(listing.entries)) as progress,
         training_bar() as training,
     ):
-        result = opened.import_(listing, move=move, head=head, progress=progress, training=training)
+        result = opened.import_(
+            listing,
+            move=move,
+            head=head,
+            group_by=group_by,
+            made_up=made_up,
+            progress=progress,
+            training=training,
+        )
     print_imported(result, json=json)
     if not any(added.event for added in result.classes):
         _note_head(head)
@@ -367,3 +399,4 @@ def _print_added(added: Added) -> None:
     known = f", {added.known} known already" if added.known else ""
     what = "new class" if added.created else "class"
     typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
+    note_made_up(added.made_up)

@@ -181,7 +181,10 @@ def fit(
             scatter = (within + degrees * scatter) / (observed + degrees)
     mean = totals.sum(0) + PRIOR_PICTURES * prior.mean.astype(np.float64)
     mean /= counts.sum() + PRIOR_PICTURES
-    transform = np.linalg.inv(np.linalg.cholesky(scatter))
+    if observed <= 0 and not len(prior.directions):  # the same in every direction
+        transform = np.diag(1 / np.sqrt(np.diagonal(scatter)))
+    else:
+        transform = np.linalg.inv(np.linalg.cholesky(scatter))
     return Metric(mean.astype(np.float32), np.tril(transform).astype(np.float32))
 
 

@@ -4,7 +4,9 @@
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.describe import DESCRIPTORS, descriptor_name
 from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
+from catalog.embedder.exif import Shot
 from catalog.embedder.fingerprint import Specification, libraries
+from catalog.embedder.formats import shot_of
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
 from catalog.embedder.thumbnail import thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
@@ -17,6 +19,7 @@ __all__ = [
     "Embedder",
     "MobileNetEmbedder",
     "Picture",
+    "Shot",
     "Source",
     "Specification",
     "as_picture",
@@ -26,5 +29,6 @@ __all__ = [
     "load",
     "preset_name",
     "read_picture",
+    "shot_of",
     "thumbnail",
 ]

@@ -28,6 +28,7 @@ from catalog.embedder.formats import Header, inspect
 from catalog.embedder.isolation import IsolatedDecoder
 from catalog.embedder.layers import LAYERS_RULE
 from catalog.embedder.litert import LiteRTNetwork
+from catalog.embedder.made_up import photos
 from catalog.embedder.model_cache import Model
 from catalog.embedder.picture import Box, Picture, Source, as_picture
 from catalog.embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
@@ -49,6 +50,9 @@ class Embedder(Protocol):
         self, pictures: Iterable[Source | Picture]
     ) -> Iterator[NDArray[np.float32] | PictureError]:
         """For each of many pictures, in order, its descriptor or why it was refused."""
+
+    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
+        """The descriptors of photos that are made up of a picture: float32 (K, D), unit length."""
 
     def probe(self) -> NDArray[np.float32]:
         """The descriptors of the built-in probe pictures: float32 (P, D), unit length."""
@@ -165,6 +169,22 @@ class MobileNetEmbedder:
             float32 (D,) or the refusal for each picture, in order.
         """
         return self._in_order(self._attempt, pictures)
+
+    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
+        """Compute the descriptors of photos that are made up of a picture.
+
+        Args:
+            picture: as for :meth:`embed`.
+            seed: which photos.
+
+        Returns:
+            float32 (K, D), unit length.
+
+        Raises:
+            PictureError, InvalidInput: as :meth:`embed` does.
+        """
+        pixels = self._pixels(as_picture(picture))
+        return np.stack(list(self.embed_many(photos(pixels, seed))))
 
     def probe(self) -> NDArray[np.float32]:
         """Embed the built-in probe pictures, to tell whether this machine computes as another."""

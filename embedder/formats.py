@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from catalog.descriptors.errors import PictureError
+from catalog.embedder import exif
+from catalog.embedder.exif import Shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -73,12 +75,14 @@ class Header:
         width: Pixels per row as stored, before ``orientation`` is applied.
         height: Rows as stored.
         orientation: Exif orientation, 1 (upright) to 8.
+        shot: when a camera took it, and which one; None where that is not said.
     """
 
     format: Format
     width: int
     height: int
     orientation: int = 1
+    shot: Shot | None = None
 
 
 def inspect(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
@@ -90,6 +94,14 @@ def inspect(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
     if len(data) > limits.max_bytes:
         raise PictureError("too_large", f"{len(data):,} bytes; the cap is {limits.max_bytes:,}")
     return _walker(data)(data, limits)
+
+
+def shot_of(data: bytes) -> Shot | None:
+    """When a camera took the picture of a file; None where it does not say, or is refused."""
+    try:
+        return inspect(data).shot
+    except PictureError:
+        return None
 
 
 def is_picture(beginning: bytes) -> bool:
@@ -143,7 +155,6 @@ _FOREIGN_MAGICS = (
 )
 _GIF_TRAILER, _GIF_FRAME, _GIF_EXTENSION = b"\x3b", b"\x2c", b"\x21"
 _GIF_CONTROL = b"\x21\xf9"
-_EXIF_PREFIX = b"Exif\0\0"
 
 
 def _walker(data: bytes) -> Callable[[bytes, Limits], Header]:
@@ -207,7 +218,7 @@ _JPEG_DECODED_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 
 def _jpeg(data: bytes, limits: Limits) -> Header:
     size: tuple[int, int] | None = None
-    orientation = 0
+    block = b""
     scans = 0
     for code, start, end in _at_most(_jpeg_segments(data), limits):
         if code in _JPEG_FRAMES:
@@ -215,8 +226,8 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
                 raise PictureError("corrupt", "a JPEG with two frame headers")
             size = _jpeg_size(code, data[start:end])
             _check_size("jpeg", *size, limits)
-        elif code == _JPEG_APP1 and not orientation and data.startswith(_EXIF_PREFIX, start, end):
-            orientation = _exif_orientation(data[start:end])
+        elif code == _JPEG_APP1 and not block and data.startswith(exif.PREFIX, start, end):
+            block = data[start:end]
         elif code == _JPEG_SCAN:
             scans += 1
             if scans > limits.max_scans:
@@ -225,7 +236,7 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
         raise PictureError("corrupt", "a JPEG without a picture")
     if scans * size[0] * size[1] > limits.max_scan_pixels:
         raise PictureError("too_large", f"a JPEG of {scans} scans of {size[0]:,} x {size[1]:,}")
-    return Header("jpeg", *size, orientation or 1)
+    return Header("jpeg", *size, exif.orientation(block), exif.shot(block))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -270,8 +281,8 @@ def _png(data: bytes, limits: Limits) -> Header:
     names = [name for name, _, _ in chunks]
     if names.count(b"IHDR") != 1 or b"IDAT" not in names:
         raise PictureError("corrupt", "a PNG of several pictures or none")
-    exif = next((data[s + 8 : e - 4] for name, s, e in chunks if name == b"eXIf"), b"")
-    return Header("png", width, height, _exif_orientation(exif))
+    block = next((data[s + 8 : e - 4] for name, s, e in chunks if name == b"eXIf"), b"")
+    return Header("png", width, height, exif.orientation(block), exif.shot(block))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -300,8 +311,8 @@ def _webp(data: bytes, limits: Limits) -> Header:
         raise PictureError("corrupt", "a WebP without a picture")
     size = _webp_size(*chunks[0])
     _check_size("webp", *size, limits)
-    exif = next((body for name, body in chunks if name == b"EXIF"), b"")
-    return Header("webp", *size, _exif_orientation(exif))
+    block = next((body for name, body in chunks if name == b"EXIF"), b"")
+    return Header("webp", *size, exif.orientation(block), exif.shot(block))
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -406,24 +417,3 @@ def _bmp(data: bytes, limits: Limits) -> Header:
     if offset + size > len(data):
         raise PictureError("truncated", f"a BMP of {offset + size:,} bytes has {len(data):,}")
     return Header("bmp", width, height)
-
-
-_ORIENTATION_TAG, _EXIF_SHORT = 0x0112, 3
-
-
-def _exif_orientation(exif: bytes) -> int:
-    """Find the orientation in an Exif block; 1 where there is none, or it makes no sense."""
-    exif = exif.removeprefix(_EXIF_PREFIX)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None or len(exif) < 8:
-        return 1
-    (start,) = struct.unpack_from(order + "I", exif, 4)
-    if start + 2 > len(exif):
-        return 1
-    (entries,) = struct.unpack_from(order + "H", exif, start)
-    last = min(start + 2 + 12 * entries, len(exif)) - 12
-    for position in range(start + 2, last + 1, 12):
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, position)
-        if (tag, kind) == (_ORIENTATION_TAG, _EXIF_SHORT):
-            return value if 1 <= value <= 8 else 1
-    return 1

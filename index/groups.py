@@ -17,17 +17,25 @@ _SAMPLE = 2000
 
 
 def near_duplicate_groups(
-    rows: NDArray[np.float32], classes: NDArray[np.int64], threshold: float
+    rows: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    threshold: float,
+    *,
+    named: NDArray[np.int64] | None = None,
+    together: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Single-linkage groups within each class.
 
     Two items of a class are linked if their inner product is above the threshold; a group is all
-    that can be reached along links.
+    that can be reached along links. What is known of items goes before how alike they are.
 
     Args:
         rows: float32 (N, D), of unit length.
         classes: int64 (N,), the class of each.
         threshold: a cosine.
+        named: int64 (N,), the group of each that was named, -1 where none was: such items are
+            linked to those of the same name, and to no others.
+        together: int64 (N,), what else links items if they have it in common; -1 for nothing.
 
     Returns:
         int64 (N,), for each item the first position of its group.
@@ -36,14 +44,20 @@ def near_duplicate_groups(
         InvalidInput: the arrays do not fit.
     """
     _check(rows, classes)
+    none = np.full(len(rows), -1, np.int64)
     order = np.argsort(classes, kind="stable")
     rows, classes = rows[order], classes[order]
+    named, together = ((none if own is None else own)[order] for own in (named, together))
     first = np.arange(len(rows))
     for start in range(0, len(rows), _BLOCK):
         block = classes[start : start + _BLOCK]
         begin = int(np.searchsorted(classes, block[0]))
         end = int(np.searchsorted(classes, block[-1], side="right"))
         linked = rows[start : start + _BLOCK] @ rows[start:end].T > threshold
+        one, other = slice(start, start + _BLOCK), slice(start, end)
+        linked |= (together[one, None] == together[other]) & (together[one, None] >= 0)
+        linked &= named[one, None] == named[other]
+        linked |= (named[one, None] == named[other]) & (named[one, None] >= 0)
         linked &= block[:, None] == classes[start:end]
         _join(first[begin:end], linked, begin)
     groups = np.empty(len(rows), dtype=np.int64)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import PictureError
+from catalog.descriptors import PictureError, unit_rows
 from catalog.embedder import Picture, Source, Specification, read_picture
 from catalog.embedder.decode import decode
 
@@ -28,6 +28,11 @@ class FakeEmbedder:
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
         """The descriptor of one picture; a box is cut out first."""
+        descriptor = self._described(picture)
+        self.embedded += 1
+        return descriptor
+
+    def _described(self, picture: Source | Picture) -> NDArray[np.float32]:
         picture = picture if isinstance(picture, Picture) else Picture(picture)
         source, box = picture.source, picture.box
         pixels = source if isinstance(source, np.ndarray) else decode(read_picture(source))
@@ -35,7 +40,6 @@ class FakeEmbedder:
             pixels = pixels[box.y : box.y + box.height, box.x : box.x + box.width]
         small = cv2.resize(pixels, (GRID, GRID), interpolation=cv2.INTER_AREA)
         vector = self._projection @ np.append(small.ravel() / 255 - 0.5, 0.1)
-        self.embedded += 1
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
     def embed_each(
@@ -47,6 +51,12 @@ class FakeEmbedder:
                 yield self.embed(picture)
             except PictureError as error:
                 yield error
+
+    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
+        """The descriptors of photos that are made up of a picture, a little noise on each."""
+        shown = np.repeat(self._described(picture)[None], 2, axis=0)
+        noise = np.random.default_rng(seed).normal(0, 0.05, shown.shape)
+        return np.asarray(unit_rows(shown + noise), np.float32)
 
     def probe(self) -> NDArray[np.float32]:
         """The descriptors of a few plain pictures."""

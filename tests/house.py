@@ -190,6 +190,7 @@ EXPORTS = {
         "Embedder",
         "MobileNetEmbedder",
         "Picture",
+        "Shot",
         "Source",
         "Specification",
         "as_picture",
@@ -199,6 +200,7 @@ EXPORTS = {
         "load",
         "preset_name",
         "read_picture",
+        "shot_of",
         "thumbnail",
     ],
     "catalog.head": [

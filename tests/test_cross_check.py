@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from strategies import seeds
 from catalog.answers import _best
 from catalog.descriptors import InvalidInput
 from catalog.head import softmax
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibration, Calibrations
 from catalog.judging.cross_check import (
     PRECISION,
     VERDICTS,
@@ -33,26 +35,30 @@ def measured(
     temperature: float = 10.0,
     with_head: bool = True,
     wrong: int = 0,
-) -> Calibration:
+) -> Calibrations:
     """Sure by the centroid's margin m alone: probability 1 / (1 + exp(-10 lean m)).
 
     It was measured on 200 pictures, the right ones with probabilities from 1 down to 0.9, the wrong
     ones with 0.5.
     """
     confidence = np.concatenate([np.linspace(1, 0.9, 200 - wrong), np.full(wrong, 0.5)])
-    return Calibration(
+    found = Calibration(
         temperature=temperature,
         head_temperature=2 * temperature,
         weights=np.array([0, 0, 0, lean, 0, 0], np.float64),
         familiar=familiar,
+        like=float("-inf"),
+        doubt=0.0,
         confidence=confidence,
         right=np.arange(200) < 200 - wrong,
         share=np.ones(200),
         stranger_confidence=confidence,
         stranger_familiarity=np.zeros(200, np.float32),
+        stranger_share=np.ones(200),
         groups=200,
         with_head=with_head,
     )
+    return Calibrations(found, None, np.zeros(0, np.int64), (200.0, 0.0))
 
 
 def witnesses(
@@ -126,15 +132,16 @@ class TestVerdicts:
         self, heard: Witnesses, familiar: float, wrong: int, precision: float
     ) -> None:
         """Verdicts, names and probabilities follow the rules, query by query."""
+        familiar = float(np.float32(familiar))  # as the cosines it is compared with
         calibration = measured(familiar=familiar, wrong=wrong, lean=0.7)
         found = judge(heard, calibration, precision)
         chosen = first_best(heard.fused)
-        enough, coverage = calibration.threshold(precision)
+        enough, coverage = calibration.either.threshold(precision)
         probability = calibration.probabilities(heard, chosen)
         named = heard.named
         np.testing.assert_array_equal(found.chosen, chosen)
         np.testing.assert_array_equal(found.probability, probability)
-        assert (found.precision, found.coverage) == (precision, coverage)
+        assert (found.precision, found.coverage) == (precision, pytest.approx(coverage))
         assert found.verdicts == tuple(
             plain_verdict(
                 float(heard.centroid[at].max()),
@@ -171,6 +178,31 @@ class TestVerdicts:
             "ambiguous" if same else "disagree" for same in (named[0] == named[1]).tolist()
         )
 
+    @given(seeds, st.integers(1, 20), st.integers(2, 6), st.floats(0.5, 0.98))
+    def test_each_class_by_its_own_evidence(
+        self, seed: int, queries: int, classes: int, precision: float
+    ) -> None:
+        """Classes that photos stand in for are judged by photos, and the others by pictures."""
+        heard = drawn(seed, queries, classes, head=True)
+        marked = replace(heard, made_up=np.arange(classes) % 2 == 0)
+        pictures, photos = measured(wrong=60), measured(wrong=20, lean=0.5, familiar=0.2)
+        like = 0.4
+        made_up = replace(photos.either, like=like)
+        both = Calibrations(pictures.held_out, made_up, np.arange(1, classes, 2), (200.0, 200.0))
+        found = judge(marked, both, precision)
+        alone = judge(heard, pictures, precision)
+        by_photos = judge(heard, replace(pictures, held_out=made_up), precision)
+        assert found.probability is not None
+        for at, chosen in enumerate(found.chosen.tolist()):
+            own = by_photos if chosen % 2 == 0 else alone
+            assert found.verdicts[at] == own.verdicts[at]
+            assert found.probability_of(at) == own.probability_of(at)
+            if chosen % 2 == 0 and heard.centroid[at, chosen] < like:
+                assert (found.probability_of(at), found.evidence[at]) == (None, None)
+                assert found.verdicts[at] != "match"
+            else:
+                assert found.evidence[at] == ("made up" if chosen % 2 == 0 else "held out")
+
     def test_all_of_them(self) -> None:
         """There are four verdicts, the surest first."""
         assert VERDICTS == ("match", "ambiguous", "disagree", "unknown")
@@ -197,7 +229,7 @@ class TestShares:
 
     @given(anything_said(), st.sampled_from([None, measured()]))
     def test_the_answer_has_the_largest_share(
-        self, heard: Witnesses, calibration: Calibration | None
+        self, heard: Witnesses, calibration: Calibrations | None
     ) -> None:
         """Shares sum to one, and none is larger than that of the class that is the answer."""
         found = judge(heard, calibration, 0.9)
@@ -212,7 +244,7 @@ class TestOneClass:
     @pytest.mark.parametrize("head", [None, [0.7]])
     @pytest.mark.parametrize("calibration", [None, measured(familiar=0.3)])
     def test_it_is_the_answer(
-        self, head: list[float] | None, calibration: Calibration | None
+        self, head: list[float] | None, calibration: Calibrations | None
     ) -> None:
         """The only class is the answer, with all of the softmax, whatever the verdict."""
         found = judge(witnesses([0.6], [0.5], head), calibration, 0.9)

@@ -17,7 +17,7 @@ from catalog.descriptors import Metric, to_floats, to_integers
 from catalog.head import Head
 from catalog.index import FlatIndex, ItemIndex
 from catalog.judging.average_precision import average_precision
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibration, Calibrations
 from catalog.judging.reliability import reliability, risk_coverage
 from catalog.judging.witnesses import HEAD_SHARE
 from catalog.learning.kinds import LearntHead
@@ -83,22 +83,26 @@ def headed(
     return replace(snapshot, head=LearntHead(head, PLAIN, training))
 
 
-def measured(*, familiar: float, lean: float) -> Calibration:
+def measured(*, familiar: float, lean: float) -> Calibrations:
     """Sure by the lead of the centroid alone; nothing below a probability of 0.96 is a match."""
     confidence = np.concatenate([np.full(100, 0.96), np.full(100, 0.5)])
-    return Calibration(
+    found = Calibration(
         temperature=10,
         head_temperature=10,
         weights=np.array([0, 0, 0, lean, 0, 0], np.float64),
         familiar=familiar,
+        like=float("-inf"),
+        doubt=0.0,
         confidence=confidence,
         right=np.arange(200) < 100,
         share=np.ones(200),
         stranger_confidence=confidence,
         stranger_familiarity=np.zeros(200, np.float32),
+        stranger_share=np.ones(200),
         groups=200,
         with_head=True,
     )
+    return Calibrations(found, None, np.zeros(0, np.int64), (200.0, 0.0))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from catalog.descriptors import InvalidInput, Prior, to_integers, unit_rows
 from catalog.index import groups, near_duplicate_groups, typical_stranger_cosine
-from catalog.judging import cross_fit
+from catalog.judging.occasions import occasions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -203,9 +203,9 @@ def test_unlike_pictures_of_a_class_that_stands_apart_are_no_burst() -> None:
     rows = np.concatenate([rows, rows + 0.01 * random.normal(size=rows.shape)])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     positions, integers = np.tile(classes, 2), to_integers(rows)
-    known = cross_fit.near_duplicates(integers, positions, Prior.isotropic(64, alike=0.7))
+    known = occasions(integers, positions, Prior.isotropic(64, alike=0.7))
     assert known.tolist() == [*range(30)] * 2
-    guessed = cross_fit.near_duplicates(integers, positions, Prior.isotropic(64))
+    guessed = occasions(integers, positions, Prior.isotropic(64))
     assert len(set(guessed.tolist())) == 2
-    alone = cross_fit.near_duplicates(integers[:5], positions[:5], Prior.isotropic(64, 0.4))
+    alone = occasions(integers[:5], positions[:5], Prior.isotropic(64, 0.4))
     assert set(alone.tolist()) == {0}

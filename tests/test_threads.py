@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from catalog import Catalog, Entry, Neighbour, Picture, Prediction
 from catalog.descriptors import Conflict, LabelConflict, NotFound
 from catalog.judging import calibration, cross_fit
 from catalog.learning import keeper
-from catalog.learning.kinds import KINDS, LearntHead
+from catalog.learning.kinds import KINDS
 from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
 from catalog.store.moment import Moment
@@ -226,23 +227,45 @@ def test_a_writer_does_not_wait_for_a_calibration(
     assert len(shop.items("thing 0")) == SHOTS + 1
 
 
-def test_a_head_that_grows_while_it_is_read(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stored head is of the same state as the classes that it is asked about."""
-    shop.train_head("frozen")
-    head, done = Learning.head, threading.Event()
+@pytest.mark.parametrize("way", ["exact", "frozen"])
+def test_a_catalogue_that_never_stands_still(
+    shop: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    """Questions are answered though a class is added whenever something is learnt for them.
 
-    def grow_first(self: Learning, moment: Moment) -> LearntHead | None:
-        if not done.is_set():
-            done.set()
-            with opened(shop.path) as other:
-                other.add_class("new", photos.shots(30, 3))
-        return head(self, moment)
+    Each answer is of one state: a stored head has the classes that it is asked about.
+    """
+    shop.train_head(way)
+    things = itertools.count(30)
+    added = threading.local()
 
-    monkeypatch.setattr(Learning, "head", grow_first)
-    held = shop._keeper.judge(lambda snapshot: snapshot)
-    assert held.head is not None
-    assert set(held.head.head.classes.tolist()) == set(held.moment.order)
-    assert len(held.moment.order) == CLASSES + 2
+    def grow_first(name: str) -> None:
+        learn = getattr(Learning, name)
+
+        def grown(self: Learning, moment: Moment) -> object:
+            if not getattr(added, "now", False):
+                added.now = True
+                with opened(shop.path) as other:
+                    other.add_class(
+                        f"thing {next(things)}", photos.shots(30, 1, first=next(things))
+                    )
+                added.now = False
+            return learn(self, moment)
+
+        monkeypatch.setattr(Learning, name, grown)
+
+    for name in ("head", "state", "metric"):
+        grow_first(name)
+    for _ in range(3):
+        held = shop._keeper.judge(lambda snapshot: snapshot)
+        assert held.head is not None
+        assert set(held.head.head.classes.tolist()) == set(held.moment.order)
+        before = next(things)
+        info = shop.info()
+        assert info.classes == info.generation - 1  # each is an event, and so is the training
+        assert shop.predict(photos.photo(0, 8)).label == "thing 0"
+        shop.export(tmp_path / f"{before}.npz")
+        assert next(things) > before + 4  # it did move meanwhile
 
 
 def test_what_took_long_is_saved_at_once(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

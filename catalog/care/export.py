@@ -10,7 +10,6 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -26,11 +25,9 @@ from catalog.descriptors import (
     Damaged,
     InvalidInput,
     NotFound,
-    Superseded,
 )
-from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import ItemId, compaction, files, inventory, journal
+from catalog.store import ItemId, Transaction, compaction, files, inventory
 from catalog.store.moment import Moment
 
 Format: TypeAlias = Literal["parquet", "npz", "labels", "projector"]
@@ -127,7 +124,10 @@ def export(
             text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
         files.write(file, lambda made: made.write(text.encode()), replace=replace)
         return Exported(file, chosen, items, 0)
-    found = catalog._keeper.compute(partial(_gather, catalog))
+    found = catalog._keeper.compute_beside(
+        _counted,
+        lambda learning, moment, dropped: _Gathered(moment, learning.state(moment), dropped),
+    )
     contents = _Contents(len(found.moment), catalog._stored.width, _blocks(catalog, found.moment))
     if chosen == "projector":
         _write_folder(file, contents)
@@ -144,21 +144,16 @@ def export(
     return Exported(file, chosen, contents.count, found.dropped)
 
 
-def _gather(catalog: Opened, learning: Learning, moment: Moment) -> _Gathered:
-    """What is written out, but for its blocks.
+def _counted(tx: Transaction, moment: Moment) -> int:
+    """How many items have no descriptor any more.
 
     Raises:
-        Superseded: the catalogue was changed meanwhile.
-        Damaged: an item has lost its descriptor.
+        Damaged: one has lost it.
     """
-    state = learning.state(moment)
-    with catalog._store.reading() as tx:
-        if journal.version(tx) != moment.version:
-            raise Superseded("the catalogue was changed meanwhile; ask again")
-        dropped = compaction.count_without_descriptor(tx)
-        if inventory.count(tx) != len(moment) + dropped:
-            raise Damaged("an item has lost its descriptor", Advice("verify"))
-    return _Gathered(moment, state, dropped)
+    dropped = compaction.count_without_descriptor(tx)
+    if inventory.count(tx) != len(moment) + dropped:
+        raise Damaged("an item has lost its descriptor", Advice("verify"))
+    return dropped
 
 
 def format_of(path: Path, given: str | None = None) -> Format:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
-from catalog.changes.staging import stage_for
+from catalog.changes.made_up import make_up
+from catalog.changes.staging import occasions_by, stage_for
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
@@ -21,6 +22,8 @@ def add(
     pictures: Iterable[Source | Picture],
     *,
     move: bool = False,
+    group_by: str | None = None,
+    made_up: bool = True,
     progress: Progress | None = None,
     training: TrainingProgress | None = None,
 ) -> Added:
@@ -31,9 +34,12 @@ def add(
     Raises:
         NotFound: there is no such class.
         LabelConflict: there is one that is spelt almost alike.
-        InvalidInput: there are no pictures.
+        InvalidInput: there are no pictures, or no such way to group them.
     """
     name = Name.parse(label)
-    outcomes = stage_for(catalog, name, pictures, require_label, progress)
+    named = occasions_by(group_by)
+    staged = stage_for(catalog, name, pictures, require_label, progress)
+    staged.outcomes = [named(one) for one in staged.outcomes]
+    outcomes = make_up(catalog, name, staged) if made_up else staged.outcomes
     with Command(catalog, training=training) as command:
         return land(command, name, outcomes, check=require_label, move=move)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
-from catalog.changes.staging import stage_for
+from catalog.changes.made_up import make_up
+from catalog.changes.staging import occasions_by, stage_for
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
@@ -23,6 +24,8 @@ def add_class(
     *,
     move: bool = False,
     head: str | None = None,
+    group_by: str | None = None,
+    made_up: bool = True,
     progress: Progress | None = None,
     training: TrainingProgress | None = None,
 ) -> Added:
@@ -34,6 +37,11 @@ def add_class(
         move: take pictures away from other classes, instead of refusing them.
         head: train the head in this way from now on: ``exact``, ``frozen``, ``document`` or
             ``none``; by default as before, ``exact`` in a new catalogue.
+        group_by: ``folder``: pictures that lie in one folder are of one occasion, and vouch for
+            each other no more than one of them would; by default that is told by when a camera
+            took them, and by how alike they are.
+        made_up: make up photos of a picture where its class has no other to hold out, as evidence
+            of how sure answers may be.
         progress: told of each picture.
         training: told of each batch of a ``document`` training.
 
@@ -43,10 +51,14 @@ def add_class(
     Raises:
         LabelConflict: the class exists, or one that is spelt almost alike.
         InvalidLabel: that cannot be a name.
-        InvalidInput: there are no pictures, or no such way to train a head.
+        InvalidInput: there are no pictures, or no such way to train a head or to group
+            them.
     """
     way = training_named(head) if head else None
     name = Name.parse(label)
-    outcomes = stage_for(catalog, name, pictures, refuse_existing, progress)
+    named = occasions_by(group_by)
+    staged = stage_for(catalog, name, pictures, refuse_existing, progress)
+    staged.outcomes = [named(one) for one in staged.outcomes]
+    outcomes = make_up(catalog, name, staged) if made_up else staged.outcomes
     with Command(catalog, way, training) as command:
         return land(command, name, outcomes, check=refuse_existing, move=move)

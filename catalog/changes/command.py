@@ -46,7 +46,7 @@ class Command:
     ) -> None:
         self.event: int | None = None
         self.store = catalog._store
-        self._stored = catalog._stored
+        self.stored = catalog._stored
         self._keeper = catalog._keeper
         self._way = way
         self._training = training
@@ -114,7 +114,7 @@ class Command:
         solved = self._solved_head(tx) if is_new else None
         event = journal.record(tx, kind, told, changes, self.event)
         if is_new:
-            widened = widen_for(tx, self._stored, label.slot, event, solved)
+            widened = widen_for(tx, self.stored, label.slot, event, solved)
             journal.amend(tx, event, {**told, "head": widened})
         self.event = self.event or event
         self._changed = self._changed or bool(changes)

@@ -11,6 +11,7 @@ from catalog import answers
 from catalog.answers import Prediction
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, item_of, land
+from catalog.changes.made_up import make_up
 from catalog.changes.staging import Staged, stage_for
 from catalog.descriptors import Advice, Conflict, PictureError, RefusalReason
 from catalog.embedder import Picture, Source
@@ -76,7 +77,8 @@ def feedback(
         InvalidLabel: that cannot be a name.
     """
     name = Name.parse(label)
-    (outcome,) = stage_for(catalog, name, [picture], refuse_variant)
+    staged = stage_for(catalog, name, [picture], refuse_variant)
+    (outcome,) = staged.outcomes
     if isinstance(outcome, Refusal):
         reason = cast("RefusalReason", outcome.reason)
         raise PictureError(reason, outcome.detail, outcome.place)
@@ -94,8 +96,9 @@ def feedback(
             event = journal.record(tx, "feedback", {"label": name.text, **note}, ())
         added = Added(name.text, event=event)
     else:
+        outcomes = make_up(catalog, name, staged)
         with Command(catalog, training=training) as command:
-            added = land(command, name, [outcome], check=refuse_variant, kind="feedback", note=note)
+            added = land(command, name, outcomes, check=refuse_variant, kind="feedback", note=note)
         if added.refused:
             raise Conflict(added.refused[0].detail, Advice("add with move"))
     return Feedback(

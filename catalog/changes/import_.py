@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
-from catalog.changes.staging import staging_of
+from catalog.changes.made_up import make_up
+from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
 from catalog.descriptors import InvalidLabel, LabelConflict
-from catalog.embedder import Picture
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.manifest import Entry, Labelled, Listing, listed
@@ -55,6 +55,8 @@ def import_(
     split: str | None = None,
     part: str | None = None,
     seed: int = 0,
+    group_by: str | None = None,
+    made_up: bool = True,
     progress: Progress | None = None,
     training: TrainingProgress | None = None,
 ) -> Imported:
@@ -70,6 +72,11 @@ def import_(
         split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
         part: which: ``train``, ``validation`` or ``test``.
         seed: of the split.
+        group_by: ``folder``: pictures of a class that lie in one folder are of one occasion, and
+            vouch for each other no more than one of them would, unless the manifest names their
+            group; by default that is told by when a camera took them, and by how alike they are.
+        made_up: make up photos of a picture where its class has no other to hold out, as evidence
+            of how sure answers may be.
         progress: told of each picture.
         training: told of each batch of a ``document`` training.
 
@@ -78,15 +85,22 @@ def import_(
             a head.
     """
     way = training_named(head) if head else None
+    named = occasions_by(group_by)
     listing = listed(source, split, part, seed)
+
+    def ready(name: Name, staged: StagedFor) -> list[Staged | Refusal]:
+        staged.outcomes = [named(one) for one in staged.outcomes]
+        return make_up(catalog, name, staged) if made_up else staged.outcomes
+
     with Command(catalog, way, training) as command:
-        return _land_all(catalog, command, listing, move=move, progress=progress)
+        return _land_all(catalog, command, listing, ready, move=move, progress=progress)
 
 
 def _land_all(
     catalog: Opened,
     command: Command,
     listing: Listing,
+    ready: Callable[[Name, StagedFor], list[Staged | Refusal]],
     *,
     move: bool,
     progress: Progress | None,
@@ -95,12 +109,15 @@ def _land_all(
     landed: list[Added] = []
     refused: dict[str, str] = {}
     classes = _importable(catalog._store, listing.entries, refused)
-    pictures = (picture for own in classes.values() for picture in own)
+    pictures = (entry.picture for own in classes.values() for entry in own)
     outcomes = counted(staging_of(catalog).stage(pictures), progress)
     for name, own in classes.items():
-        staged = list(islice(outcomes, len(own)))
+        staged = StagedFor([])
+        for entry, outcome in zip(own, outcomes, strict=False):  # the rest are of other classes
+            staged.add(called(outcome, entry.group), entry.picture)
         try:
-            added = land(command, name, staged, check=refuse_variant, move=move)
+            landing = ready(name, staged)
+            added = land(command, name, landing, check=refuse_variant, move=move)
         except LabelConflict as error:  # made by another process since
             refused[name.text] = str(error)
             continue
@@ -111,9 +128,9 @@ def _land_all(
 
 def _importable(
     store: Store, entries: Iterable[Entry], refused: dict[str, str]
-) -> dict[Name, list[Picture]]:
+) -> dict[Name, list[Entry]]:
     """Pictures by class, for every class that can be made; the others are noted in ``refused``."""
-    classes: dict[Name, list[Picture]] = {}
+    classes: dict[Name, list[Entry]] = {}
     spelt: dict[str, Name] = {}
     with store.reading() as tx:
         by_label = attrgetter("label")
@@ -126,7 +143,7 @@ def _importable(
                 continue
             first = spelt.setdefault(name.key, name)
             if first == name:
-                classes.setdefault(name, []).extend(entry.picture for entry in group)
+                classes.setdefault(name, []).extend(group)
             else:
                 refused[name.text] = (
                     f"{name.text!r} differs from {first.text!r} only by case, accents or spacing"

@@ -6,17 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from catalog.changes.command import Command
 from catalog.changes.staging import Staged
 from catalog.descriptors import Advice, Conflict
 from catalog.pictures import Refusal
-from catalog.store import ItemId, Slot, Transaction, inventory
+from catalog.store import ItemId, Slot, Transaction, inventory, made_up, occasions
 from catalog.store.classes import Label, emptied, open_label
 from catalog.store.compaction import is_compacted
+from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
 from catalog.store.inventory import Place
 from catalog.store.journal import Change
 from catalog.store.names import Name
+from catalog.store.occasions import Occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Added:
         added: how many pictures became items.
         known: how many were items of this class already.
         moved: how many were items of another class, and are of this one now.
+        made_up: of how many of them photos were made up, as evidence of how sure answers are.
         refused: the pictures that were not taken, with reasons.
         emptied: classes that have no items left, since all of theirs moved.
         event: the journal's entry, None if nothing changed.
@@ -39,6 +45,7 @@ class Added:
     added: int = 0
     known: int = 0
     moved: int = 0
+    made_up: int = 0
     refused: tuple[Refusal, ...] = ()
     emptied: tuple[str, ...] = ()
     event: int | None = None
@@ -50,14 +57,23 @@ class _Sorted(NamedTuple):
     Attributes:
         changes: of items.
         places: where items were found, as far as that is new.
+        occasions: what is known of when they were taken, likewise.
+        made_up: content hashes with the descriptors of photos made up of them, likewise.
         known: how many pictures are items of the class already.
         refused: the pictures that are not to be taken, with reasons.
     """
 
     changes: list[Change]
     places: list[tuple[ItemId, Place]]
+    occasions: list[tuple[ItemId, Occasion]]
+    made_up: list[tuple[bytes, NDArray[np.int16]]]
     known: int
     refused: tuple[Refusal, ...]
+
+    @property
+    def is_something(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.changes or self.places or self.occasions or self.made_up)
 
 
 def land(
@@ -98,14 +114,17 @@ def land(
     with command.store.writing() as tx:
         check(tx, name)
         label = open_label(tx, name)
-        found = _sort_out(tx, label, staged, move=move)
+        found = _sort_out(tx, command.stored, label, staged, move=move)
         refused += found.refused
         before = [change.before for change in found.changes if change.before is not None]
         added, moved = len(found.changes) - len(before), len(before)
-        if found.changes or found.places or (note and not refused):
+        if found.is_something or (note and not refused):
             detail = {"added": added, "moved": moved, **(note or {})}
             event = command.record(tx, kind, label, found.changes, detail, name=name)
             inventory.note_sources(tx, found.places, event)
+            occasions.note(tx, found.occasions, event)
+            for content, rows in found.made_up:
+                made_up.keep(tx, command.stored, content, rows)
             gone = emptied(tx, set(before))
         else:
             tx.rollback()  # so that no empty class is left behind
@@ -117,16 +136,26 @@ def land(
         added=added,
         known=found.known,
         moved=moved,
+        made_up=len(found.made_up),
         refused=refused,
         emptied=gone,
         event=event,
     )
 
 
-def _sort_out(tx: Transaction, label: Label, staged: Sequence[Staged], *, move: bool) -> _Sorted:
+def _sort_out(
+    tx: Transaction,
+    stored: StoredDescriptors,
+    label: Label,
+    staged: Sequence[Staged],
+    *,
+    move: bool,
+) -> _Sorted:
     """What is to become of staged pictures, each of which may be there several times."""
     changes: dict[ItemId, Change] = {}
     places: dict[tuple[ItemId, str], Place] = {}
+    said: dict[ItemId, Occasion] = {}
+    photos: dict[bytes, NDArray[np.int16]] = {}
     already = 0
     refused: list[Refusal] = []
     for picture in staged:
@@ -140,8 +169,21 @@ def _sort_out(tx: Transaction, label: Label, staged: Sequence[Staged], *, move: 
             changes[item] = Change(item, slot, label.slot)
         known = inventory.sources(tx, item) if slot is not None else ()
         places.update({(item, p.path): p for p in picture.places if p.path not in known})
-    new = [(item, place) for (item, _), place in places.items()]
-    return _Sorted(list(changes.values()), new, already, tuple(refused))
+        earlier = occasions.of(tx, item)
+        together = picture.occasion.beside(said.get(item, earlier))
+        if together != earlier:
+            said[item] = together
+        if picture.made_up is not None and not made_up.there(tx, stored, item):
+            photos[picture.content] = picture.made_up
+    found = [(item, place) for (item, _), place in places.items()]
+    return _Sorted(
+        list(changes.values()),
+        found,
+        list(said.items()),
+        list(photos.items()),
+        already,
+        tuple(refused),
+    )
 
 
 def _against(

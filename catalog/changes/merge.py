@@ -22,22 +22,39 @@ from catalog.descriptors import (
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Progress
-from catalog.store import ItemId, Transaction, binding, copying, files, inventory
+from catalog.store import (
+    ItemId,
+    Transaction,
+    binding,
+    copying,
+    files,
+    inventory,
+    made_up,
+    occasions,
+)
 from catalog.store.classes import refuse_variant
 from catalog.store.compaction import compacted_classes
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
-from catalog.store.inventory import Place
 from catalog.store.names import Name
 from catalog.store.store import Store
 
 
 class _Incoming(NamedTuple):
-    """A picture of the other catalogue: its descriptor as stored, and where it was found."""
+    """A picture of the other catalogue.
 
-    content: bytes
+    Attributes:
+        value: its descriptor as stored.
+        staged: what else is known of it.
+    """
+
     value: bytes
-    places: tuple[Place, ...]
+    staged: Staged
+
+    @property
+    def content(self) -> bytes:
+        """Its content hash."""
+        return self.staged.content
 
 
 def merge(
@@ -140,7 +157,7 @@ def _take_over(
             added = land(
                 command,
                 name,
-                [Staged(picture.content, picture.places) for picture in incoming],
+                [picture.staged for picture in incoming],
                 check=refuse_variant,
                 move=move,
                 kind="merge",
@@ -161,7 +178,8 @@ def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Inco
     except Damaged as error:
         fact = f"the descriptor of item {item} of the other catalogue is damaged"
         raise Damaged(fact, Advice("verify")) from error
-    return _Incoming(content, value, inventory.places(tx, item))
+    places, occasion = inventory.places(tx, item), occasions.of(tx, item)
+    return _Incoming(value, Staged(content, places, occasion, made_up.of(tx, stored, item)))
 
 
 def _stage(store: Store, stored: StoredDescriptors, pictures: Sequence[_Incoming]) -> None:

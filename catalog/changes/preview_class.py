@@ -64,7 +64,7 @@ def preview_class(
     errors are those of :meth:`add_class`.
     """
     name = Name.parse(label)
-    outcomes = stage_for(catalog, name, pictures, refuse_existing, progress)
+    outcomes = stage_for(catalog, name, pictures, refuse_existing, progress).outcomes
     with catalog._store.reading() as tx:
         items, refused = landing.free_items(tx, outcomes)
 

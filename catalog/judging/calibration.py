@@ -3,17 +3,24 @@
 Five numbers about each answer go into a logistic regression of whether it is right; with them comes
 from which probability on answers are right as often as promised, and how familiar a picture must
 look so as not to be called unknown.
+
+Where a class has no picture to hold out, photos that were made up of one stand in, and are measured
+apart. All that can be made up is the same picture seen otherwise, while a photo that is asked may
+show another thing of its kind. It is taken to be no more like its class than a stranger is, in nine
+cases of ten: so many strangers are counted as wrong answers beside each photo. And what is less
+like a class than half of the photos made up for it is given no probability by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.descriptors import InvalidInput
 from catalog.head import softmax
 from catalog.judging.cross_fit import FOLDING_RULE, HeldOut
 from catalog.judging.ranking import first_best
@@ -25,29 +32,42 @@ LEAST_GROUPS = 20
 KNOWN_SHARE = 0.95
 """The share of pictures of known classes that must stay clear of ``unknown``."""
 
+DOUBT = 9.0
+"""How many strangers are counted beside each photo that was made up; like the next number it is
+chosen on four kinds of pictures, by the table in ``benchmarks/MADE_UP.md``."""
+
+LIKE_SHARE = 0.5
+"""The share of photos made up that a picture has to be as like its class as."""
+
 CALIBRATION_RULE = (
-    f"{FOLDING_RULE}; head {HEAD_SHARE:g}, known {KNOWN_SHARE:g}, groups {LEAST_GROUPS}; 5"
+    f"{FOLDING_RULE}; head {HEAD_SHARE:g}, known {KNOWN_SHARE:g}, groups {LEAST_GROUPS}, "
+    f"doubt {DOUBT:g}, like {LIKE_SHARE:g}; 6"
 )
 """How it is measured, in short; what was measured by another rule is measured again."""
 
 _TEMPERATURES = np.geomspace(1, 200, 60)
 _PENALTY = 0.01
+_ANYTHING = float("-inf")  # below any cosine
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured on pictures that were held out.
+    """What was measured on pictures that were held out, or on photos that were made up.
 
     Attributes:
         temperature: what the fused scores are multiplied by in a softmax over classes.
         head_temperature: the same for the head alone.
         weights: float64 (6,), of the logistic regression; the constant first.
         familiar: the cosine with the nearest centroid that all but a few known pictures reach.
-        confidence: float64 (M,), the probability given to each held-out answer, falling.
+        like: the cosine with the centroid of its class below which an answer has no probability.
+        doubt: how many strangers were counted beside each picture.
+        confidence: float64 (M,), the probability given to each answer, falling; 0 for one that is
+            given none.
         right: bool (M,), whether it was right.
-        share: float64 (M,), what it counts; those of one group count 1 together.
-        stranger_confidence: float64 (M,), the same had its class not been there.
-        stranger_familiarity: float32 (M,), the cosine with the nearest centroid then.
+        share: float64 (M,), what it counts; those of one occasion count 1 together.
+        stranger_confidence: float64 (S,), the same had the class of a picture not been there.
+        stranger_familiarity: float32 (S,), the cosine with the nearest centroid then.
+        stranger_share: float64 (S,), what that counts.
         groups: how many independent pictures there were.
         with_head: whether the head was a witness. One whose weights depend on history cannot be
             learnt anew without some pictures; it takes part in answers, not in how sure they are.
@@ -57,11 +77,14 @@ class Calibration:
     head_temperature: float
     weights: NDArray[np.float64]
     familiar: float
+    like: float
+    doubt: float
     confidence: NDArray[np.float64]
     right: NDArray[np.bool_]
     share: NDArray[np.float64]
     stranger_confidence: NDArray[np.float64]
     stranger_familiarity: NDArray[np.float32]
+    stranger_share: NDArray[np.float64]
     groups: int
     with_head: bool
 
@@ -78,9 +101,14 @@ class Calibration:
         return cls(**values)
 
     def probabilities(self, witnesses: Witnesses, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The probability that the class chosen for each query is right: float64 (Q,)."""
+        """The probability that the class chosen for each query is right: float64 (Q,).
+
+        It is NaN for a query that is too unlike its class for that to be told.
+        """
         heard = witnesses if self.with_head else witnesses.without_head
-        return _logistic(_features(heard, chosen, self.temperature) @ self.weights)
+        found = _logistic(_features(heard, chosen, self.temperature) @ self.weights)
+        found[_cosines(witnesses, chosen) < self.like] = np.nan
+        return found
 
     def threshold(self, precision: float) -> tuple[float, float]:
         """From which probability on answers are right so often, and on which share of pictures.
@@ -93,14 +121,20 @@ class Calibration:
             The lowest probability whose answers reach the precision, and the expected coverage;
             (inf, 0) if none do.
         """
-        answered = np.cumsum(self.share)
-        reached = np.cumsum(self.share * self.confidence) / (answered + 1)
-        last = np.append(np.diff(self.confidence) < 0, True)  # equal ones go together
+        confidence, share = self.confidence, self.share
+        if self.doubt:
+            confidence = np.concatenate([confidence, self.stranger_confidence])
+            share = np.concatenate([share, self.doubt * self.stranger_share])
+            order = np.argsort(-confidence, kind="stable")
+            confidence, share = confidence[order], share[order]
+        reached = np.cumsum(share * confidence) / (np.cumsum(share) + 1)
+        last = np.append(np.diff(confidence) < 0, True)  # equal ones go together
         enough = np.flatnonzero(last & (reached >= precision))
         if not len(enough):
             return float("inf"), 0.0
-        at = int(enough[-1])
-        return float(self.confidence[at]), float(answered[at] / answered[-1])
+        lowest = float(confidence[enough[-1]])
+        covered = self.share[self.confidence >= lowest].sum()
+        return lowest, float(covered / self.share.sum())
 
     def strangers(self, precision: float) -> tuple[float, float]:
         """The shares of strangers that will be called a ``match``, and ``unknown``.
@@ -111,37 +145,204 @@ class Calibration:
         enough, _ = self.threshold(precision)
         unknown = self.stranger_familiarity < self.familiar
         matched = ~unknown & (self.stranger_confidence >= enough)
-        total = self.share.sum()
-        return float(self.share[matched].sum() / total), float(self.share[unknown].sum() / total)
+        share = self.stranger_share
+        total = share.sum()
+        return float(share[matched].sum() / total), float(share[unknown].sum() / total)
 
 
-def learn(held_out: HeldOut | None) -> Calibration | None:
-    """Learn from what was said of held-out pictures; None if they are too few."""
-    if held_out is None or held_out.groups < LEAST_GROUPS:
+@dataclass(frozen=True)
+class Calibrations:
+    """How sure answers may be, by what there is to measure it on.
+
+    Attributes:
+        held_out: measured on pictures that were held out; None if they are too few.
+        made_up: measured on photos that were made up, for the classes that they stand in for; None
+            likewise.
+        held: int64, the ids of the classes that the first is for.
+        pictures: of how many occasions there were pictures, and of how many photos.
+    """
+
+    held_out: Calibration | None
+    made_up: Calibration | None
+    held: NDArray[np.int64]
+    pictures: tuple[float, float]
+
+    @property
+    def either(self) -> Calibration:
+        """That of pictures, or that of photos where there is no other.
+
+        Raises:
+            InvalidInput: there is neither.
+        """
+        found = self.held_out or self.made_up
+        if found is None:
+            raise InvalidInput("a calibration is of pictures or of photos")
+        return found
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as arrays by name, to be stored."""
+        return {
+            "held": self.held,
+            "pictures": np.array(self.pictures),
+            **{
+                f"{kind} {name}": array
+                for kind, found in self._kinds()
+                if found is not None
+                for name, array in found.to_arrays().items()
+            },
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibrations:
+        """What :meth:`to_arrays` gave."""
+
+        def of(kind: str) -> Calibration | None:
+            own = {
+                name.removeprefix(kind): part
+                for name, part in arrays.items()
+                if name.startswith(kind)
+            }
+            return Calibration.from_arrays(own) if own else None
+
+        first, second = arrays["pictures"].tolist()
+        return cls(of("held_out "), of("made_up "), arrays["held"], (first, second))
+
+    def stands_in(self, classes: Sequence[int]) -> NDArray[np.bool_] | None:
+        """Which of some classes, ids (C,), photos stand in for: bool (C,); None if for none.
+
+        A class that is new since then is among them: nothing of it was held out.
+        """
+        if not self.pictures[1]:
+            return None
+        return ~np.isin(np.array(classes, np.int64), self.held)
+
+    def probabilities(self, witnesses: Witnesses, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The probability that the class chosen for each query is right: float64 (Q,), or NaN."""
+        found = np.full(len(chosen), np.nan)
+        for calibration, own in self._by_kind(witnesses, chosen):
+            found[own] = calibration.probabilities(witnesses, chosen)[own]
+        return found
+
+    def enough(
+        self, witnesses: Witnesses, chosen: NDArray[np.int64], precision: float
+    ) -> NDArray[np.float64]:
+        """From which probability on each query is a match: float64 (Q,)."""
+        found = np.full(len(chosen), np.inf)
+        for calibration, own in self._by_kind(witnesses, chosen):
+            found[own] = calibration.threshold(precision)[0]
+        return found
+
+    def strange(self, witnesses: Witnesses, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which queries look like none of the classes: bool (Q,)."""
+        found = np.zeros(len(chosen), np.bool_)
+        for calibration, own in self._by_kind(witnesses, chosen):
+            found[own] = witnesses.familiarity[own] < calibration.familiar
+        return found
+
+    def coverage(self, precision: float) -> float:
+        """The share of pictures of known classes that will be a match."""
+        matched = sum(
+            found.threshold(precision)[1] * float(found.share.sum())
+            for _, found in self._kinds()
+            if found
+        )
+        return matched / sum(self.pictures)
+
+    def strangers(self, precision: float) -> tuple[float, float]:
+        """The shares of strangers that will be called a ``match``, and ``unknown``."""
+        shares = [
+            (float(found.stranger_share.sum()), *found.strangers(precision))
+            for _, found in self._kinds()
+            if found
+        ]
+        total = sum(share for share, _, _ in shares)
+        return (
+            sum(share * matched for share, matched, _ in shares) / total,
+            sum(share * unknown for share, _, unknown in shares) / total,
+        )
+
+    def _kinds(self) -> tuple[tuple[str, Calibration | None], ...]:
+        return ("held_out", self.held_out), ("made_up", self.made_up)
+
+    def _by_kind(
+        self, witnesses: Witnesses, chosen: NDArray[np.int64]
+    ) -> Iterator[tuple[Calibration, NDArray[np.bool_]]]:
+        """Each calibration with the queries that it is for, bool (Q,)."""
+        by_photos = witnesses.stands_in[chosen]
+        if self.held_out is not None:
+            yield self.held_out, ~by_photos
+        if self.made_up is not None:
+            yield self.made_up, by_photos
+
+
+def learn(held_out: HeldOut | None) -> Calibrations | None:
+    """Learn from what was said of held-out pictures and of photos; None if both are too few."""
+    if held_out is None:
         return None
+    by_photos = held_out.witnesses.stands_in
+    pictures, made_up = _learn(held_out, ~by_photos, 0.0), _learn(held_out, by_photos, DOUBT)
+    if pictures is None and made_up is None:
+        return None
+    photos = by_photos[held_out.truth]
+    counts = [float(held_out.share[which].sum()) for which in (~photos, photos)]
+    return Calibrations(pictures, made_up, held_out.held, (counts[0], counts[1]))
+
+
+def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibration | None:
+    """Learn how sure an answer may be that names one of some classes, bool (C,)."""
     witnesses, truth, share = held_out.witnesses, held_out.truth, held_out.share
+    groups = round(float(share[own[truth]].sum()))
+    if groups < LEAST_GROUPS:
+        return None
     temperature = _temperature(witnesses.fused, truth, share)
     chosen = first_best(witnesses.fused)
-    right = chosen == truth
-    features = _features(witnesses, chosen, temperature)
-    weights = _regress(features, right, share)
-    confidence = _logistic(features @ weights)
     strange = witnesses.without(truth)
-    unsure = _logistic(_features(strange, first_best(strange.fused), temperature) @ weights)
+    mistaken = first_best(strange.fused)
+    named, confused = own[chosen], own[mistaken]
+    features = _features(witnesses, chosen, temperature)[named]
+    odd = _features(strange, mistaken, temperature)[confused]
+    right = (chosen == truth)[named]
+    counted = share[named]
+    weights = (
+        _regress(
+            np.concatenate([features, odd]),
+            np.append(right, np.zeros(len(odd), np.bool_)),
+            np.append(counted, doubt * share[confused]),
+        )
+        if doubt
+        else _regress(features, right, counted)
+    )
+    confidence, unsure = _logistic(features @ weights), _logistic(odd @ weights)
+    like = _ANYTHING
+    if doubt:
+        alike = _cosines(witnesses, truth)[own[truth]]
+        like = _low_quantile(alike, share[own[truth]], 1 - LIKE_SHARE)
+        confidence[_cosines(witnesses, chosen)[named] < like] = 0
+        unsure[_cosines(strange, mistaken)[confused] < like] = 0
     order = np.argsort(-confidence, kind="stable")
     return Calibration(
         temperature=temperature,
         head_temperature=_temperature(witnesses.head_or_centroid, truth, share),
         weights=weights,
-        familiar=_low_quantile(witnesses.familiarity, share, 1 - KNOWN_SHARE),
+        familiar=_low_quantile(
+            witnesses.familiarity[own[truth]], share[own[truth]], 1 - KNOWN_SHARE
+        ),
+        like=like,
+        doubt=doubt,
         confidence=confidence[order],
         right=right[order],
-        share=share[order],
-        stranger_confidence=unsure[order],
-        stranger_familiarity=strange.familiarity[order],
-        groups=held_out.groups,
+        share=counted[order],
+        stranger_confidence=unsure,
+        stranger_familiarity=strange.familiarity[confused],
+        stranger_share=share[confused],
+        groups=groups,
         with_head=witnesses.head is not None,
     )
+
+
+def _cosines(witnesses: Witnesses, classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Of each query with the centroid of a class, int64 (Q,): float32 (Q,)."""
+    return np.asarray(witnesses.centroid[np.arange(len(classes)), classes], np.float32)
 
 
 def _features(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput
 from catalog.head import softmax
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibrations
 from catalog.judging.ranking import first_best
 from catalog.judging.witnesses import Witnesses
 
@@ -22,6 +22,10 @@ so sure, and head and centroid (without a head, centroid and nearest item) name 
 ``ambiguous``: they name the same one, but that is not enough, or nothing could be measured.
 ``unknown``: the picture looks like none of the classes.
 """
+
+Evidence = Literal["held out", "made up"]
+"""What a probability rests on: pictures of the answer's class that were held out, or, where it has
+none to spare, photos that were made up of one."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """Every verdict, the surest first."""
@@ -40,7 +44,9 @@ class Judgement:
     Attributes:
         chosen: int64 (Q,), the class that head and centroid together put first.
         verdicts: what each answer is worth.
-        probability: float64 (Q,), that it is right; None where nothing could be measured.
+        probability: float64 (Q,), that it is right, NaN where nothing tells; None where nothing
+            could be measured.
+        evidence: what each probability rests on; None where there is none.
         shares: float64 (Q, C), the softmax of the fused scores.
         head_shares: float64 (Q, C), the head's own softmax; None without a head.
         precision: what a ``match`` is worth; None where nothing could be measured.
@@ -54,9 +60,16 @@ class Judgement:
     head_shares: NDArray[np.float64] | None
     precision: float | None
     coverage: float | None
+    evidence: tuple[Evidence | None, ...]
+
+    def probability_of(self, at: int) -> float | None:
+        """The probability of one answer; None where there is none."""
+        if self.probability is None or np.isnan(self.probability[at]):
+            return None
+        return float(self.probability[at])
 
 
-def judge(witnesses: Witnesses, calibration: Calibration | None, precision: float) -> Judgement:
+def judge(witnesses: Witnesses, calibration: Calibrations | None, precision: float) -> Judgement:
     """Weigh the witnesses of each query.
 
     Args:
@@ -69,25 +82,24 @@ def judge(witnesses: Witnesses, calibration: Calibration | None, precision: floa
     """
     require_precision(precision)
     chosen = first_best(witnesses.fused)
-    temperature = calibration.temperature if calibration else _TEMPERATURE
+    measured = calibration.either if calibration else None
     head_temperature = witnesses.logit_scale
     if head_temperature is None:
-        head_temperature = calibration.head_temperature if calibration else _TEMPERATURE
+        head_temperature = measured.head_temperature if measured else _TEMPERATURE
     head = (
         None if witnesses.head is None else softmax(np.float32(head_temperature) * witnesses.head)
     )
-    probability, enough, coverage = None, float("inf"), None
-    if calibration:
-        probability = calibration.probabilities(witnesses, chosen)
-        enough, coverage = calibration.threshold(precision)
+    probability = calibration.probabilities(witnesses, chosen) if calibration else None
+    temperature = measured.temperature if measured else _TEMPERATURE
     return Judgement(
         chosen=chosen,
-        verdicts=_verdicts(witnesses, calibration, probability, enough),
+        verdicts=_verdicts(witnesses, calibration, chosen, probability, precision),
         probability=probability,
         shares=softmax(np.float32(temperature) * witnesses.fused),
         head_shares=head,
         precision=precision if calibration else None,
-        coverage=coverage,
+        coverage=calibration.coverage(precision) if calibration else None,
+        evidence=_evidence(witnesses, chosen, probability),
     )
 
 
@@ -107,17 +119,31 @@ def candidate_count(shares: NDArray[np.float64], wanted: float) -> int:
     return min(int(np.searchsorted(falling, wanted)) + 1, len(shares))
 
 
+def _evidence(
+    witnesses: Witnesses, chosen: NDArray[np.int64], probability: NDArray[np.float64] | None
+) -> tuple[Evidence | None, ...]:
+    """What each probability rests on."""
+    if probability is None:
+        return (None,) * len(chosen)
+    by_photos = witnesses.stands_in[chosen]
+    return tuple(
+        None if none else "made up" if photos else "held out"
+        for none, photos in zip(np.isnan(probability).tolist(), by_photos.tolist(), strict=True)
+    )
+
+
 def _verdicts(
     witnesses: Witnesses,
-    calibration: Calibration | None,
+    calibration: Calibrations | None,
+    chosen: NDArray[np.int64],
     probability: NDArray[np.float64] | None,
-    enough: float,
+    precision: float,
 ) -> tuple[Verdict, ...]:
-    sure = np.zeros(len(witnesses.centroid), np.bool_)
-    strange = sure.copy()
+    sure = np.zeros(len(chosen), np.bool_)
+    strange = sure
     if calibration and probability is not None:
-        sure = probability >= enough
-        strange = witnesses.familiarity < calibration.familiar
+        sure = probability >= calibration.enough(witnesses, chosen, precision)
+        strange = calibration.strange(witnesses, chosen)
     centroid, other, *_ = witnesses.named
     return tuple(
         "unknown" if unknown else "match" if match else "ambiguous" if same else "disagree"

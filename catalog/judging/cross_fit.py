@@ -1,18 +1,17 @@
 """Pictures of the catalogue judged by what was learnt without them.
 
 The items are dealt into folds, and metric, centroids and head are learnt anew from the other folds.
-Photos taken in one burst would vouch for each other, so near-duplicates stay in one fold, and count
-together as one: single linkage of pictures of a class that are as alike as a picture and a photo
-made up of it. Where that was not measured for the embedder, they are those that are more alike than
-three in five pictures are to anything of another class. The result is a function of the descriptors
-alone, in whatever order they came.
+Photos of one occasion would vouch for each other, so they stay in one fold, and count together as
+one. A class all of whose pictures are of one occasion has none to hold out: photos made up of one
+of them stand in, and are judged by everything. The result is a function of the descriptors and of
+what was said of the pictures, in whatever order they came.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 
@@ -21,13 +20,8 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import Metric, Prior, Sums, class_means, fit, to_floats
 from catalog.head import Blocks, Head, draw_classes, solve_blocks
-from catalog.index import near_duplicate_groups, typical_stranger_cosine
+from catalog.judging.occasions import OCCASION_RULE, Told, occasions
 from catalog.judging.witnesses import NearestOfClass, Witnesses
-
-STRANGER_QUANTILE = 0.6
-"""Where it was not measured how alike pictures and photos of them are, items of a class are one
-group if they are more alike than this share of items are to the item of another class that is most
-like them."""
 
 DRAWN = 32
 """How many descriptors are drawn of a class whose own are not at hand."""
@@ -35,8 +29,10 @@ DRAWN = 32
 _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
+_SCORES = 20_000_000  # of made-up photos against classes; each is kept several times over
+_LEAST_STAND_INS = 200
 
-FOLDING_RULE = f"{_FOLDS} folds, alike or strangers {STRANGER_QUANTILE:g}, {DRAWN} drawn"
+FOLDING_RULE = f"{_FOLDS} folds, {OCCASION_RULE}, {DRAWN} drawn, one occasion made up"
 """How pictures are held out, in short."""
 
 
@@ -47,14 +43,29 @@ class HeldOut:
     Attributes:
         witnesses: of each, by what was learnt without it.
         truth: int64 (M,), the place of its class.
-        share: float64 (M,), what it counts; near-duplicates count 1 together.
-        groups: how many there are that are not near-duplicates.
+        share: float64 (M,), what it counts; those of one occasion count 1 together.
+        groups: of how many occasions they are.
+        held: int64, the ids of the classes that photos which were made up do not stand in for.
     """
 
     witnesses: Witnesses
     truth: NDArray[np.int64]
     share: NDArray[np.float64]
     groups: int
+    held: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class MadeUp:
+    """Photos that were made up of N items.
+
+    Attributes:
+        there: bool (N,), of which items there are some.
+        of: gives the descriptors of those of an item by its place, int16 (K, D).
+    """
+
+    there: NDArray[np.bool_]
+    of: Callable[[int], NDArray[np.int16]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Pool:
         prior: that the metric starts from.
         with_head: whether there is a head.
         dropped: the classes some of whose descriptors are not stored any more.
+        told: what is known of when the pictures were taken.
+        made_up: photos that were made up of some of them.
     """
 
     rows: NDArray[np.int16]
@@ -78,48 +91,98 @@ class Pool:
     prior: Prior
     with_head: bool = True
     dropped: Sequence[int] = ()
+    told: Told | None = None
+    made_up: MadeUp | None = None
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """The near-duplicates of each item, int64 (N,): the first of its group."""
-        return near_duplicates(self.rows, self.positions, self.prior)
+        """The occasion of each item, int64 (N,): the first item that is of it."""
+        return occasions(self.rows, self.positions, self.prior, self.told)
 
     def cross_fit(self) -> HeldOut | None:
-        """Hold out pictures, and judge them by the rest; None if there are no two classes.
-
-        Nor is there anything to judge where every class is of one group: it goes with its pictures.
-        """
+        """Hold out pictures, and judge them by the rest; None if there is nothing to judge."""
         if len(np.unique(self.positions)) < 2:
             return None
         part_of, parts = _dealt(self.groups)
+        alone = self._alone(self.groups)
+        stand_ins = self._stand_ins(alone & (part_of >= 0))
+        photos = self._photos(stand_ins)
+        if (alone | (part_of < 0)).all():  # a shop with one picture of each thing
+            part_of, parts = np.zeros_like(part_of), 1
         judged, items = [], []
         for part in range(parts):
-            test = part_of == part
-            seen = np.isin(self.positions[test], self._left(test))
-            if seen.any():  # in a shop with one picture of each thing none is, and none is asked
-                judged.append(self._judge(test).of(seen))
-                items.append(np.flatnonzero(test)[seen])
+            test = (part_of == part) & ~alone
+            asked = np.concatenate([np.flatnonzero(test), stand_ins[part_of[stand_ins] == part]])
+            queries = [self.rows[test], *(photos[at] for at in asked[test.sum() :].tolist())]
+            counts = [1] * int(test.sum()) + [len(rows) for rows in queries[1:]]
+            items_of = np.repeat(asked, counts)
+            seen = np.isin(self.positions[items_of], self._left(test))
+            if seen.any():
+                judged.append(self._judge(test, np.concatenate(queries)).of(seen))
+                items.append(items_of[seen])
         if not items:
             return None
         held = np.concatenate(items)
         _, group, sizes = np.unique(self.groups[held], return_inverse=True, return_counts=True)
+        made_up = np.zeros(len(self.order), np.bool_)
+        if len(stand_ins):  # those of which none was judged are like those of which one was
+            made_up[self.positions[alone]] = True
         return HeldOut(
-            Witnesses.stacked(judged), self.positions[held], 1 / sizes[group], len(sizes)
+            replace(Witnesses.stacked(judged), made_up=made_up),
+            self.positions[held],
+            1 / sizes[group],
+            len(sizes),
+            np.array(self.order, np.int64)[~made_up],
         )
+
+    def _alone(self, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which items are of a class that has but one of some groups, int64 (N,): bool (N,)."""
+        firsts = np.unique(groups)
+        occasions_of = np.bincount(self.positions[firsts], minlength=len(self.order))
+        occasions_of[[self.order.index(label) for label in self.dropped]] += 1
+        return np.asarray(occasions_of[self.positions] == 1, np.bool_)
+
+    def _stand_ins(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Of each class the first item that photos were made up of, rising.
+
+        Args:
+            wanted: bool (N,), the items that may be among them.
+        """
+        if self.made_up is None:
+            return np.zeros(0, np.int64)
+        if (
+            self.prior.alike is None
+        ):  # those for which photos were made up did not hang on strangers
+            apart = occasions(self.rows, self.positions, self.prior, self.told, strangers=False)
+            wanted = wanted & self._alone(apart)
+        there = np.flatnonzero(wanted & self.made_up.there)
+        _, first = np.unique(self.positions[there], return_index=True)
+        most = max(_LEAST_STAND_INS, _SCORES // max(len(self.order), 1))
+        return np.sort(there[first])[:most]
+
+    def _photos(self, stand_ins: NDArray[np.int64]) -> dict[int, NDArray[np.int16]]:
+        """The photos that were made up of items, by their places; fewer of each if they are many.
+
+        A class more tells more than another photo does.
+        """
+        if self.made_up is None:
+            return {}
+        each = max(1, _HELD_OUT // max(len(stand_ins), 1))
+        return {at: self.made_up.of(at)[:each] for at in stand_ins.tolist()}
 
     def _left(self, test: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The places of classes that are there without the held-out items."""
         dropped = [self.order.index(label) for label in self.dropped]
         return np.union1d(self.positions[~test], np.array(dropped, np.int64))
 
-    def _judge(self, test: NDArray[np.bool_]) -> Witnesses:
-        """What is said of held-out items by the rest."""
+    def _judge(self, test: NDArray[np.bool_], asked: NDArray[np.int16]) -> Witnesses:
+        """What is said of descriptors int16 (Q, D) without some items, bool (N,)."""
         rest = self.sums.without(np.array(self.order)[self.positions[test]], self.rows[test])
         gone = [key for key, _ in rest.gone()]
         present = [at for at, label in enumerate(self.order) if label in rest.counts]
         left = [self.order[at] for at in present]
         metric = fit(rest, [*left, *gone], self.prior)
-        queries = metric.whiten(to_floats(self.rows[test]))
+        queries = metric.whiten(to_floats(asked))
         means = np.zeros((len(self.order), self.prior.width), np.float32)
         means[present] = metric.whiten(class_means(rest, left))
         gallery, positions = self.rows[~test], self.positions[~test]
@@ -155,29 +218,6 @@ class Pool:
             self.order,
             width=self.prior.width,
         )
-
-
-def near_duplicates(
-    rows: NDArray[np.int16], positions: NDArray[np.int64], prior: Prior
-) -> NDArray[np.int64]:
-    """The near-duplicates of each item, int64 (N,): the first of its group.
-
-    They are found under the prior's metric, which has seen none of the pictures; the catalogue's
-    own draws even unlike pictures of a class together. Without a second class nothing says how
-    alike strangers are; where that is needed, each item is a group of its own then.
-
-    Args:
-        rows: int16 (N, D), descriptors in the order of content hashes.
-        positions: int64 (N,), the class of each.
-        prior: of their embedder.
-    """
-    if prior.alike is None and len(np.unique(positions)) < 2:
-        return np.arange(len(positions), dtype=np.int64)
-    white = fit(Sums(prior.width), (), prior).whiten(to_floats(rows))
-    threshold = prior.alike
-    if threshold is None:
-        threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
-    return near_duplicate_groups(white, positions, threshold)
 
 
 def _dealt(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

@@ -27,12 +27,15 @@ class Witnesses:
         neighbours: float32 (Q, C), the score of each class's nearest item.
         logit_scale: what turns the head's scores back into logits, where its own softmax is to be
             believed; None where its temperature is measured.
+        made_up: bool (C,), which classes have no pictures to hold out, so that photos made up of
+            one stand in; None where none does.
     """
 
     centroid: NDArray[np.float32]
     head: NDArray[np.float32] | None
     neighbours: NDArray[np.float32]
     logit_scale: float | None = None
+    made_up: NDArray[np.bool_] | None = None
 
     @classmethod
     def stacked(cls, parts: Sequence[Witnesses]) -> Witnesses:
@@ -43,6 +46,7 @@ class Witnesses:
             np.concatenate(heads) if heads else None,
             np.concatenate([part.neighbours for part in parts]),
             parts[0].logit_scale,
+            parts[0].made_up,
         )
 
     def of(self, queries: NDArray[np.bool_]) -> Witnesses:
@@ -53,9 +57,15 @@ class Witnesses:
         )
 
     @property
+    def stands_in(self) -> NDArray[np.bool_]:
+        """Which classes photos that were made up stand in for: bool (C,)."""
+        none = np.zeros(self.centroid.shape[1], np.bool_)
+        return none if self.made_up is None else self.made_up
+
+    @property
     def without_head(self) -> Witnesses:
         """Centroids and nearest items alone."""
-        return Witnesses(self.centroid, None, self.neighbours)
+        return replace(self, head=None, logit_scale=None)
 
     @property
     def familiarity(self) -> NDArray[np.float32]:

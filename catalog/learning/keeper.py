@@ -15,13 +15,14 @@ from catalog.head import Head
 from catalog.learning.learning import Learning
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
-from catalog.store import journal, moment
+from catalog.store import Transaction, journal, moment
 from catalog.store.binding import Binding
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
 from catalog.store.store import Store
 
 _Answer = TypeVar("_Answer")
+_Read = TypeVar("_Read")
 _Kept = TypeVar("_Kept", bound=Snapshot)
 
 _log = logging.getLogger(__name__)
@@ -64,21 +65,37 @@ class Keeper:
         Raises:
             Superseded: that happened again and again.
         """
-        return self._settled(lambda: ask(self._present(Snapshot, self._built)))
+        return self._settled(lambda: ask(self._present(Snapshot, self._built, _nothing)))
 
     def judge(self, ask: Callable[[JudgingSnapshot], _Answer]) -> _Answer:
         """Ask what names classes in the present state; as :meth:`nearest`."""
-        return self._settled(lambda: ask(self._present(JudgingSnapshot, self._judged)))
+        return self._settled(
+            lambda: ask(self._present(JudgingSnapshot, self._judged, self._learning.read_head))
+        )
 
     def compute(self, ask: Callable[[Learning, Moment], _Answer]) -> _Answer:
         """Ask for anything else that follows from the present state; as :meth:`nearest`.
 
         Others wait for it, if they need what is not at hand yet.
         """
+        return self.compute_beside(_nothing, lambda learning, now, _: ask(learning, now))
+
+    def compute_beside(
+        self,
+        read: Callable[[Transaction, Moment], _Read],
+        ask: Callable[[Learning, Moment, _Read], _Answer],
+    ) -> _Answer:
+        """As :meth:`compute`, with more that is read of the same state, however fast it moves on.
+
+        Args:
+            read: reads it, within the transaction that the moment is read in.
+            ask: gives the answer.
+        """
 
         def compute() -> _Answer:
             with self._building:
-                return ask(self._learning, self._read())
+                now, found = self._read_beside(read)
+                return ask(self._learning, now, found)
 
         return self._settled(compute)
 
@@ -105,7 +122,12 @@ class Keeper:
             self._learning.save()
             self._unsaved = 0.0
 
-    def _present(self, kind: type[_Kept], build: Callable[[Learning, Moment], _Kept]) -> _Kept:
+    def _present(
+        self,
+        kind: type[_Kept],
+        build: Callable[[Learning, Moment], _Kept],
+        read: Callable[[Transaction, Moment], object],
+    ) -> _Kept:
         with self._store.reading() as tx:
             version = journal.version(tx)
         latest = self._latest
@@ -115,7 +137,7 @@ class Keeper:
             latest = self._latest  # another thread may have built it meanwhile
             if not (isinstance(latest, kind) and latest.version == version):
                 began = time.monotonic()
-                latest = build(self._learning, self._read())
+                latest = build(self._learning, self._read_beside(read)[0])
                 self._latest = latest
                 _log.info(
                     "snapshot of generation %d, %d items in %d classes, in %.2f s",
@@ -126,10 +148,11 @@ class Keeper:
                 )
         return latest
 
-    def _read(self) -> Moment:
+    def _read_beside(self, read: Callable[[Transaction, Moment], _Read]) -> tuple[Moment, _Read]:
+        """The present moment, and more of the same state, in one transaction."""
         with self._store.reading() as tx:
             self._moment = moment.read(tx, self._embedder_id, self._moment)
-        return self._moment
+            return self._moment, read(tx, self._moment)
 
     def _built(self, learning: Learning, now: Moment) -> Snapshot:
         latest = self._latest
@@ -140,8 +163,6 @@ class Keeper:
         return Snapshot(now, metric, centroids, index, epoch == now.version)
 
     def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
-        if now.head.stored:  # it has to be read before the store moves on
-            learning.head(now)
         found = self._built(learning, now)
         head = self._timed(lambda: learning.head(now))
         sure = self._timed(lambda: learning.calibration(now))
@@ -170,3 +191,7 @@ class Keeper:
                 with contextlib.suppress(Superseded):
                     return ask()
             return ask()
+
+
+def _nothing(_tx: Transaction, _moment: Moment) -> None:
+    """What is read beside a moment that is all that is needed."""

@@ -12,7 +12,7 @@ from catalog.descriptors import Damaged, InvalidInput, Metric, Sums
 from catalog.head import Head, solve_blocks
 from catalog.index import FlatIndex, ItemIndex, centroids
 from catalog.judging import calibration
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibrations
 from catalog.judging.cross_fit import DRAWN
 from catalog.learning.derived import Arrays, Derived, Kept
 from catalog.learning.draws import draws_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CHECKPOINT_CHANGES = 512
 
 # What goes with a calibration in its file.
-_ITEMS, _OF_HEAD = "measured items", "measured with head"
+_ITEMS, _EVIDENCE, _OF_HEAD = "measured items", "measured evidence", "measured with head"
 
 MEASURED_ANEW = 200
 """Up to how many items the calibration is measured anew at every change."""
@@ -65,11 +65,19 @@ class LearntHead(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """How sure answers may be, as measured on so many items, with or without a head."""
+    """How sure answers may be.
+
+    Attributes:
+        items: on how many it was measured.
+        evidence: how much was known of them beside their descriptors.
+        with_head: whether there was a head.
+        calibration: what was found.
+    """
 
     items: int
+    evidence: int
     with_head: bool
-    calibration: Calibration | None
+    calibration: Calibrations | None
 
 
 def _add_up(learning: Learning, moment: Moment) -> Sums:
@@ -202,27 +210,37 @@ def _can_be_held_out(moment: Moment) -> bool:
 
 def _measure(learning: Learning, moment: Moment) -> Measured:
     with_head = _can_be_held_out(moment)
+    evidence = learning.evidence()
     held_out = learning.pool(moment, with_head=with_head).cross_fit()
-    return Measured(len(moment), with_head, calibration.learn(held_out))
+    return Measured(len(moment), evidence, with_head, calibration.learn(held_out))
 
 
 def _still_holds(learning: Learning, moment: Moment, kept: Kept[Measured]) -> Kept[Measured] | None:
     if kept.thing.items <= MEASURED_ANEW or kept.thing.with_head != _can_be_held_out(moment):
         return None
     changes = learning.since(kept.version, moment)
-    few = changes is not None and len(changes) <= MEASURED_SHARE * kept.thing.items
+    if changes is None:
+        return None
+    more = abs(learning.evidence() - kept.thing.evidence)
+    few = len(changes) + more <= MEASURED_SHARE * kept.thing.items
     return kept if few else None
 
 
 def _measured_to_arrays(measured: Measured) -> Arrays:
     found = {} if measured.calibration is None else measured.calibration.to_arrays()
-    return {**found, _ITEMS: np.array(measured.items), _OF_HEAD: np.array(measured.with_head)}
+    return {
+        **found,
+        _ITEMS: np.array(measured.items),
+        _EVIDENCE: np.array(measured.evidence),
+        _OF_HEAD: np.array(measured.with_head),
+    }
 
 
 def _measured_from_arrays(arrays: Arrays) -> Measured:
-    found = {name: array for name, array in arrays.items() if name not in {_ITEMS, _OF_HEAD}}
-    calibrated = Calibration.from_arrays(found) if found else None
-    return Measured(int(arrays[_ITEMS]), bool(arrays[_OF_HEAD]), calibrated)
+    beside = {_ITEMS, _EVIDENCE, _OF_HEAD}
+    found = {name: array for name, array in arrays.items() if name not in beside}
+    calibrated = Calibrations.from_arrays(found) if found else None
+    return Measured(int(arrays[_ITEMS]), int(arrays[_EVIDENCE]), bool(arrays[_OF_HEAD]), calibrated)
 
 
 def _metric_to_arrays(metric: Metric) -> dict[str, NDArray[Any]]:

@@ -26,8 +26,9 @@ from catalog.descriptors import (
 )
 from catalog.head import EXACT_RULE, Blocks, Head
 from catalog.index import RENEW_ROWS
-from catalog.judging.calibration import CALIBRATION_RULE, Calibration
+from catalog.judging.calibration import CALIBRATION_RULE, Calibrations
 from catalog.judging.cross_fit import DRAWN, Pool
+from catalog.learning import evidence
 from catalog.learning.derived import DerivedThings
 from catalog.learning.kinds import (
     CALIBRATION,
@@ -41,7 +42,7 @@ from catalog.learning.kinds import (
     LearntHead,
 )
 from catalog.learning.rows import Rows
-from catalog.store import heads, journal
+from catalog.store import Transaction, heads, journal
 from catalog.store.journal import Change, Version
 from catalog.store.moment import Moment
 from catalog.store.store import Store
@@ -147,7 +148,7 @@ class Learning:
         learnt = self._things.known(HEAD, version)
         return learnt.head if learnt else None
 
-    def calibration(self, moment: Moment) -> Calibration | None:
+    def calibration(self, moment: Moment) -> Calibrations | None:
         """How sure answers may be; None if there are too few independent pictures."""
         return self._things.of(CALIBRATION, self, moment).calibration
 
@@ -161,7 +162,13 @@ class Learning:
             self._prior,
             with_head,
             [slot for slot in moment.order if slot in moment.compacted],
+            evidence.told(self._store, moment),
+            evidence.photos(self._store, self.rows.stored, moment),
         )
+
+    def evidence(self) -> int:
+        """How much is known of pictures beside their descriptors."""
+        return evidence.amount(self._store)
 
     def whitened(self, moment: Moment, metric: Metric | None = None) -> NDArray[np.float32]:
         """The whitened descriptor of every item: float32 (N, D); not to be changed.
@@ -211,14 +218,22 @@ class Learning:
     def _state(self, moment: Moment, sums: Sums) -> str:
         return sums.state(self._basis, {**moment.keys, **dict(sums.gone())})
 
-    def _stored(self, moment: Moment) -> LearntHead:
+    def read_head(self, tx: Transaction, moment: Moment) -> LearntHead | None:
+        """The head of a moment if the catalogue file has it, read in the moment's transaction."""
+        if not moment.head.stored:
+            return None
+        if self._stored_head is not None and self._stored_head[0] == moment.version:
+            return self._stored_head[1]
+        head, metric = heads.load(tx, moment.head, self.rows.width)
+        learnt = LearntHead(head, metric, moment.head.training)
+        self._stored_head = moment.version, learnt
+        return learnt
+
+    def _stored(self, moment: Moment) -> LearntHead | None:
         """The head that the catalogue file has, whose weights hang on history."""
         if self._stored_head is not None and self._stored_head[0] == moment.version:
             return self._stored_head[1]
         with self._store.reading() as tx:
             if journal.version(tx) != moment.version:  # it may have been widened since
                 raise Superseded("the head was changed meanwhile; ask again")
-            head, metric = heads.load(tx, moment.head, self.rows.width)
-        learnt = LearntHead(head, metric, moment.head.training)
-        self._stored_head = moment.version, learnt
-        return learnt
+            return self.read_head(tx, moment)

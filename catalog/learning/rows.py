@@ -36,12 +36,12 @@ class Rows:
 
     def __init__(self, store: Store, stored: StoredDescriptors) -> None:
         self._store = store
-        self._stored = stored
+        self.stored = stored
 
     @property
     def width(self) -> int:
         """D, the length of a descriptor."""
-        return self._stored.width
+        return self.stored.width
 
     def of(self, items: NDArray[np.int64]) -> NDArray[np.int16]:
         """The descriptors of items int64 (M,), one after another: int16 (M, D).
@@ -77,7 +77,7 @@ class Rows:
         for start in range(0, len(items), _BLOCK):
             places = order[start : start + _BLOCK]
             with self._store.reading() as tx:
-                block = self._stored.of(tx, items[places].tolist())
+                block = self.stored.of(tx, items[places].tolist())
             yield places, block
 
     def dropped(self, moment: Moment) -> Sums:

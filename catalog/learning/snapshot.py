@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from catalog.descriptors import Metric
 from catalog.index import FlatIndex, ItemIndex
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibrations
 from catalog.learning.kinds import LearntHead
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
@@ -47,4 +47,4 @@ class JudgingSnapshot(Snapshot):
     """
 
     head: LearntHead | None
-    calibration: Calibration | None
+    calibration: Calibrations | None

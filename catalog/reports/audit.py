@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput, to_floats, unit_rows
 from catalog.index import typical_stranger_cosine
-from catalog.judging.cross_fit import near_duplicates
+from catalog.judging.occasions import occasions
 from catalog.judging.ranking import ROUNDING, tie_ranks
+from catalog.learning import evidence
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import Snapshot
 from catalog.reports.leave_out import GroupedItems, LeaveGroupOut, share_of
@@ -217,7 +218,8 @@ def audit(catalog: Opened) -> AuditReport:
     def ask(snapshot: Snapshot) -> tuple[Audit, Clustering]:
         moment, classes = snapshot.moment, snapshot.moment.class_places
         stored = rows.of(moment.items)
-        groups = near_duplicates(stored, classes, catalog._binding.prior)
+        told = evidence.told(catalog._store, moment)
+        groups = occasions(stored, classes, catalog._binding.prior, told)
         raw = to_floats(stored)
         found = find_faults(snapshot, raw, groups)
         threshold = proposal_threshold(snapshot.metric.whiten(raw), classes)
@@ -248,7 +250,7 @@ def find_faults(
         snapshot: of it; may be empty.
         raw: float32 (N, D), the items' descriptors before whitening, in the order of the moment.
         groups: int64 (N,), one number for the items of a class that are one occasion, as from
-            :func:`index.near_duplicate_groups`; each item is its own by default.
+            :func:`occasions`; each item is its own by default.
 
     Raises:
         InvalidInput: the arrays do not fit, or a group is in two classes.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from catalog.descriptors import CatalogError, Superseded
+from catalog.descriptors import CatalogError
 from catalog.embedder import descriptor_name, models, preset_name
 from catalog.head import Curves
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import heads, inventory, journal
+from catalog.store import Transaction, heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
@@ -80,31 +80,30 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 def info(catalog: Opened) -> Info:
     """What this catalogue is."""
 
-    def gather(learning: Learning, moment: Moment) -> Info:
-        state = learning.state(moment)
-        with catalog._store.reading() as tx:
-            if journal.version(tx) != moment.version:
-                raise Superseded("the catalogue was changed meanwhile; ask again")
-            counts = inventory.label_counts(tx)
-            return Info(
-                path=catalog.path,
-                format=inventory.format_version(tx),
-                generation=moment.version.generation,
-                created=inventory.created(tx),
-                classes=len(counts),
-                items=sum(row.items for row in counts),
-                staged=inventory.staged(tx),
-                bytes=catalog.path.stat().st_size,
-                fingerprint=catalog._binding.fingerprint,
-                backbone=_backbone_name(catalog),
-                views=preset_name(catalog._binding.specification.views),
-                descriptor=descriptor_name(catalog._binding.specification),
-                prior=catalog._binding.is_measured,
-                head=heads.current(tx).training,
-                learning_state=state,
-            )
+    def read(tx: Transaction, moment: Moment) -> Info:
+        counts = inventory.label_counts(tx)
+        return Info(
+            path=catalog.path,
+            format=inventory.format_version(tx),
+            generation=moment.version.generation,
+            created=inventory.created(tx),
+            classes=len(counts),
+            items=sum(row.items for row in counts),
+            staged=inventory.staged(tx),
+            bytes=catalog.path.stat().st_size,
+            fingerprint=catalog._binding.fingerprint,
+            backbone=_backbone_name(catalog),
+            views=preset_name(catalog._binding.specification.views),
+            descriptor=descriptor_name(catalog._binding.specification),
+            prior=catalog._binding.is_measured,
+            head=heads.current(tx).training,
+            learning_state="",
+        )
 
-    return catalog._keeper.compute(gather)
+    def complete(learning: Learning, moment: Moment, found: Info) -> Info:
+        return replace(found, learning_state=learning.state(moment))
+
+    return catalog._keeper.compute_beside(read, complete)
 
 
 def history(catalog: Opened, last: int | None = None) -> list[Event]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from catalog import answers
 from catalog.descriptors import to_floats
 from catalog.judging.average_precision import ScoredBlock, average_precision
-from catalog.judging.calibration import Calibration
+from catalog.judging.calibration import Calibrations
 from catalog.judging.cross_check import PRECISION, VERDICTS, Judgement, Verdict, judge
 from catalog.judging.ranking import first_best, tie_ranks
 from catalog.judging.reliability import (
@@ -174,7 +174,7 @@ def _cross_check(
     witnesses: Witnesses,
     judgement: Judgement,
     truth: NDArray[np.int64],
-    calibration: Calibration | None,
+    calibration: Calibrations | None,
 ) -> CrossCheckResult:
     accuracy = _accuracy(_rank_of(witnesses.fused, truth))
     matched, unknown = None, None
@@ -197,9 +197,12 @@ def _cross_check(
 
 
 def _sureness(judgement: Judgement) -> NDArray[np.float64]:
-    """The probability of each answer, or its share of the softmax where there is none."""
+    """The probability of each answer, or its share of the softmax where nothing was measured.
+
+    An answer that has none is the least sure.
+    """
     if judgement.probability is not None:
-        return judgement.probability
+        return np.nan_to_num(judgement.probability, nan=0.0)
     return np.asarray(judgement.shares.max(axis=1))
 
 
@@ -258,7 +261,7 @@ def _said_of(
 
 
 def _probability(judgement: Judgement, at: int) -> float | None:
-    return None if judgement.probability is None else float(judgement.probability[at])
+    return judgement.probability_of(at)
 
 
 def _accuracy(ranks: NDArray[np.int64]) -> Accuracy:

@@ -33,6 +33,11 @@ _QUESTIONS = (
         "SELECT count(*) FROM descriptor WHERE embedder = :embedder AND length(value) != :bytes",
     ),
     (
+        "descriptors of made-up photos of a wrong length",
+        "SELECT count(*) FROM made_up WHERE embedder = :embedder AND "
+        "(length(value) = 0 OR length(value) % :bytes != 0)",
+    ),
+    (
         "items whose class is not what the journal says",
         "SELECT count(*) FROM item WHERE label IS NOT "
         "(SELECT after FROM change WHERE change.item = item.id ORDER BY event DESC LIMIT 1)",

@@ -83,7 +83,8 @@ def drop(
     if not items:
         return 0
     tx.executemany("INSERT INTO compacted_item (item) VALUES (?)", [(item,) for item in items])
-    tx.executemany("DELETE FROM descriptor WHERE item = ?", [(item,) for item in items])
+    for table in ("descriptor", "made_up"):
+        tx.executemany(f"DELETE FROM {table} WHERE item = ?", [(item,) for item in items])  # noqa: S608
     for slot in set(wanted) & dropped.counts.keys():
         values = (slot, dropped.counts[slot], _bytes(dropped.totals[slot]))
         tx.execute(

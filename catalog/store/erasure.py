@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from catalog.store import ItemId, Slot
 
-_TABLES = ("change", "source", "kept", "descriptor")
+_TABLES = ("change", "source", "kept", "occasion", "made_up", "descriptor")
 
 
 def last_in(tx: sqlite3.Connection, slot: Slot) -> list[ItemId]:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 
@@ -146,7 +146,34 @@ ALTER TABLE compacted_gram ADD COLUMN checksum INTEGER;
 ALTER TABLE generator ADD COLUMN checksum INTEGER;
 """
 
-SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3)
+# What format 4 added to format 3: what is known of how independent pictures are, and evidence where
+# there is none.
+SCHEMA_4 = """
+-- When a picture was taken, as the owner or the camera says; pictures of one occasion count as one.
+-- ``name`` is what the owner calls it, ``taken`` milliseconds since 1970 by the camera's clock.
+CREATE TABLE occasion (
+    item INTEGER NOT NULL REFERENCES item (id),
+    event INTEGER NOT NULL REFERENCES event (id),
+    name TEXT,
+    camera TEXT,
+    taken INTEGER,
+    checksum INTEGER,
+    PRIMARY KEY (item, event)
+) WITHOUT ROWID;
+
+-- Descriptors of photos that were made up of a picture, one after another: evidence of how sure an
+-- answer may be, and nothing else. They are neither items nor part of any sum.
+CREATE TABLE made_up (
+    id INTEGER PRIMARY KEY,
+    item INTEGER NOT NULL REFERENCES item (id),
+    embedder INTEGER NOT NULL REFERENCES embedder (id),
+    value BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
+    UNIQUE (item, embedder)
+);
+"""
+
+SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4)
 """What each format added to the one before."""
 
 

@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,15 @@ def history(catalog: Catalog, folder: Path) -> None:
     catalog.add(NAMES[1], [shot(3, 1)], move=True)
     catalog.add_class("GONE", shots(5, 1))
     catalog.add_class(NAMES[4], shots(4, 3))
+    if FORMAT_VERSION > 3:
+        told(catalog, folder)
+
+
+def told(catalog: Catalog, folder: Path) -> None:
+    """What format 4 brought: when pictures were taken, and photos made up of lone ones."""
+    entries = read_manifest(folder).entries
+    catalog.import_([replace(one, group=f"visit {at // 2}") for at, one in enumerate(entries)])
+    catalog.add_class("alone", shots(10, 1))
 
 
 def later(catalog: Catalog) -> None:

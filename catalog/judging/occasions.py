@@ -1,0 +1,92 @@
+"""Which pictures of a class were taken on one occasion, and so count as one.
+
+What the owner says goes before everything. Else pictures of one occasion are those that one camera
+took within ten seconds of each other, and those that look alike: as alike as a picture and a photo
+made up of it. Where that was not measured for the embedder, they are those that are more alike than
+three in five pictures are to anything of another class. The result is a function of the descriptors
+and of what was said of them, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.descriptors import Prior, Sums, fit, to_floats
+from catalog.index import near_duplicate_groups, typical_stranger_cosine
+
+STRANGER_QUANTILE = 0.6
+"""Where it was not measured how alike pictures and photos of them are, items of a class are one
+group if they are more alike than this share of items are to the item of another class that is most
+like them."""
+
+SECONDS = 10
+"""Pictures of a class that one camera took within so many seconds of each other are one group."""
+
+OCCASION_RULE = f"told, {SECONDS} s, alike or strangers {STRANGER_QUANTILE:g}"
+"""How occasions are told apart, in short."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What is known of when N pictures were taken.
+
+    Attributes:
+        named: int64 (N,), the occasion that the owner named, -1 where none was.
+        camera: int64 (N,), which camera took it, -1 where no time is known.
+        taken: int64 (N,), when, in milliseconds by that camera's clock.
+    """
+
+    named: NDArray[np.int64]
+    camera: NDArray[np.int64]
+    taken: NDArray[np.int64]
+
+    def in_a_row(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Runs of pictures of one class and camera without a pause: int64 (N,), -1 for none.
+
+        Args:
+            positions: int64 (N,), the class of each.
+        """
+        order = np.lexsort((self.taken, self.camera, positions))
+        pause = np.diff(self.taken[order]) > 1000 * SECONDS
+        pause |= np.diff(self.camera[order]) != 0
+        pause |= np.diff(positions[order]) != 0
+        runs = np.empty(len(order), np.int64)
+        runs[order] = np.concatenate([[0], np.cumsum(pause)])[: len(order)]
+        return np.where(self.camera >= 0, runs, -1)
+
+
+def occasions(
+    rows: NDArray[np.int16],
+    positions: NDArray[np.int64],
+    prior: Prior,
+    told: Told | None = None,
+    *,
+    strangers: bool = True,
+) -> NDArray[np.int64]:
+    """The occasion of each item, int64 (N,): the first item that is of it.
+
+    How alike pictures are is told under the prior's metric, which has seen none of them; the
+    catalogue's own draws even unlike pictures of a class together. Where strangers are needed to
+    tell, and there is no second class, nothing is alike.
+
+    Args:
+        rows: int16 (N, D), descriptors in the order of content hashes.
+        positions: int64 (N,), the class of each.
+        prior: of their embedder.
+        told: what is known of them.
+        strangers: whether strangers may tell; without, a class does not hang on the others.
+    """
+    named = told.named if told else None
+    together = told.in_a_row(positions) if told else None
+    white, threshold = to_floats(rows), np.inf
+    strangers &= len(np.unique(positions)) > 1
+    if strangers or prior.alike is not None:
+        white = fit(Sums(prior.width), (), prior).whiten(white)
+    if prior.alike is not None:
+        threshold = prior.alike
+    elif strangers:
+        threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
+    return near_duplicate_groups(white, positions, threshold, named=named, together=together)
