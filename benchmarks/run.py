@@ -1,8 +1,8 @@
 """Measure, and write ``SPEED.md``, ``ACCURACY.md`` and their like: ``make bench``.
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about half an hour.
-``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``predictors`` or ``neighbours``
-does one of them.
+``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
+``predictors`` or ``neighbours`` does one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import accuracy, descriptors, growth, neighbours, predictors, speed
+from benchmarks import (
+    accuracy,
+    descriptors,
+    growth,
+    made_up,
+    neighbours,
+    occasions,
+    predictors,
+    speed,
+)
 from benchmarks.accuracy import Benchmark, Setting
 from benchmarks.photos import shared
 from benchmarks.tables import table
@@ -33,6 +42,8 @@ def main(wanted: Sequence[str]) -> None:
         ("speed", _speed),
         ("accuracy", _accuracy),
         ("descriptors", _descriptors),
+        ("made_up", _made_up),
+        ("occasions", _occasions),
         ("predictors", _predictors),
         ("neighbours", _neighbours),
     )
@@ -68,6 +79,16 @@ def _predictors(model: Model) -> Iterator[str]:
 def _descriptors(model: Model) -> Iterator[str]:
     yield f"# Descriptors\n\n{_machine()}\n"
     yield from descriptors.page([model, models.starter()], DESCRIPTORS)
+
+
+def _made_up(model: Model) -> Iterator[str]:
+    yield f"# Photos that are made up\n\n{_machine()}\n"
+    yield from made_up.page(model)
+
+
+def _occasions(model: Model) -> Iterator[str]:
+    yield f"# Occasions\n\n{_machine()}\n"
+    yield from occasions.page(model)
 
 
 def _neighbours(model: Model) -> Iterator[str]:

@@ -94,7 +94,7 @@ def print_evaluation(result: Evaluation) -> None:
 def print_audit(report: AuditReport) -> None:
     """Print what is wrong with a catalogue: the worst of each kind."""
     found = report.found
-    typer.echo(f"{counted(found.items, 'item')}, {counted(found.groups, 'independent picture')}")
+    typer.echo(f"{counted(found.items, 'item')}, {_independent(report)}")
     if found.share_right is not None:
         typer.echo(f"judged without its near-duplicates, {found.share_right:.1%} of them are right")
     _section("pictures that look the same in two classes", len(found.duplicates))
@@ -125,6 +125,14 @@ def print_audit(report: AuditReport) -> None:
             for place in proposed.places:
                 typer.echo(f"  {place}")
         typer.echo(f"{counted(report.alone, 'photo')} like no other")
+
+
+def _independent(report: AuditReport) -> str:
+    groups = counted(report.found.groups, "independent picture")
+    if report.named == report.found.items:
+        return groups
+    what = "" if not report.named else f" for {report.found.items - report.named} of them"
+    return f"{groups} (a guess{what}, by how alike they are and when they were taken)"
 
 
 def _section(what: str, count: int) -> None:

@@ -265,11 +265,32 @@ LEARNT = (
         "the answer after a change is of the state before",
         "test_threads.py",
         "catalog.learning.keeper:Keeper._present",
-        old="            latest = build(self._learning, self._read())\n"
+        old="            latest = build(self._learning, self._read_beside(read)[0])\n"
         "            self._latest = latest\n",
-        new="            fresh = build(self._learning, self._read())\n"
+        new="            fresh = build(self._learning, self._read_beside(read)[0])\n"
         "            latest = latest if isinstance(latest, kind) else fresh\n"
         "            self._latest = fresh\n",
+    ),
+    Bug(
+        "photos that were made up outlive their picture",
+        "test_made_up.py",
+        "catalog.store.erasure:erase",
+        old="in _TABLES",
+        new='in ("change", "source", "kept", "occasion", "descriptor")',
+    ),
+    Bug(
+        "what was said of a picture is not undone",
+        "test_occasions.py",
+        "catalog.store.journal:undo_last",
+        old='"occasion", ',
+        new="",
+    ),
+    Bug(
+        "photos that were made up are taken for pictures that were held out",
+        "test_calibration.py",
+        "catalog.judging.cross_fit:Pool.cross_fit",
+        old="            made_up[self.positions[alone]] = True\n",
+        new="            pass\n",
     ),
     Bug(
         "a removed item stays in the index",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import malformed
@@ -136,6 +137,22 @@ class TestWhatTheOwnerSays:
         assert told_of(shop)["pan/000.jpg"] == Occasion(monday)
         with pytest.raises(InvalidInput, match="by folder"):
             shop.add("pan", [tree / "monday" / "cup" / "000.jpg"], group_by="colour")
+
+    def test_the_rest_is_a_guess(
+        self, shop: Catalog, tree: Path, in_process: Callable[..., tuple[int, str, str]]
+    ) -> None:
+        """An audit says of how many pictures it was told, and calls a guess one."""
+        shop.import_(tree)
+        shop.add_class("pan", photos.shots(30, 2))
+        assert shop.audit().named == 0
+        guess = "(a guess, by how alike they are and when they were taken)"
+        assert guess in in_process("audit", "--catalog", shop.path)[1]
+        shop.import_(tree, group_by="folder")
+        assert shop.audit().named == 4
+        assert "(a guess for 2 of them, by" in in_process("audit", "--catalog", shop.path)[1]
+        shop.remove_class("pan")
+        said = in_process("audit", "--catalog", shop.path)[1]
+        assert "4 items, 2 independent pictures\n" in said
 
     def test_it_is_undone(self, shop: Catalog, tree: Path) -> None:
         """What was said goes with the command that said it, and what was said before is back."""

@@ -195,12 +195,15 @@ class AuditReport:
         kept: how many ``unknown`` photos were kept.
         proposed: the classes that they could make, the largest first.
         alone: how many of them are like no other.
+        named: of how many items the owner named the occasion; of how many occasions the others are
+            is a guess.
     """
 
     found: Audit
     kept: int
     proposed: tuple[ProposedClass, ...]
     alone: int
+    named: int = 0
 
 
 def audit(catalog: Opened) -> AuditReport:
@@ -215,7 +218,7 @@ def audit(catalog: Opened) -> AuditReport:
         wanted = inventory.kept(tx)[-MOST_PHOTOS:]
     kept = rows.floats(np.array([item for item, _ in wanted], np.int64))
 
-    def ask(snapshot: Snapshot) -> tuple[Audit, Clustering]:
+    def ask(snapshot: Snapshot) -> tuple[Audit, Clustering, int]:
         moment, classes = snapshot.moment, snapshot.moment.class_places
         stored = rows.of(moment.items)
         told = evidence.told(catalog._store, moment)
@@ -223,9 +226,10 @@ def audit(catalog: Opened) -> AuditReport:
         raw = to_floats(stored)
         found = find_faults(snapshot, raw, groups)
         threshold = proposal_threshold(snapshot.metric.whiten(raw), classes)
-        return found, propose_classes(snapshot.metric.whiten(kept), threshold)
+        named = int((told.named >= 0).sum()) if told else 0
+        return found, propose_classes(snapshot.metric.whiten(kept), threshold), named
 
-    found, clustering = catalog._keeper.nearest(ask)
+    found, clustering, named = catalog._keeper.nearest(ask)
     return AuditReport(
         found,
         len(wanted),
@@ -238,6 +242,7 @@ def audit(catalog: Opened) -> AuditReport:
             for cluster in clustering.clusters
         ),
         clustering.alone,
+        named,
     )
 
 
