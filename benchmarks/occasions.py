@@ -59,7 +59,7 @@ def rows(model: Model) -> Iterator[Sequence[str]]:
 
 
 def sets() -> dict[str, Set]:
-    """Flat things photographed anew each time, films of a thing, and classes that are nearly one."""
+    """Flat things photographed anew, films of a thing, and classes that are nearly one."""
     folder = shared() / "pictures"
     covers = [_read(one) for one in list(find_pictures([folder / "covers" / "gallery"]))[:40]]
     scenes = [_read(one) for one in list(find_pictures([folder / "flowers" / "train"]))[::59][:12]]

@@ -62,12 +62,12 @@ GroupBy: TypeAlias = Annotated[
         autocompletion=among("folder"),
     ),
 ]
-MadeUp: TypeAlias = Annotated[
+NoMadeUp: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--made-up/--no-made-up",
-        help="Make up photos of a picture where its class has no other to hold out, as evidence of "
-        "how sure answers are; without, such a class has none, and importing is quicker.",
+        "--no-made-up",
+        help="Make up no photos of a picture whose class has no other to hold out: it is quicker, "
+        "and nothing is known then of how sure answers are that name it.",
     ),
 ]
 Precision: TypeAlias = Annotated[

@@ -134,20 +134,15 @@ def print_imported(result: Imported, *, json: bool) -> None:
             f"{f', {moved} moved from other classes' if moved else ''}"
             f"{f', {len(result.refused)} refused' if result.refused else ''}"
         )
-        note_made_up(sum(added.made_up for added in result.classes))
+        if made_up := sum(added.made_up for added in result.classes):
+            classes = "class has" if made_up == 1 else "classes have"
+            say(
+                "to measure how sure answers are, photos were made up of "
+                f"{counted(made_up, 'picture')} whose {classes} nothing else to hold out"
+            )
     report_refusals(result.refused)
     for label, reason in result.refused_classes.items():
         say(f"refused: class {label!r}: {reason}")
-
-
-def note_made_up(pictures: int) -> None:
-    """Say that photos were made up of pictures, and what for."""
-    if pictures:
-        classes = "class has" if pictures == 1 else "classes have"
-        say(
-            "to measure how sure answers are, photos were made up of "
-            f"{counted(pictures, 'picture')} whose {classes} nothing else to hold out"
-        )
 
 
 def report_refusals(refused: Sequence[Refusal]) -> None:

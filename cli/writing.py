@@ -16,8 +16,8 @@ from catalog.cli.options import (
     GroupBy,
     HeadName,
     Json,
-    MadeUp,
     Move,
+    NoMadeUp,
     Part,
     Seed,
     Split,
@@ -26,7 +26,6 @@ from catalog.cli.options import (
 )
 from catalog.cli.output import (
     counted,
-    note_made_up,
     pictures_bar,
     print_imported,
     print_json,
@@ -116,7 +115,7 @@ def add_class(
     move: Move = False,
     head: HeadName = None,
     group_by: GroupBy = None,
-    made_up: MadeUp = True,
+    no_made_up: NoMadeUp = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only show what it would take from the other classes."),
@@ -141,7 +140,7 @@ def add_class(
             move=move,
             head=head,
             group_by=group_by,
-            made_up=made_up,
+            made_up=not no_made_up,
             progress=progress,
             training=training,
         )
@@ -154,7 +153,7 @@ def add(
     catalog: CatalogPath,
     move: Move = False,
     group_by: GroupBy = None,
-    made_up: MadeUp = True,
+    no_made_up: NoMadeUp = False,
     json: Json = False,
 ) -> None:
     """Add pictures to a class that exists."""
@@ -171,7 +170,7 @@ def add(
             shown,
             move=move,
             group_by=group_by,
-            made_up=made_up,
+            made_up=not no_made_up,
             progress=progress,
             training=training,
         )
@@ -190,7 +189,7 @@ def import_(
     move: Move = False,
     head: HeadName = None,
     group_by: GroupBy = None,
-    made_up: MadeUp = True,
+    no_made_up: NoMadeUp = False,
     split: Split = None,
     part: Part = None,
     seed: Seed = 0,
@@ -212,7 +211,7 @@ def import_(
             move=move,
             head=head,
             group_by=group_by,
-            made_up=made_up,
+            made_up=not no_made_up,
             progress=progress,
             training=training,
         )
@@ -399,4 +398,3 @@ def _print_added(added: Added) -> None:
     known = f", {added.known} known already" if added.known else ""
     what = "new class" if added.created else "class"
     typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
-    note_made_up(added.made_up)
