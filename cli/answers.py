@@ -162,10 +162,13 @@ def _surety(answer: Prediction) -> str:
         if answer.precision is not None:
             why = "nothing that was measured is like it enough"
         return f" ({answer.verdict}, {agree}; {why} to say how sure that is)"
+    by_photos = answer.evidence == "made up"
+    guess, few = "", "too few independent photos"
+    if by_photos:
+        guess, few = " by photos that were made up", "they do not suffice"
     unreachable = answer.coverage == 0 and answer.verdict != "unknown"
-    few = "; too few independent photos for a match" if unreachable else ""
-    guess = " by photos that were made up" if answer.evidence == "made up" else ""
-    return f" ({answer.verdict}: {answer.probability:.1%} sure{guess}, {agree}{few})"
+    short = f"; {few} for a match" if unreachable else ""
+    return f" ({answer.verdict}: {answer.probability:.1%} sure{guess}, {agree}{short})"
 
 
 def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:

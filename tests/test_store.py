@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import photos
 import pytest
+from cups_and_jugs import fill
 from doubles import FakeEmbedder
 from inside import connection_of
 
-from catalog import Catalog
+from catalog import Catalog, Entry, Picture
 from catalog.descriptors import (
     CatalogError,
     Conflict,
@@ -450,3 +451,44 @@ class TestPlaces:
                     assert [row.label for row in catalog.labels()] == ["cup", "jug"]
             finally:
                 Path(folder).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shop: shop.remove_class("cup"),
+        lambda shop: shop.add("cup", photos.shots(0, 1, first=9)),
+        lambda shop: shop.import_([Entry("new", Picture(photos.photo(7)))]),
+        lambda shop: shop.move([shop.items("cup")[0].id], "pan"),
+        lambda shop: shop.rename_class("cup", "mug"),
+        lambda shop: shop.merge_classes(["cup"], "pan"),
+        lambda shop: shop.undo(),
+    ],
+    ids=["remove_class", "add", "import", "move", "rename_class", "merge_classes", "undo"],
+)
+def test_a_change_that_is_committed_is_done(
+    tmp_path: Path, change: Callable[[Catalog], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However soon another process takes the file for itself, a commit is not called a failure."""
+    path = tmp_path / "shop.catalog"
+    fill(path).close()
+    commit = Store._commit
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        Catalog(Store(path, busy_seconds=0.05), FakeEmbedder()) as shop,
+    ):
+        (last,) = other.execute("SELECT max(id) FROM event").fetchone()
+
+        def commit_and_lose(self: Store, tx: sqlite3.Connection) -> None:
+            commit(self, tx)
+            (present,) = other.execute("SELECT max(id) FROM event").fetchone()
+            if present > last:
+                other.execute("BEGIN EXCLUSIVE")
+
+        monkeypatch.setattr(Store, "_commit", commit_and_lose)
+        change(shop)
+        assert other.in_transaction
+        other.rollback()
+    with Catalog.open(path, embedder=FakeEmbedder()) as shop:
+        assert shop.history()[-1].id == last + 1
+        assert shop.verify().problems == ()

@@ -18,7 +18,7 @@ from catalog.learning.training import (
 from catalog.learning.widening import widen_for
 from catalog.store import Transaction, heads, inventory, journal
 from catalog.store.classes import Label, spell
-from catalog.store.heads import HeadTraining
+from catalog.store.heads import HeadRecord, HeadTraining
 from catalog.store.journal import Change
 from catalog.store.names import Name
 
@@ -52,6 +52,7 @@ class Command:
         self._training = training
         self._switch: Switch | None = None
         self._changed = False
+        self._head: HeadRecord | None = None
 
     def __enter__(self) -> Command:
         return self
@@ -118,6 +119,7 @@ class Command:
             journal.amend(tx, event, {**told, "head": widened})
         self.event = self.event or event
         self._changed = self._changed or bool(changes)
+        self._head = heads.current(tx)
         return event
 
     def _solved_head(self, tx: Transaction) -> Head | None:
@@ -127,11 +129,14 @@ class Command:
         return self._keeper.known_head(journal.version(tx))
 
     def _train(self) -> None:
-        """Train a ``document`` head on what has changed."""
+        """Train a ``document`` head on what has changed.
+
+        Where there is none, nothing is read: what has landed is not to fail any more.
+        """
+        record = self._head
+        if record is None or (self._way or record.training) != "document":
+            return
         with self.store.reading() as tx:
-            record = heads.current(tx)
-            if (self._way or record.training) != "document":
-                return
             classes = len(inventory.label_counts(tx))
         options = TrainingOptions.from_dict(record.options)
         if classes >= 2:

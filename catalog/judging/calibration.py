@@ -316,7 +316,7 @@ def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibrati
     like = _ANYTHING
     if doubt:
         alike = _cosines(witnesses, truth)[own[truth]]
-        like = _low_quantile(alike, share[own[truth]], 1 - LIKE_SHARE)
+        like = _low_quantile(alike, share[own[truth]], LIKE_SHARE)
         confidence[_cosines(witnesses, chosen)[named] < like] = 0
         unsure[_cosines(strange, mistaken)[confused] < like] = 0
     order = np.argsort(-confidence, kind="stable")

@@ -172,9 +172,13 @@ class Store:
                     upgrade(tx, older)
                 guard(tx)
                 yield tx
+                upgraded = older < FORMAT_VERSION and tx.in_transaction  # it may be rolled back
                 self._commit(tx)
+                # From here on nothing may fail, or what was done would be called undone.
                 _log.debug("committed to %s", self.path)
-                self._say_upgraded(connection, older)
+                if upgraded:
+                    connection.version = FORMAT_VERSION
+                    self._say_upgraded(older)
             except BaseException:
                 tx.rollback()
                 raise
@@ -271,16 +275,13 @@ class Store:
             raise
         return version
 
-    def _say_upgraded(self, connection: Connection, older: int) -> None:
-        """Say that a file was brought to the present format, if this transaction did that."""
-        present = version_of(connection.sqlite)
-        if older < present:
-            connection.version = present
-            warnings.warn(
-                f"{self.path} was of format {older}, and is of format {present} now, which earlier "
-                "versions of this program do not read",
-                stacklevel=2,
-            )
+    def _say_upgraded(self, older: int) -> None:
+        """Say that a file was brought to the present format."""
+        warnings.warn(
+            f"{self.path} was of format {older}, and is of format {FORMAT_VERSION} now, which "
+            "earlier versions of this program do not read",
+            stacklevel=2,
+        )
 
     def _sign(self) -> None:
         """Leave word of who is writing, for the message of whoever has to wait."""
