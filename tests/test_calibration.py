@@ -281,7 +281,7 @@ class TestMadeUp:
         made_up = calibration.made_up
         assert made_up is not None
         own = found.witnesses.centroid[np.arange(96), found.truth]
-        assert np.mean(own >= made_up.like) == pytest.approx(LIKE_SHARE, abs=0.02)
+        assert np.mean(own >= made_up.like) == pytest.approx(1 - LIKE_SHARE, abs=0.02)
         lowest, coverage = made_up.threshold(0.8)
         assert calibration.coverage(0.8) == pytest.approx(coverage)
         if coverage:
