@@ -298,7 +298,7 @@ class TestMadeUp:
         monkeypatch.setattr(cross_fit, "_HELD_OUT", 40)
         found = held_out(self.single().cross_fit())
         assert np.bincount(found.truth).tolist() == [1] * 32
-        monkeypatch.setattr(cross_fit, "_LEAST_STAND_INS", 22)
+        monkeypatch.setattr(cross_fit, "_LEAST_PHOTOS", 22)
         monkeypatch.setattr(cross_fit, "_SCORES", 100)
         found = held_out(self.single().cross_fit())
         assert found.truth.tolist() == list(range(22))

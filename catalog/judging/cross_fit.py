@@ -29,8 +29,8 @@ DRAWN = 32
 _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
-_SCORES = 20_000_000  # of made-up photos against classes; each is kept several times over
-_LEAST_STAND_INS = 200
+_SCORES = 8_000_000  # of photos that were made up; each is kept several times over
+_LEAST_PHOTOS = 200
 
 FOLDING_RULE = f"{_FOLDS} folds, {OCCASION_RULE}, {DRAWN} drawn, one occasion made up"
 """How pictures are held out, in short."""
@@ -157,8 +157,7 @@ class Pool:
             wanted = wanted & self._alone(apart)
         there = np.flatnonzero(wanted & self.made_up.there)
         _, first = np.unique(self.positions[there], return_index=True)
-        most = max(_LEAST_STAND_INS, _SCORES // max(len(self.order), 1))
-        return np.sort(there[first])[:most]
+        return np.sort(there[first])[: self._most_photos]
 
     def _photos(self, stand_ins: NDArray[np.int64]) -> dict[int, NDArray[np.int16]]:
         """The photos that were made up of items, by their places; fewer of each if they are many.
@@ -167,8 +166,13 @@ class Pool:
         """
         if self.made_up is None:
             return {}
-        each = max(1, _HELD_OUT // max(len(stand_ins), 1))
+        each = max(1, self._most_photos // max(len(stand_ins), 1))
         return {at: self.made_up.of(at)[:each] for at in stand_ins.tolist()}
+
+    @property
+    def _most_photos(self) -> int:
+        """How many photos are asked about at most: fewer where each has many classes to be of."""
+        return min(_HELD_OUT, max(_LEAST_PHOTOS, _SCORES // max(len(self.order), 1)))
 
     def _left(self, test: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The places of classes that are there without the held-out items."""
