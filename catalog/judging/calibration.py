@@ -372,13 +372,25 @@ def _features(
 def _temperature(
     scores: NDArray[np.float32], truth: NDArray[np.int64], share: NDArray[np.float64]
 ) -> float:
-    """The factor that makes a softmax of scores most likely to give the truth."""
+    """The factor that makes a softmax of scores most likely to give the truth.
+
+    The loss is convex in it, so of a row of factors the best one is found by halving.
+    """
+    highest = scores.max(axis=1)
+    ahead = highest - scores[np.arange(len(truth)), truth]
 
     def loss(factor: float) -> float:
-        own = softmax(np.float32(factor) * scores)[np.arange(len(truth)), truth]
-        return float(-(share * np.log(own + 1e-12)).sum())
+        beside = np.exp(np.float32(factor) * (scores - highest[:, None])).sum(axis=1)
+        return float((share * (np.log(beside) + factor * ahead)).sum())
 
-    return float(min(_TEMPERATURES, key=loss))
+    low, high = 0, len(_TEMPERATURES) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if loss(_TEMPERATURES[middle]) <= loss(_TEMPERATURES[middle + 1]):
+            high = middle
+        else:
+            low = middle + 1
+    return float(_TEMPERATURES[low])
 
 
 def _regress(
