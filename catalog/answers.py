@@ -245,7 +245,8 @@ def predict(
         return []
     has_items = _has_items(snapshot)
     pictures = np.bincount(moment.class_places, minlength=len(moment.order))
-    few = has_items & (pictures < FEW_PICTURES)
+    whole = np.array([slot not in moment.compacted for slot in moment.order])
+    few = whole & (pictures < FEW_PICTURES)
     witnesses = testify(snapshot, descriptors, top, fetch)
     judgement = judge(witnesses, snapshot.calibration, precision)
     labels = [moment.names[slot] for slot in moment.order]

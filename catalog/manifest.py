@@ -225,8 +225,11 @@ def _parse(text: str, base: Path, name: str) -> Iterator[Entry]:
         except InvalidInput as error:
             raise InvalidInput(f"{name}, line {line}: {error}") from error
         group = row.get("group")
-        named = None if group in {None, ""} else str(group)
-        yield Entry(label, Picture(base / path, region), group=named)
+        if group is not None and not isinstance(group, str | int):
+            raise InvalidInput(f"{name}, line {line}: a group is a text or a number")
+        # SQLite keeps UTF-8 alone, as with paths.
+        named = str("" if group is None else group).encode("utf-8", "backslashreplace").decode()
+        yield Entry(label, Picture(base / path, region), group=named or None)
 
 
 def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:

@@ -158,10 +158,10 @@ def _headline(answer: Prediction) -> str:
 def _surety(answer: Prediction) -> str:
     agree = "all agree" if answer.agree else "not all agree"
     if answer.probability is None:
-        why = "too few independent photos"
+        why = "too few independent photos to say"
         if answer.precision is not None:
-            why = "nothing that was measured is like it enough"
-        return f" ({answer.verdict}, {agree}; {why} to say how sure that is)"
+            why = "nothing that was measured says"
+        return f" ({answer.verdict}, {agree}; {why} how sure that is)"
     by_photos = answer.evidence == "made up"
     guess, few = "", "too few independent photos"
     if by_photos:

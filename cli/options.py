@@ -56,9 +56,9 @@ GroupBy: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--group-by",
-        help="folder: pictures of a class that lie in one folder are of one occasion and count as "
-        "one where it is measured how sure answers are. By default that is told by when a camera "
-        "took them, and by how alike they are.",
+        help="folder: pictures of a class that lie in one folder, as in monday/cups and "
+        "tuesday/cups, are of one occasion and count as one where it is measured how sure answers "
+        "are. By default that is told by when a camera took them, and by how alike they are.",
         autocompletion=among("folder"),
     ),
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +44,10 @@ def photos(pixels: NDArray[np.uint8], seed: int) -> Iterator[NDArray[np.uint8]]:
         uint8 (224, 224, 3), :data:`PHOTOS` times.
     """
     random = np.random.default_rng(seed)
+    shrink = 2 * _SIDE / min(pixels.shape[:2])
+    if shrink < 1:  # the photos have no more than that, and skipping pixels would make patterns
+        size = [max(1, round(side * shrink)) for side in pixels.shape[1::-1]]
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     for _ in range(PHOTOS):
         yield photograph(pixels, background(random), random, fill=FILL, turn=TURN)
 

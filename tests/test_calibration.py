@@ -251,24 +251,26 @@ class TestMadeUp:
 
     def test_classes_that_have_more_are_held_out(self) -> None:
         """Photos of them are not asked about; those of the others are, in any fold."""
-        found = held_out(self.single(more=25).cross_fit())
-        assert found.held.tolist() == list(range(25))
+        found = held_out(self.single(more=24).cross_fit())
+        assert found.held.tolist() == list(range(24))
         photos = found.witnesses.stands_in[found.truth]
-        assert sorted(set(found.truth[photos].tolist())) == list(range(25, 32))
-        assert np.bincount(found.truth).tolist() == [2] * 25 + [3] * 7
-        assert found.groups == 57
+        assert sorted(set(found.truth[photos].tolist())) == list(range(24, 32))
+        assert np.bincount(found.truth).tolist() == [2] * 24 + [3] * 8
+        assert found.groups == 56
 
     def test_each_kind_is_learnt_apart(self) -> None:
         """What is learnt of pictures is the same with photos of other classes and without."""
-        with_photos = learn(self.single(more=25).cross_fit())
-        without = learn(replace(self.single(more=25), made_up=None).cross_fit())
+        with_photos = learn(self.single(more=24).cross_fit())
+        without = learn(replace(self.single(more=24), made_up=None).cross_fit())
         assert with_photos is not None
         assert without is not None
-        assert with_photos.made_up is None  # seven are too few
-        assert with_photos.pictures == (pytest.approx(50), pytest.approx(7))
+        assert with_photos.made_up is None  # eight are too few, and their classes as the others
+        assert with_photos.pictures == (pytest.approx(48), 0)
         assert without.held_out is not None
-        assert without.stands_in(range(32)) is None
-        alone = with_photos.stands_in([0, 24, 25, 31, 77])
+        for calibration in (with_photos, without):
+            assert calibration.stands_in(range(32)) is None
+        many = replace(with_photos, pictures=(48.0, 8.0))
+        alone = many.stands_in([0, 23, 24, 31, 77])
         assert alone is not None
         assert alone.tolist() == [False, False, True, True, True]
 
@@ -292,6 +294,24 @@ class TestMadeUp:
             assert share / (share + wrong + 1) > 0.7
         doubtful = replace(made_up, doubt=0.0)
         assert doubtful.threshold(0.8)[1] >= coverage
+
+    def test_no_answer_to_learn_from(self) -> None:
+        """Where no stranger is taken for a class that was held out there is no share of any."""
+        positions, rows = shop(shots=1)
+        kept = positions == 0
+        single = self.single()
+        integers = np.concatenate([rows[kept], single.rows])
+        classes = np.concatenate([np.zeros(kept.sum(), np.int64), single.positions + 1])
+        sums = Sums(WIDTH)
+        sums.add(classes, integers)
+        photos = self.photographed(classes, integers)
+        prior = Prior.isotropic(WIDTH, alike=0.999)
+        found = learn(
+            Pool(integers, classes, sums, list(range(33)), prior, made_up=photos).cross_fit()
+        )
+        assert found is not None
+        assert np.isfinite(found.strangers(0.9)).all()
+        assert np.isfinite(found.coverage(0.9))
 
     def test_not_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where classes are many, fewer photos of each are asked about, and of fewer classes."""

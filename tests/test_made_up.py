@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inside import computed
 
-from catalog import Catalog, Entry, Picture
+from catalog import Catalog, Entry, Picture, Prediction
 from catalog.descriptors import CatalogError, PictureError
 from catalog.embedder import MobileNetEmbedder
 from catalog.embedder import made_up as recipe
@@ -186,6 +186,28 @@ class TestWhatTheySay:
             assert one.nearest(query) == other.nearest(query)
             assert one.predict(query).centroid == other.predict(query).centroid
 
+    def test_strangers_stay_unknown(self, tmp_path: Path) -> None:
+        """One class of a single picture does not keep strangers that look like it from notice."""
+        with made(tmp_path / "shop.catalog") as catalog:
+            for thing in range(6):
+                pictures = [photos.photo(thing + 100 * shot, shot) for shot in range(12)]
+                entries = [
+                    Entry(f"thing {thing}", Picture(content), group=str(at))
+                    for at, content in enumerate(pictures)
+                ]
+                catalog.import_(entries)
+            random = np.random.default_rng(0)
+            strangers = [random.integers(0, 255, (9, 9, 3)).astype(np.uint8) for _ in range(60)]
+            before = catalog.predict_many(strangers)
+            assert catalog.add_class("new", [random.integers(0, 255, (9, 9, 3)).astype(np.uint8)])
+            assert of_classes(catalog) == ["new"]
+            after = catalog.predict_many(strangers)
+            alone = [one for one in after if isinstance(one, Prediction) and one.label == "new"]
+            assert alone
+            for said in (before, alone):
+                unknown = [one.verdict == "unknown" for one in said if isinstance(one, Prediction)]
+                assert np.mean(unknown) > 0.5
+
     def test_a_second_occasion_takes_their_place(self, tmp_path: Path) -> None:
         """What can be held out is; without it the photos count again."""
         with made(tmp_path / "shop.catalog") as catalog:
@@ -225,6 +247,16 @@ class TestWhereTheyGo:
             assert of_classes(catalog) == ["thing 0", "thing 2"]
             assert rows.astype("<i2").tobytes() not in catalog.path.read_bytes()
             assert catalog.verify().problems == ()
+
+    def test_undone(self, tmp_path: Path) -> None:
+        """They come with a command, and go with it."""
+        with made(tmp_path / "shop.catalog") as catalog:
+            stock(catalog, range(CLASSES), made_up=False)
+            stock(catalog, range(CLASSES))
+            assert measured(catalog) is not None
+            catalog.undo()
+            assert not holders(catalog)
+            assert measured(catalog) is None
 
     def test_compacted(self, tmp_path: Path) -> None:
         """They are descriptors of a picture, and dropped with its own."""

@@ -122,6 +122,23 @@ class TestWhatTheOwnerSays:
         assert told_of(shop) == expected
         assert shop.verify().problems == ()
 
+    @pytest.mark.parametrize("group", ['["a"]', '{"a": 1}', "1.5"])
+    def test_what_is_no_group(self, shop: Catalog, tree: Path, group: str) -> None:
+        """What is neither text nor number is refused with its line, before anything is stored."""
+        (tree / "list.jsonl").write_text(
+            f'{{"path": "monday/cup/000.jpg", "label": "cup", "group": {group}}}\n'
+        )
+        with pytest.raises(InvalidInput, match="line 1: a group"):
+            shop.import_(read_manifest(tree / "list.jsonl"))
+
+    def test_odd_letters(self, shop: Catalog, tree: Path) -> None:
+        """What UTF-8 cannot hold is written out."""
+        (tree / "list.jsonl").write_text(
+            '{"path": "monday/cup/000.jpg", "label": "cup", "group": "a\\ud800"}\n'
+        )
+        shop.import_(read_manifest(tree / "list.jsonl"))
+        assert told_of(shop) == {"cup/000.jpg": Occasion("a\\ud800")}
+
     def test_by_folder(self, shop: Catalog, tree: Path) -> None:
         """Pictures of a folder are of one occasion; what the manifest names goes before."""
         shop.import_(tree, group_by="folder")
@@ -181,6 +198,12 @@ class TestWhatTheOwnerSays:
         with Catalog.init(tmp_path / "other.catalog", embedder=FakeEmbedder()) as other:
             other.merge(shop.path)
             assert told_of(other) == told_of(shop)
+            own = [Entry("cup", Picture(tree / "monday" / "cup" / "000.jpg"), group="own")]
+            other.import_(own)
+            before = other.info().generation
+            other.merge(shop.path)
+            assert told_of(other)["cup/000.jpg"] == Occasion("own")
+            assert other.info().generation == before
 
 
 class TestWhatCamerasSay:
@@ -236,6 +259,13 @@ def test_many_are_measured_anew(shop: Catalog, monkeypatch: pytest.MonkeyPatch) 
     after = shop.predict(photos.photo(2, 9))
     assert before.probability is None  # the shots of a thing look alike
     assert after.probability is not None
+    shop.undo()
+    paired = [Entry(one.label, one.picture, group=str(at % 3 // 2)) for at, one in enumerate(named)]
+    shop.import_(paired)
+    assert shop.predict(photos.photo(2, 9)).probability is not None
+    pool = computed(shop, lambda learning, moment: learning.calibration(moment))
+    assert pool is not None
+    assert pool.pictures[0] < len(entries)  # it is of what was said last
     with shop._store.reading() as tx:
         assert stored.count(tx) == len(entries)
     assert evidence.amount(shop._store) >= len(entries)

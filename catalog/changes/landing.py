@@ -114,7 +114,7 @@ def land(
     with command.store.writing() as tx:
         check(tx, name)
         label = open_label(tx, name)
-        found = _sort_out(tx, command.stored, label, staged, move=move)
+        found = _sort_out(tx, command.stored, label, staged, move=move, merging=kind == "merge")
         refused += found.refused
         before = [change.before for change in found.changes if change.before is not None]
         added, moved = len(found.changes) - len(before), len(before)
@@ -124,7 +124,7 @@ def land(
             inventory.note_sources(tx, found.places, event)
             occasions.note(tx, found.occasions, event)
             for content, rows in found.made_up:
-                made_up.keep(tx, command.stored, content, rows)
+                made_up.keep(tx, command.stored, content, rows, event)
             gone = emptied(tx, set(before))
         else:
             tx.rollback()  # so that no empty class is left behind
@@ -150,6 +150,7 @@ def _sort_out(
     staged: Sequence[Staged],
     *,
     move: bool,
+    merging: bool,
 ) -> _Sorted:
     """What is to become of staged pictures, each of which may be there several times."""
     changes: dict[ItemId, Change] = {}
@@ -170,7 +171,10 @@ def _sort_out(
         known = inventory.sources(tx, item) if slot is not None else ()
         places.update({(item, p.path): p for p in picture.places if p.path not in known})
         earlier = occasions.of(tx, item)
-        together = picture.occasion.beside(said.get(item, earlier))
+        known_already = said.get(item, earlier)
+        together = picture.occasion.beside(known_already)
+        if merging:  # what is here already stays
+            together = known_already.beside(picture.occasion)
         if together != earlier:
             said[item] = together
         if picture.made_up is not None and not made_up.there(tx, stored, item):

@@ -86,6 +86,8 @@ def _needed(tx: Transaction, catalog: Opened, name: Name, come: dict[bytes, Stag
     has = [made_up.there(tx, catalog._stored, known[content]) for content in order]
     if has[0] or (any(has) and order[0] != min(come)):
         return False
+    if len(order) == 1:
+        return True
     said = [occasions.of(tx, known[content]) for content in order]
     told = [
         come[content].occasion.beside(earlier) if content in come else earlier

@@ -133,8 +133,7 @@ class Calibration:
         if not len(enough):
             return float("inf"), 0.0
         lowest = float(confidence[enough[-1]])
-        covered = self.share[self.confidence >= lowest].sum()
-        return lowest, float(covered / self.share.sum())
+        return lowest, _part(self.share, self.confidence >= lowest)
 
     def strangers(self, precision: float) -> tuple[float, float]:
         """The shares of strangers that will be called a ``match``, and ``unknown``.
@@ -145,9 +144,7 @@ class Calibration:
         enough, _ = self.threshold(precision)
         unknown = self.stranger_familiarity < self.familiar
         matched = ~unknown & (self.stranger_confidence >= enough)
-        share = self.stranger_share
-        total = share.sum()
-        return float(share[matched].sum() / total), float(share[unknown].sum() / total)
+        return _part(self.stranger_share, matched), _part(self.stranger_share, unknown)
 
 
 @dataclass(frozen=True)
@@ -234,7 +231,7 @@ class Calibrations:
 
     def strange(self, witnesses: Witnesses, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which queries look like none of the classes: bool (Q,)."""
-        found = np.zeros(len(chosen), np.bool_)
+        found = np.asarray(witnesses.familiarity < self.either.familiar, np.bool_)
         for calibration, own in self._by_kind(witnesses, chosen):
             found[own] = witnesses.familiarity[own] < calibration.familiar
         return found
@@ -255,7 +252,7 @@ class Calibrations:
             for _, found in self._kinds()
             if found
         ]
-        total = sum(share for share, _, _ in shares)
+        total = sum(share for share, _, _ in shares) or 1.0
         return (
             sum(share * matched for share, matched, _ in shares) / total,
             sum(share * unknown for share, _, unknown in shares) / total,
@@ -284,8 +281,10 @@ def learn(held_out: HeldOut | None) -> Calibrations | None:
     if pictures is None and made_up is None:
         return None
     photos = by_photos[held_out.truth]
-    counts = [float(held_out.share[which].sum()) for which in (~photos, photos)]
-    return Calibrations(pictures, made_up, held_out.held, (counts[0], counts[1]))
+    of_pictures, of_photos = (float(held_out.share[which].sum()) for which in (~photos, photos))
+    if made_up is None:  # too few stand in for their classes, which are judged as the others are
+        of_photos = 0.0
+    return Calibrations(pictures, made_up, held_out.held, (of_pictures, of_photos))
 
 
 def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibration | None:
@@ -338,6 +337,11 @@ def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibrati
         groups=groups,
         with_head=witnesses.head is not None,
     )
+
+
+def _part(share: NDArray[np.float64], which: NDArray[np.bool_]) -> float:
+    """What some of several come to, as a part of all; 0 of nothing."""
+    return float(share[which].sum() / share.sum()) if share.any() else 0.0
 
 
 def _cosines(witnesses: Witnesses, classes: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -103,16 +103,16 @@ class Pool:
         """Hold out pictures, and judge them by the rest; None if there is nothing to judge."""
         if len(np.unique(self.positions)) < 2:
             return None
-        part_of, parts = _dealt(self.groups)
         alone = self._alone(self.groups)
-        stand_ins = self._stand_ins(alone & (part_of >= 0))
+        part_of, parts = np.full(len(alone), -1), 1
+        if not alone.all():
+            part_of[~alone], parts = _dealt(self.groups[~alone])
+        stand_ins = self._stand_ins(alone)
         photos = self._photos(stand_ins)
-        if (alone | (part_of < 0)).all():  # a shop with one picture of each thing
-            part_of, parts = np.zeros_like(part_of), 1
         judged, items = [], []
         for part in range(parts):
-            test = (part_of == part) & ~alone
-            asked = np.concatenate([np.flatnonzero(test), stand_ins[part_of[stand_ins] == part]])
+            test = part_of == part
+            asked = np.concatenate([np.flatnonzero(test), stand_ins[part::parts]])
             queries = [self.rows[test], *(photos[at] for at in asked[test.sum() :].tolist())]
             counts = [1] * int(test.sum()) + [len(rows) for rows in queries[1:]]
             items_of = np.repeat(asked, counts)
@@ -143,7 +143,7 @@ class Pool:
         return np.asarray(occasions_of[self.positions] == 1, np.bool_)
 
     def _stand_ins(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Of each class the first item that photos were made up of, rising.
+        """Of each class the first item that photos were made up of, rising; not too many.
 
         Args:
             wanted: bool (N,), the items that may be among them.

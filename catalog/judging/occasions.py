@@ -46,16 +46,19 @@ class Told:
     def in_a_row(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Runs of pictures of one class and camera without a pause: int64 (N,), -1 for none.
 
+        Those whose occasion was named are in none.
+
         Args:
             positions: int64 (N,), the class of each.
         """
-        order = np.lexsort((self.taken, self.camera, positions))
+        camera = np.where(self.named >= 0, -1, self.camera)
+        order = np.lexsort((self.taken, camera, positions))
         pause = np.diff(self.taken[order]) > 1000 * SECONDS
-        pause |= np.diff(self.camera[order]) != 0
+        pause |= np.diff(camera[order]) != 0
         pause |= np.diff(positions[order]) != 0
         runs = np.empty(len(order), np.int64)
         runs[order] = np.concatenate([[0], np.cumsum(pause)])[: len(order)]
-        return np.where(self.camera >= 0, runs, -1)
+        return np.where(camera >= 0, runs, -1)
 
 
 def occasions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,14 +78,14 @@ class Witnesses:
         """The head's scores, or the centroids' where there is no head."""
         return self.centroid if self.head is None else self.head
 
-    @property
+    @cached_property
     def fused(self) -> NDArray[np.float32]:
         """Head and centroid together, float32 (Q, C): the class with the most is the answer."""
         if self.head is None:
             return self.centroid
         return np.asarray(self.centroid + HEAD_SHARE * self.head, np.float32)
 
-    @property
+    @cached_property
     def named(self) -> tuple[NDArray[np.int64], ...]:
         """The class that each witness puts first, int64 (Q,): centroid, head if any, neighbours."""
         heads = () if self.head is None else (self.head,)

@@ -64,6 +64,19 @@ def photos(store: Store, stored: StoredDescriptors, moment: Moment) -> MadeUp | 
 
 
 def amount(store: Store) -> int:
-    """How much of both there is, which tells whether a calibration knew it."""
+    """How much of both there is."""
     with store.reading() as tx:
         return occasions.count(tx) + made_up.count(tx)
+
+
+def changed(store: Store, measured: int, generation: int) -> int:
+    """How much of it is not as it was, at least.
+
+    Args:
+        store: of the catalogue.
+        measured: how much there was.
+        generation: of the state then.
+    """
+    with store.reading() as tx:
+        present = occasions.count(tx) + made_up.count(tx)
+        return max(abs(present - measured), occasions.count(tx, generation))

@@ -221,8 +221,8 @@ def _still_holds(learning: Learning, moment: Moment, kept: Kept[Measured]) -> Ke
     changes = learning.since(kept.version, moment)
     if changes is None:
         return None
-    more = abs(learning.evidence() - kept.thing.evidence)
-    few = len(changes) + more <= MEASURED_SHARE * kept.thing.items
+    more = learning.evidence_changed(kept.thing.evidence, kept.version)
+    few = max(len(changes), more) <= MEASURED_SHARE * kept.thing.items
     return kept if few else None
 
 

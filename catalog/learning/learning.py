@@ -170,6 +170,10 @@ class Learning:
         """How much is known of pictures beside their descriptors."""
         return evidence.amount(self._store)
 
+    def evidence_changed(self, measured: int, since: Version) -> int:
+        """How much of that is not as it was in a state in which there was so much."""
+        return evidence.changed(self._store, measured, since.generation)
+
     def whitened(self, moment: Moment, metric: Metric | None = None) -> NDArray[np.float32]:
         """The whitened descriptor of every item: float32 (N, D); not to be changed.
 

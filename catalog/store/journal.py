@@ -269,7 +269,7 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
     event = record(tx, "undo", {"command": command}, back)
     for one in reversed(undone):
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
-        for table in ("source", "occasion", "head_column", "generator", "head"):
+        for table in ("source", "occasion", "made_up", "head_column", "generator", "head"):
             tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
         for slot, name, key in one.detail.get("names", ()):
             give_back(tx, slot, name, key)

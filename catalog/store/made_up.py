@@ -14,7 +14,11 @@ from catalog.store.descriptors import StoredDescriptors
 
 
 def keep(
-    tx: sqlite3.Connection, stored: StoredDescriptors, content: bytes, rows: NDArray[np.int16]
+    tx: sqlite3.Connection,
+    stored: StoredDescriptors,
+    content: bytes,
+    rows: NDArray[np.int16],
+    event: int,
 ) -> None:
     """Store the descriptors of photos made up of a picture, unless there are some already.
 
@@ -23,12 +27,14 @@ def keep(
         stored: the descriptors that they go with.
         content: the picture's hash.
         rows: int16 (K, D), as stored.
+        event: that they come with, and go with when it is undone.
     """
     value = to_bytes(rows)
     tx.execute(
-        "INSERT OR IGNORE INTO made_up (item, embedder, value, checksum) SELECT id, ?, ?, ? "
-        "FROM item WHERE content = ? AND id NOT IN (SELECT item FROM compacted_item)",
-        (stored.embedder_id, value, zlib.crc32(value), content),
+        "INSERT OR IGNORE INTO made_up (item, embedder, event, value, checksum) "
+        "SELECT id, ?, ?, ?, ? FROM item WHERE content = ? "
+        "AND id NOT IN (SELECT item FROM compacted_item)",
+        (stored.embedder_id, event, value, zlib.crc32(value), content),
     )
 
 

@@ -59,7 +59,7 @@ def known(tx: sqlite3.Connection, until: int) -> dict[ItemId, Occasion]:
     return {item: Occasion(*said) for item, *said in rows}
 
 
-def count(tx: sqlite3.Connection) -> int:
-    """How often something was said of an item."""
-    (rows,) = tx.execute("SELECT count(*) FROM occasion").fetchone()
+def count(tx: sqlite3.Connection, after: int = 0) -> int:
+    """How often something was said of an item, by the events after one."""
+    (rows,) = tx.execute("SELECT count(*) FROM occasion WHERE event > ?", (after,)).fetchone()
     return int(rows)

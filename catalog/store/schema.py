@@ -167,6 +167,7 @@ CREATE TABLE made_up (
     id INTEGER PRIMARY KEY,
     item INTEGER NOT NULL REFERENCES item (id),
     embedder INTEGER NOT NULL REFERENCES embedder (id),
+    event INTEGER NOT NULL REFERENCES event (id),
     value BLOB NOT NULL,
     checksum INTEGER NOT NULL,
     UNIQUE (item, embedder)

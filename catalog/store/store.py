@@ -277,11 +277,12 @@ class Store:
 
     def _say_upgraded(self, older: int) -> None:
         """Say that a file was brought to the present format."""
-        warnings.warn(
-            f"{self.path} was of format {older}, and is of format {FORMAT_VERSION} now, which "
-            "earlier versions of this program do not read",
-            stacklevel=2,
-        )
+        with contextlib.suppress(UserWarning):  # where warnings are made errors: it is done
+            warnings.warn(
+                f"{self.path} was of format {older}, and is of format {FORMAT_VERSION} now, which "
+                "earlier versions of this program do not read",
+                stacklevel=2,
+            )
 
     def _sign(self) -> None:
         """Leave word of who is writing, for the message of whoever has to wait."""
