@@ -404,7 +404,10 @@ class TestCorrespondence:
         assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
 
     def test_every_option_has_a_keyword(self) -> None:
-        """Options mean what keywords of that name mean, but for how to print and to ask."""
+        """Options mean what keywords of that name mean, but for how to print and to ask.
+
+        One that begins with ``no`` turns a keyword off.
+        """
         of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot"}
         of_the_shell |= {"dry_run"}  # preview_class
         calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
@@ -417,7 +420,7 @@ class TestCorrespondence:
             options = {option.name for option in one.params if option.param_type_name == "option"}
             if options & {"html", "plot"}:  # the functions that write them have it
                 options -= {"replace"}
-            options -= of_the_shell
+            options = {name.removeprefix("no_") for name in options - of_the_shell}
             assert options <= set(inspect.signature(call).parameters), one.name
 
     def test_every_command_takes_a_catalogue_and_gives_json(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -145,3 +146,28 @@ def test_a_removed_class_leaves_no_trace(
 def scores(prediction: Prediction) -> list[float]:
     """Every score in a prediction."""
     return [c.score for c in (*prediction.head, *prediction.centroid, *prediction.neighbours)]
+
+
+def test_one_picture_of_each_thing(shared: Path, embedder: Remembering, tmp_path: Path) -> None:
+    """A third of the photos of covers are a match, and right; of the groceries' shop pictures none.
+
+    A photo of a cover is like one that was made up of it. A photo of a product in a shop is like
+    none that can be made up of its picture in a list, and nothing is promised that is not kept.
+    """
+    covers = shared / "pictures" / "covers"
+    with Catalog.init(tmp_path / "covers.catalog", embedder=embedder) as shop:
+        assert sum(added.made_up for added in shop.import_(covers / "gallery").classes) == 240
+        match = shop.evaluate(covers / "photos").cross_check.verdicts[0]
+    assert match.pictures >= 0.35 * 240
+    assert match.right >= 0.965 * match.pictures
+    grocery = shared / "pictures" / "grocery"
+    with (grocery / "classes.csv").open(encoding="utf-8") as file:
+        listed = list(csv.DictReader(file))
+    with Catalog.init(tmp_path / "list.catalog", embedder=embedder) as shop:
+        for row in listed:
+            picture = grocery / row["Iconic Image Path (str)"].strip().lstrip("/")
+            shop.add_class(row["Class Name (str)"], [picture])
+        found = shop.evaluate(grocery / "val").cross_check
+    assert found.top1 > 0.4
+    wrong = found.verdicts[0].pictures - found.verdicts[0].right
+    assert wrong <= 1
