@@ -76,6 +76,43 @@ def exif(orientation: int, order: str = ">") -> bytes:
     return head + struct.pack(order + "IH", 8, 1) + entry + bytes(4)
 
 
+def camera_exif(
+    taken: str | None = "2026:11:28 12:00:00",
+    *,
+    fraction: str | None = None,
+    make: str | None = "Maker",
+    model: str | None = "Model 7",
+    serial: str | None = None,
+    orientation: int = 6,
+    order: str = ">",
+) -> bytes:
+    """An Exif block with a directory in a directory, as cameras write it."""
+    texts: list[bytes] = []
+    outer = [(0x010F, make), (0x0110, model)]
+    inner = [(0x9003, taken), (0x9291, fraction), (0xA431, serial)]
+    outer_count = sum(text is not None for _, text in outer) + 2
+    inner_count = sum(text is not None for _, text in inner)
+    inner_start = 8 + 2 + 12 * outer_count + 4
+    text_start = inner_start + 2 + 12 * inner_count + 4
+
+    def entry(tag: int, text: str) -> bytes:
+        raw = text.encode() + b"\0"
+        if len(raw) <= 4:
+            return struct.pack(order + "HHI4s", tag, 2, len(raw), raw)
+        at = text_start + sum(map(len, texts))
+        texts.append(raw)
+        return struct.pack(order + "HHII", tag, 2, len(raw), at)
+
+    body = struct.pack(order + "H", outer_count)
+    body += b"".join(entry(tag, text) for tag, text in outer if text is not None)
+    body += struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    body += struct.pack(order + "HHII", 0x8769, 4, 1, inner_start) + bytes(4)
+    body += struct.pack(order + "H", inner_count)
+    body += b"".join(entry(tag, text) for tag, text in inner if text is not None) + bytes(4)
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    return head + struct.pack(order + "I", 8) + body + b"".join(texts)
+
+
 def jpeg_segment(code: int, content: bytes) -> bytes:
     """Frame content as a JPEG marker segment."""
     return struct.pack(">BBH", 0xFF, code, len(content) + 2) + content

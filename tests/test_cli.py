@@ -404,10 +404,7 @@ class TestCorrespondence:
         assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
 
     def test_every_option_has_a_keyword(self) -> None:
-        """Options mean what keywords of that name mean, but for how to print and to ask.
-
-        One that begins with ``no`` turns a keyword off.
-        """
+        """Options mean what keywords of that name mean; one with ``no`` before it turns it off."""
         of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot"}
         of_the_shell |= {"dry_run"}  # preview_class
         calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}

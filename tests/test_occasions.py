@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inside import computed
 from strategies import seeds
-from test_exif import block
 
 from catalog import Catalog, Entry, Picture, read_manifest
 from catalog.descriptors import InvalidInput, Prior, to_integers, unit_rows
@@ -214,7 +213,7 @@ class TestWhatCamerasSay:
         """Photos that look unlike each other, taken then."""
         return [
             malformed.jpeg_with_exif(
-                photos.photo(50 + number), block(f"2026:11:28 {time}", model=camera)
+                photos.photo(50 + number), malformed.camera_exif(f"2026:11:28 {time}", model=camera)
             )
             for number, time in enumerate(times)
         ]

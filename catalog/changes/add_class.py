@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
-from catalog.changes.made_up import make_up
+from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import occasions_by, stage_for
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
@@ -51,14 +51,13 @@ def add_class(
     Raises:
         LabelConflict: the class exists, or one that is spelt almost alike.
         InvalidLabel: that cannot be a name.
-        InvalidInput: there are no pictures, or no such way to train a head or to group
-            them.
+        InvalidInput: there are no pictures, or no such way to train a head or to
+            group them.
     """
     way = training_named(head) if head else None
     name = Name.parse(label)
     named = occasions_by(group_by)
     staged = stage_for(catalog, name, pictures, refuse_existing, progress)
-    staged.outcomes = [named(one) for one in staged.outcomes]
-    outcomes = make_up(catalog, name, staged) if made_up else staged.outcomes
+    outcomes = ready_to_land(catalog, name, staged, named, made_up=made_up)
     with Command(catalog, way, training) as command:
         return land(command, name, outcomes, check=refuse_existing, move=move)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
-from catalog.changes.made_up import make_up
+from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
 from catalog.descriptors import InvalidLabel, LabelConflict
 from catalog.learning.opened import Opened
@@ -82,15 +82,14 @@ def import_(
 
     Raises:
         NotFound, InvalidInput: as :func:`read_manifest` does, or there is no such way to train
-            a head.
+            a head or to group pictures.
     """
     way = training_named(head) if head else None
     named = occasions_by(group_by)
     listing = listed(source, split, part, seed)
 
     def ready(name: Name, staged: StagedFor) -> list[Staged | Refusal]:
-        staged.outcomes = [named(one) for one in staged.outcomes]
-        return make_up(catalog, name, staged) if made_up else staged.outcomes
+        return ready_to_land(catalog, name, staged, named, made_up=made_up)
 
     with Command(catalog, way, training) as command:
         return _land_all(catalog, command, listing, ready, move=move, progress=progress)

@@ -8,6 +8,7 @@ the first by content hash, of those that are at hand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,27 @@ from catalog.store.names import Name
 
 _MOST = 200
 """A class of more pictures gets none, even if they are of one occasion: to see that takes long."""
+
+
+def ready_to_land(
+    catalog: Opened,
+    name: Name,
+    staged: StagedFor,
+    named: Callable[[Staged | Refusal], Staged | Refusal],
+    *,
+    made_up: bool,
+) -> list[Staged | Refusal]:
+    """What is to land of staged pictures, with what else is known of them.
+
+    Args:
+        catalog: that the pictures are staged for.
+        name: of their class.
+        staged: the pictures.
+        named: names the occasion of each, as :func:`occasions_by` gives it.
+        made_up: whether to make up photos where their class will need them.
+    """
+    staged.outcomes = [named(one) for one in staged.outcomes]
+    return make_up(catalog, name, staged) if made_up else staged.outcomes
 
 
 def make_up(catalog: Opened, name: Name, staged: StagedFor) -> list[Staged | Refusal]:

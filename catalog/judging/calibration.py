@@ -277,29 +277,38 @@ def learn(held_out: HeldOut | None) -> Calibrations | None:
     if held_out is None:
         return None
     by_photos = held_out.witnesses.stands_in
-    pictures, made_up = _learn(held_out, ~by_photos, 0.0), _learn(held_out, by_photos, DOUBT)
+    witnesses, truth, share = held_out.witnesses, held_out.truth, held_out.share
+    scores = witnesses.fused, witnesses.head_or_centroid
+    temperatures = _temperature(scores[0], truth, share), _temperature(scores[1], truth, share)
+    pictures = _learn(held_out, ~by_photos, 0.0, temperatures)
+    made_up = _learn(held_out, by_photos, DOUBT, temperatures)
     if pictures is None and made_up is None:
         return None
-    photos = by_photos[held_out.truth]
-    of_pictures, of_photos = (float(held_out.share[which].sum()) for which in (~photos, photos))
+    photos = by_photos[truth]
+    of_pictures, of_photos = (float(share[which].sum()) for which in (~photos, photos))
     if made_up is None:  # too few stand in for their classes, which are judged as the others are
         of_photos = 0.0
     return Calibrations(pictures, made_up, held_out.held, (of_pictures, of_photos))
 
 
-def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibration | None:
-    """Learn how sure an answer may be that names one of some classes, bool (C,)."""
+def _learn(
+    held_out: HeldOut, own: NDArray[np.bool_], doubt: float, temperatures: tuple[float, float]
+) -> Calibration | None:
+    """Learn how sure an answer may be that names one of some classes, bool (C,).
+
+    Temperatures are those of head and centroid together, and of the head.
+    """
     witnesses, truth, share = held_out.witnesses, held_out.truth, held_out.share
     groups = round(float(share[own[truth]].sum()))
     if groups < LEAST_GROUPS:
         return None
-    temperature = _temperature(witnesses.fused, truth, share)
+    temperature, head_temperature = temperatures
     chosen = first_best(witnesses.fused)
     strange = witnesses.without(truth)
     mistaken = first_best(strange.fused)
     named, confused = own[chosen], own[mistaken]
-    features = _features(witnesses, chosen, temperature)[named]
-    odd = _features(strange, mistaken, temperature)[confused]
+    features = _features(witnesses.of(named), chosen[named], temperature)
+    odd = _features(strange.of(confused), mistaken[confused], temperature)
     right = (chosen == truth)[named]
     counted = share[named]
     weights = (
@@ -321,7 +330,7 @@ def _learn(held_out: HeldOut, own: NDArray[np.bool_], doubt: float) -> Calibrati
     order = np.argsort(-confidence, kind="stable")
     return Calibration(
         temperature=temperature,
-        head_temperature=_temperature(witnesses.head_or_centroid, truth, share),
+        head_temperature=head_temperature,
         weights=weights,
         familiar=_low_quantile(
             witnesses.familiarity[own[truth]], share[own[truth]], 1 - KNOWN_SHARE
