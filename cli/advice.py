@@ -18,6 +18,8 @@ COMMAND: Final[Wording] = {
     "choose replay or force": "choose another --replay, or --force it",
     "copy network": "copy its file {about}.tflite from a machine that has it (`catalog model list` "
     "shows where), and `catalog model import` it here",
+    "copy projection": "copy the file whose name ends in {about}.npz from the folder "
+    "measured/projections of the model cache where it was measured",
     "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
     "FOLDER` takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported "
     ".tflite",

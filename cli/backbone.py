@@ -17,6 +17,12 @@ STARTER_NOTE = (
 )
 """What to say once a catalogue was made with the starter because nothing better was there."""
 
+UNMEASURED_NOTE = (
+    "note: nothing was measured for this network and preset, so answers are less good with few "
+    "pictures a class; `catalog model measure FOLDER` measures it for new catalogues"
+)
+"""What to say of a catalogue whose network is not known."""
+
 _OFFER = (
     "The ImageNet network, with which answers are best, is not on this machine. Without it the "
     "catalogue\nis made with the starter, as with --backbone starter."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.answers import print_audit
+from catalog.cli.backbone import UNMEASURED_NOTE
 from catalog.cli.completion import class_names
 from catalog.cli.options import CatalogPath, Json
 from catalog.cli.output import counted, print_json, print_table, say
@@ -61,6 +62,8 @@ def info(catalog: CatalogPath, json: Json = False) -> None:
         return
     for field in dataclasses.fields(found):
         typer.echo(f"{field.name:<15} {getattr(found, field.name)}")
+    if not found.prior:
+        say(UNMEASURED_NOTE)
 
 
 def audit(catalog: CatalogPath, json: Json = False) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli import backbone
+from catalog.cli.completion import backbone_names
 from catalog.cli.options import Json
-from catalog.cli.output import print_json, print_table, say
+from catalog.cli.output import counted, print_json, print_table, say, steps_bar
 
 if TYPE_CHECKING:
     from catalog.embedder.model_cache import Model
@@ -54,6 +55,40 @@ def import_(
 
     say(f"importing {path}; a network that is new is exported, which takes some ten seconds")
     _show(models.import_model(path, name=name), json=json)
+
+
+@app.command()
+def measure(
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Folders of many pictures of all sorts, without labels.")
+    ],
+    backbone: Annotated[
+        str, typer.Option(help="Which network.", autocompletion=backbone_names)
+    ] = "imagenet",
+    json: Json = False,
+) -> None:
+    """Measure how photos of one thing differ for a network that catalog does not know.
+
+    New catalogues of that network have a descriptor of several layers then. It takes 300 pictures
+    of all sorts; more are better, up to 20,000, which take half an hour.
+    """
+    from catalog import find_pictures
+    from catalog.embedder import models
+    from catalog.embedder.measuring import measure as run
+
+    model = models.find(backbone)
+    found = [one.source for one in find_pictures(pictures)]
+    with steps_bar("measuring") as progress:
+        measured = run(model, found, progress=progress)
+    if json:
+        print_json(measured)
+        return
+    refused = f", {measured.refused} could not be read" if measured.refused else ""
+    typer.echo(
+        f"{measured.network}: a {measured.kind} from {counted(measured.pictures, 'picture')}"
+        f"{refused}: {measured.file}"
+    )
+    say("catalogues that are made from now on use it; those that exist stay as they are")
 
 
 @app.command("list")

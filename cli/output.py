@@ -189,11 +189,11 @@ def download_bar(what: str) -> Iterator[BytesProgress | None]:
 
 
 @contextmanager
-def training_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar of batches on a terminal once something is trained, and nothing elsewhere."""
+def steps_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal once the first step is done, and nothing elsewhere."""
     from rich.progress import MofNCompleteColumn
 
-    with _bar("training", None, MofNCompleteColumn(), shown=False) as bar:
+    with _bar(what, None, MofNCompleteColumn(), shown=False) as bar:
         if bar is None:
             yield None
             return

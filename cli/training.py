@@ -9,7 +9,7 @@ import typer
 
 from catalog.cli.completion import among, class_names
 from catalog.cli.options import BoxText, CatalogPath, Json, Replace
-from catalog.cli.output import counted, print_json, say, training_bar
+from catalog.cli.output import counted, print_json, say, steps_bar
 
 if TYPE_CHECKING:
     from catalog import Trained
@@ -37,7 +37,7 @@ def feedback(
     from catalog import Box, Catalog, Picture
 
     asked = Picture(picture, Box.parse(box) if box else None)
-    with Catalog.open(catalog) as opened, training_bar() as training:
+    with Catalog.open(catalog) as opened, steps_bar("training") as training:
         said = opened.feedback(asked, label, note_only=note_only, training=training)
     if json:
         print_json(said)
@@ -107,7 +107,7 @@ def train_head(
 
     if plot is not None:
         figure_output.require_writable(plot, replace=replace)
-    with Catalog.open(catalog) as opened, training_bar() as training:
+    with Catalog.open(catalog) as opened, steps_bar("training") as training:
         trained = opened.train_head(
             head,
             epochs=epochs,

@@ -19,7 +19,7 @@ from catalog.cli.output import (
     require_yes,
     resumable,
     say,
-    training_bar,
+    steps_bar,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def move(
     """Take items to another class; `catalog undo` takes them back."""
     from catalog import Catalog
 
-    with Catalog.open(catalog) as opened, training_bar() as training:
+    with Catalog.open(catalog) as opened, steps_bar("training") as training:
         moved = opened.move(items, label, new=new, training=training)
     _print_moved(moved, json=json)
 
@@ -77,7 +77,7 @@ def merge_classes(
     """Make one class of several; `catalog undo` takes it back."""
     from catalog import Catalog
 
-    with Catalog.open(catalog) as opened, training_bar() as training:
+    with Catalog.open(catalog) as opened, steps_bar("training") as training:
         moved = opened.merge_classes(labels, into, training=training)
     _print_moved(moved, json=json)
 
@@ -152,7 +152,7 @@ def merge(
         resumable(),
         Catalog.open(catalog) as opened,
         pictures_bar("merging", None) as progress,
-        training_bar() as training,
+        steps_bar("training") as training,
     ):
         result = opened.merge(other, move=move, progress=progress, training=training)
     print_imported(result, json=json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.cli.backbone import STARTER_NOTE, choose_backbone
+from catalog.cli.backbone import STARTER_NOTE, UNMEASURED_NOTE, choose_backbone
 from catalog.cli.completion import among, backbone_names, class_names
 from catalog.cli.options import (
     CatalogPath,
@@ -34,7 +34,7 @@ from catalog.cli.output import (
     require_yes,
     resumable,
     say,
-    training_bar,
+    steps_bar,
 )
 
 if TYPE_CHECKING:
@@ -96,10 +96,7 @@ def init(
     if backbone is None and chosen == models.STARTER:
         say(STARTER_NOTE)
     if not json and not info.prior:
-        say(
-            "note: nothing was measured for this backbone and preset; with few pictures per class "
-            "answers will be less good"
-        )
+        say(UNMEASURED_NOTE)
 
 
 def _in_words(descriptor: str) -> str:
@@ -132,7 +129,7 @@ def add_class(
     with (
         Catalog.open(catalog) as opened,
         pictures_bar(label, len(shown)) as progress,
-        training_bar() as training,
+        steps_bar("training") as training,
     ):
         added = opened.add_class(
             label,
@@ -163,7 +160,7 @@ def add(
     with (
         Catalog.open(catalog) as opened,
         pictures_bar(label, len(shown)) as progress,
-        training_bar() as training,
+        steps_bar("training") as training,
     ):
         added = opened.add(
             label,
@@ -204,7 +201,7 @@ def import_(
         # One bad picture among thousands must not take the rest with it.
         Catalog.open(catalog, isolate=True) as opened,
         pictures_bar("importing", len(listing.entries)) as progress,
-        training_bar() as training,
+        steps_bar("training") as training,
     ):
         result = opened.import_(
             listing,

@@ -20,6 +20,7 @@ AdviceKind: TypeAlias = Literal[
     "add with move",
     "choose replay or force",
     "copy network",
+    "copy projection",
     "get network",
     "get network from a copy",
     "list classes",
@@ -52,6 +53,8 @@ PYTHON: Final[Wording] = {
     "choose replay or force": "choose another replay, or force=True",
     "copy network": "copy its file {about}.tflite from a machine that has it, and import it here: "
     "catalog.embedder.models.import_model",
+    "copy projection": "copy the file whose name ends in {about}.npz from the folder "
+    "measured/projections of the model cache where it was measured",
     "get network": "catalog.embedder.models.fetch downloads the ImageNet network; import_model "
     "takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported .tflite",
     "get network from a copy": "catalog.embedder.models.import_model takes a local copy",

@@ -1,7 +1,7 @@
 """Rows of several layers brought to a descriptor, by a matrix that was learnt without labels.
 
 Its rows are ordered: the first D of them are the projection to D numbers.
-``recipes/projections.py`` in the source is what makes it.
+``embedder/measuring.py`` learns it.
 """
 
 from __future__ import annotations

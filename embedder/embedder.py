@@ -11,9 +11,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.data import projection_for, projection_named
 from catalog.descriptors import Advice, BackboneError, InvalidInput, PictureError, Projection
-from catalog.embedder import models, probes
+from catalog.embedder import known, models, probes
 from catalog.embedder.decode import decode, read
 from catalog.embedder.describe import (
     DEFAULT_DESCRIPTOR,
@@ -170,6 +169,23 @@ class MobileNetEmbedder:
         """
         return self._in_order(self._attempt, pictures)
 
+    def decode_each(
+        self, pictures: Iterable[Source | Picture]
+    ) -> Iterator[NDArray[np.uint8] | PictureError]:
+        """Decode many pictures on all processors, each about as large as its views need.
+
+        Yields:
+            uint8 (H, W, 3) or the refusal for each picture, in order.
+        """
+
+        def attempt(picture: Source | Picture) -> NDArray[np.uint8] | PictureError:
+            try:
+                return self._pixels(as_picture(picture))
+            except PictureError as error:
+                return error
+
+        return self._in_order(attempt, pictures)
+
     def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
         """Compute the descriptors of photos that are made up of a picture.
 
@@ -288,11 +304,13 @@ def load(model: Model, specification: Specification, *, isolate: bool = False) -
     descriptor, projection = POOLED, None
     if specification.projection is not None:
         descriptor = str(specification.width)
-        projection = projection_named(specification.projection)
+        projection = known.projection_named(specification.projection)
         if projection is None:
             raise BackboneError(
                 f"the projection of this catalogue's descriptors, {specification.projection[:12]}, "
-                "is not on this machine: another version of catalog has it"
+                "is not on this machine: it was measured on another, or comes with another version "
+                "of catalog",
+                Advice("copy projection", specification.projection[:12]),
             )
     views = tuple(specification.views)
     embedder = MobileNetEmbedder(model, views, descriptor, projection=projection, isolate=isolate)
@@ -316,7 +334,7 @@ class _Layers(NamedTuple):
 def _of_layers(model: Model, projection: Projection | None) -> _Layers | None:
     """What a descriptor of several layers takes; None where it is not known for the network."""
     if projection is None:
-        projection = projection_for(probes.describe(LiteRTNetwork(model.read())))
+        projection = known.projection_for(probes.describe(LiteRTNetwork(model.read())))
     network = models.layered(model) if projection else None
     return _Layers(network, projection) if network and projection else None
 

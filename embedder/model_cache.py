@@ -144,7 +144,7 @@ def keep(model: Model, content: bytes | None) -> None:
         BackboneError: it cannot be written.
     """
     if content is not None:
-        _write(model.path, content)
+        write_whole(model.path, content)
     elif _from_record(_record_of(model)) == model:
         return
     record = {
@@ -156,7 +156,7 @@ def keep(model: Model, content: bytes | None) -> None:
         "imported_at": model.imported_at,
         "layers": model.layers,
     }
-    _write(_record_of(model), json.dumps(record, indent=2).encode() + b"\n")
+    write_whole(_record_of(model), json.dumps(record, indent=2).encode() + b"\n")
 
 
 def keep_layers(model: Model, content: bytes) -> Model:
@@ -170,9 +170,37 @@ def keep_layers(model: Model, content: bytes) -> Model:
         BackboneError: it cannot be written.
     """
     model = replace(model, layers=sha256(content).hexdigest())
-    _write(file_of(str(model.layers)), content)
+    write_whole(file_of(str(model.layers)), content)
     keep(model, None)
     return model
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a whole file or none: temporary name, fsync, rename, fsync of the folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        BackboneError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        raise BackboneError(
+            f"cannot write {path}: {error.strerror}; CATALOG_CACHE names another folder"
+        ) from error
+    return path
 
 
 def _record_of(model: Model) -> Path:
@@ -210,26 +238,6 @@ def _is_whole(model: Model) -> bool:
         and isinstance(model.imagenet_cosine, float | int | None)
         and isinstance(model.layers, str | None)
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary name, fsync, rename, fsync of the folder."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync(path.parent)
-    except OSError as error:
-        raise BackboneError(
-            f"cannot write {path}: {error.strerror}; CATALOG_CACHE names another folder"
-        ) from error
 
 
 def _sync(folder: Path) -> None:

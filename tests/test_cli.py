@@ -400,7 +400,7 @@ class TestCorrespondence:
         assert all(callable(self.call_of(name)) for name in names)
         wanted = "init add-class add import nearest predict evaluate labels items info remove"
         assert names >= {*wanted.split(), "remove-class", "undo", "verify"}
-        assert set(self.NETWORKS) == {"fetch", "import", "list"}
+        assert set(self.NETWORKS) == {"fetch", "import", "list", "measure"}
         assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
 
     def test_every_option_has_a_keyword(self) -> None:

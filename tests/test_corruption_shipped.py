@@ -42,12 +42,12 @@ def test_damaged_priors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: 
     with np.load(file) as arrays:
         probes = arrays["probes"].astype(np.float32)
     (tmp_path / "notes.txt").write_text("no prior")
-    monkeypatch.setattr(priors, "files", lambda _: tmp_path)
+    monkeypatch.setattr(priors, "SHIPPED", tmp_path)
     known = None
     for number in range(scale):
         (tmp_path / "a.npz").write_bytes(spoilt(content, rng) if number else content)
         try:
-            found = priors.prior_for(probes)
+            found = priors.prior_for(probes, tmp_path)
         except CatalogError as error:
             assert "install" in str(error)  # noqa: PT017
             continue

@@ -1,20 +1,17 @@
-"""The priors that are shipped, how they are found, and how they are made."""
+"""The priors that are shipped, and how they are found."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import photos
 import pytest
 
 from catalog import Catalog
 from catalog.data import prior_for
 from catalog.data.photograph import photograph
-from catalog.descriptors import Prior
-from catalog.embedder import PRESETS, MobileNetEmbedder
+from catalog.embedder import PRESETS, MobileNetEmbedder, measuring
 from catalog.embedder.model_cache import Model
-from recipes import priors
 
 
 @pytest.mark.real
@@ -23,9 +20,9 @@ def test_every_preset_of_the_real_network_has_its_prior(imagenet: Model, preset:
     """The ImageNet network finds a prior of its own for each preset, by what it computes."""
     prior = prior_for(MobileNetEmbedder(imagenet, preset, "pooled").probe())
     assert prior is not None
-    assert prior.directions.shape == (priors.RANK, 1280)
+    assert prior.directions.shape == (measuring.RANK, 1280)
     np.testing.assert_allclose(
-        prior.directions @ prior.directions.T, np.eye(priors.RANK), atol=0.01
+        prior.directions @ prior.directions.T, np.eye(measuring.RANK), atol=0.01
     )
     others = [prior_for(MobileNetEmbedder(imagenet, name, "pooled").probe()) for name in PRESETS]
     assert [other.digest for other in others if other].count(prior.digest) == 1
@@ -37,26 +34,6 @@ def test_an_unknown_network_has_none(tiny_model: Model, tmp_path: Path) -> None:
     assert prior_for(embedder.probe()) is None
     with Catalog.init(tmp_path / "x.catalog", embedder=embedder) as made:
         assert not made.info().prior
-
-
-def test_a_prior_is_measured(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe gives the arrays of a prior: most of the scatter, along orthogonal directions."""
-    monkeypatch.setattr(priors, "RANK", 8)
-    embedder = MobileNetEmbedder(tiny_model)
-    arrays = priors.measure(embedder, [photos.scene(kind) for kind in range(12)])
-    prior = Prior(
-        arrays["mean"].astype(np.float32),
-        arrays["directions"].astype(np.float32),
-        arrays["variances"].astype(np.float32),
-        float(arrays["residual"]),
-    )
-    assert prior.directions.shape == (8, embedder.specification.width)
-    np.testing.assert_allclose(prior.directions @ prior.directions.T, np.eye(8), atol=0.01)
-    assert (np.diff(prior.variances) <= 0).all()
-    assert prior.variances[-1] >= prior.residual > 0
-    again = priors.measure(embedder, [photos.scene(kind) for kind in range(12)])
-    np.testing.assert_array_equal(again["directions"], arrays["directions"])
-    embedder.close()
 
 
 def test_a_made_up_photo_shows_the_thing() -> None:

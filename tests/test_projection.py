@@ -140,14 +140,14 @@ class TestShipped:
         """A damaged file, and one that is not what its name says, are refused."""
         file = next(Path(projections.__file__).parent.glob("starter-*.npz"))
         vectors = np.zeros((5, 1280), np.float32)
-        monkeypatch.setattr(projections, "files", lambda _: tmp_path)
+        monkeypatch.setattr(projections, "SHIPPED", tmp_path)
         (tmp_path / file.name).write_bytes(file.read_bytes()[:-3000])
         with pytest.raises(CatalogError, match=r"is damaged.*install catalog again"):
-            projection_for(vectors)
+            projection_for(vectors, tmp_path)
         (tmp_path / file.name).rename(tmp_path / "starter-000000000000.npz")
         (tmp_path / "starter-000000000000.npz").write_bytes(file.read_bytes())
         with pytest.raises(CatalogError, match="not the projection of its name"):
-            projection_for(vectors)
+            projection_for(vectors, tmp_path)
 
     def test_a_projection_that_is_not_here(self, starter: Model) -> None:
         """A catalogue whose projection another version has cannot be asked by picture."""
@@ -155,7 +155,9 @@ class TestShipped:
             text = embedder.specification.to_json()
             digest = str(embedder.specification.projection)
         other = Specification.from_json(text.replace(digest, "0" * 64))
-        with pytest.raises(BackboneError, match="another version of catalog has it"):
+        with pytest.raises(
+            BackboneError, match="measured on another, or comes with another version"
+        ):
             load(starter, other)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog import data
 from catalog.descriptors import (
     Advice,
     Damaged,
@@ -30,7 +29,7 @@ from catalog.descriptors import (
     to_bytes,
     to_integers,
 )
-from catalog.embedder import Embedder, Specification, libraries, load, models
+from catalog.embedder import Embedder, Specification, known, libraries, load, models
 from catalog.embedder.probes import AGREEMENT
 
 _log = logging.getLogger(__name__)
@@ -77,8 +76,8 @@ def record(embedder: Embedder) -> dict[str, Any]:
 def _prior_of(specification: Specification, probes: NDArray[np.float32]) -> Prior:
     """What is known of an embedder's descriptors; those of a projection are whitened already."""
     if specification.projection is None:
-        return data.prior_for(probes) or Prior.isotropic(specification.width)
-    projection = data.projection_named(specification.projection)
+        return known.prior_for(probes) or Prior.isotropic(specification.width)
+    projection = known.projection_named(specification.projection)
     alike = projection.alike.get(specification.width) if projection else None
     return Prior.isotropic(specification.width, alike)
 

@@ -1,0 +1,93 @@
+"""What is known of networks: shipped with the program, or measured on this machine.
+
+What was measured lies in the model cache: ``measured/projections`` and ``measured/priors``. Of
+several for one network the latest is used for new catalogues; the older ones stay, since a
+catalogue names its projection by its digest.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog import data
+from catalog.data import priors, projections
+from catalog.descriptors import Prior, Projection
+from catalog.embedder.model_cache import Model, write_whole
+from catalog.machine import model_cache
+
+
+def projection_for(vectors: NDArray[np.float32]) -> Projection | None:
+    """Find the projection that was learnt for a network; None if nobody did.
+
+    Args:
+        vectors: what the network makes of the built-in probe pictures, float32 (P, W), unit length.
+
+    Raises:
+        CatalogError: one of the files is damaged.
+    """
+    found = data.projection_for(vectors)
+    folder = _measured("projections")
+    if found is None and folder.is_dir():
+        found = data.projection_for(vectors, folder)
+    return found
+
+
+def projection_named(digest: str) -> Projection | None:
+    """Find a projection by its digest, 64 hexadecimal digits; None if it is not on this machine.
+
+    Raises:
+        CatalogError: its file is damaged.
+    """
+    found = data.projection_named(digest)
+    folder = _measured("projections")
+    if found is None and folder.is_dir():
+        found = data.projection_named(digest, folder)
+    return found
+
+
+def prior_for(vectors: NDArray[np.float32]) -> Prior | None:
+    """Find the prior that was measured for an embedder; None if nobody did.
+
+    Args:
+        vectors: its descriptors of the built-in probe pictures, float32 (P, D), unit length.
+
+    Raises:
+        CatalogError: one of the files is damaged.
+    """
+    found = data.prior_for(vectors)
+    folder = _measured("priors")
+    if found is None and folder.is_dir():
+        found = data.prior_for(vectors, folder)
+    return found
+
+
+def keep_projection(model: Model, projection: Projection, vectors: NDArray[np.float32]) -> Path:
+    """Keep the projection that was learnt for a network; arguments as for ``projections.packed``.
+
+    Raises:
+        BackboneError: it cannot be written.
+    """
+    name = projections.file_name(_stem(model), projection)
+    return write_whole(_measured("projections") / name, projections.packed(projection, vectors))
+
+
+def keep_prior(model: Model, prior: Prior, probes: NDArray[np.float32]) -> Path:
+    """Keep the prior that was measured for a network; arguments as for ``priors.packed``.
+
+    Raises:
+        BackboneError: it cannot be written.
+    """
+    return write_whole(_measured("priors") / f"{_stem(model)}.npz", priors.packed(prior, probes))
+
+
+def _measured(kind: str) -> Path:
+    return model_cache() / "measured" / kind
+
+
+def _stem(model: Model) -> str:
+    """What a file's name begins with: the time, so that names sort by it, and the network."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{model.sha256[:12]}"
