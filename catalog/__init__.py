@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     from catalog.head import Curves
     from catalog.judging.cross_check import Verdict
     from catalog.learning.training import Trained, TrainingProgress
-    from catalog.manifest import Entry, Listing, find_pictures, read_manifest, take_part
+    from catalog.manifest import (
+        BadRow,
+        Entry,
+        Listing,
+        PassedOver,
+        find_pictures,
+        read_manifest,
+        take_part,
+    )
     from catalog.pictures import Progress, Refusal
     from catalog.reports.audit import Audit, AuditReport, ProposedClass
     from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
@@ -61,6 +69,7 @@ __all__ = [
     "AuditReport",
     "BackboneError",
     "Backup",
+    "BadRow",
     "Box",
     "Candidate",
     "Catalog",
@@ -92,6 +101,7 @@ __all__ = [
     "NewerFormat",
     "NoSpace",
     "NotFound",
+    "PassedOver",
     "Picture",
     "PictureError",
     "Prediction",
@@ -163,8 +173,10 @@ _HOMES = {
         "TrainingProgress",
     ),
     "catalog.manifest": (
+        "BadRow",
         "Entry",
         "Listing",
+        "PassedOver",
         "find_pictures",
         "read_manifest",
         "take_part",

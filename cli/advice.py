@@ -16,6 +16,8 @@ COMMAND: Final[Wording] = {
     "add single pictures": "`catalog add` takes single pictures",
     "add with move": "`catalog add` takes it from there with --move",
     "choose replay or force": "choose another --replay, or --force it",
+    "class level": "--class-level 1 takes the folders directly below for classes, --class-level "
+    "last makes one class of folders of one name; a manifest names each picture's class",
     "copy network": "copy its file {about}.tflite from a machine that has it (`catalog model list` "
     "shows where), and `catalog model import` it here",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "

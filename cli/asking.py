@@ -15,6 +15,7 @@ from catalog.cli.options import (
     CatalogPath,
     Html,
     Json,
+    Level,
     Part,
     Precision,
     Replace,
@@ -26,6 +27,7 @@ from catalog.cli.output import (
     pictures_bar,
     print_json,
     print_table,
+    report_passed_over,
     report_refusals,
     say,
 )
@@ -117,6 +119,7 @@ def evaluate(
     split: Split = None,
     part: Part = None,
     seed: Seed = 0,
+    class_level: Level = None,
     html: Html = None,
     replace: Replace = False,
     json: Json = False,
@@ -127,16 +130,19 @@ def evaluate(
 
     if html is not None:
         contact_sheet.require_writable(html, replace=replace)
-    listing = read_listing(source, split, part, seed)
+    listing = read_listing(source, split, part, seed, class_level)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
-            result = opened.evaluate(listing, precision=precision, progress=progress)
+            result = opened.evaluate(
+                listing, precision=precision, class_level="last", progress=progress
+            )
         if html is not None:
             _write_page(contact_sheet.evaluation_sheet(result, opened.items()), html, replace)
     if json:
         print_json(result)
     else:
         print_evaluation(result)
+    report_passed_over(listing.passed_over)
     report_refusals(result.refused)
     if result.in_catalogue:
         say(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
 
 import typer
 
 from catalog.cli.completion import among, class_names
-from catalog.cli.output import read_stdin
+from catalog.cli.output import counted, require_yes, say
 
 if TYPE_CHECKING:
     from catalog import Listing
@@ -88,17 +89,61 @@ Part: TypeAlias = Annotated[
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Which of the many random splits.")]
+Level: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--class-level",
+        help="Which folders of a tree name the classes: 1 for those directly in it, 2 for those in "
+        "these, and so on, or last for those that hold the pictures. By default last, and where "
+        "several have one name, it is asked.",
+        autocompletion=among("1", "2", "last"),
+    ),
+]
 
 
-def read_listing(source: str, split: str | None, part: str | None, seed: int) -> Listing:
+def read_listing(
+    source: str,
+    split: str | None,
+    part: str | None,
+    seed: int,
+    class_level: str | None,
+) -> Listing:
     """The pictures of a folder tree, a manifest, or one on standard input; or one part of them.
+
+    Where several folders have one name, it is asked whether they are one class, if anyone is there.
 
     Raises:
         NotFound, InvalidInput: as :func:`catalog.manifest.listed` does.
+        typer.Abort: they are not.
     """
     from catalog import read_manifest
     from catalog.manifest import listed
 
-    text = read_stdin() if source == "-" else None
-    listing = read_manifest(Path() if text is not None else Path(source), text)
-    return listed(listing, split, part, seed)
+    level = _level_of(class_level)
+    text = sys.stdin.buffer.read() if source == "-" else None
+    listing = read_manifest(Path() if text is not None else Path(source), text, class_level=level)
+    for note in listing.notes:
+        say(f"note: {note}")
+    if listing.shared and _is_anyone_there():
+        for folders in listing.shared:
+            where = ", ".join(map(str, folders))
+            say(f"{counted(len(folders), 'folder')} called {folders[0].name!r}: {where}")
+        require_yes(
+            "Is each of these names one class?", "nothing was stored; --class-level 1, 2 or last"
+        )
+        level = "last"
+    return listed(listing, split, part, seed, level)
+
+
+def _level_of(given: str | None) -> int | Literal["last"] | None:
+    """What a level of folders was given as; whether it is one is seen where it is used."""
+    if given is None or given == "last":
+        return cast("Literal['last'] | None", given)
+    try:
+        return int(given)
+    except ValueError:
+        return 0
+
+
+def _is_anyone_there() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())

@@ -18,7 +18,7 @@ from catalog.cli.advice import COMMAND
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    from catalog import Imported, Refusal
+    from catalog import Added, Imported, PassedOver, Refusal
     from catalog.embedder.download import Progress as BytesProgress
 
 
@@ -140,9 +140,28 @@ def print_imported(result: Imported, *, json: bool) -> None:
                 "to measure how sure answers are, photos were made up of "
                 f"{counted(made_up, 'picture')} whose {classes} nothing else to hold out"
             )
+    note_alike(result.classes)
     report_refusals(result.refused)
     for label, reason in result.refused_classes.items():
         say(f"refused: class {label!r}: {reason}")
+
+
+def note_alike(classes: Iterable[Added]) -> None:
+    """Say which new classes have names that look like those of others."""
+    for added in classes:
+        if added.alike:
+            others = ", ".join(map(repr, added.alike))
+            say(
+                f"note: the new class {added.label!r} looks like {others}; if they are one, "
+                "`catalog merge-classes` makes them one"
+            )
+
+
+def report_passed_over(kinds: Iterable[PassedOver]) -> None:
+    """Say what was not taken for a picture, by kind, with a few examples."""
+    for kind in kinds:
+        more = ", ..." if kind.count > len(kind.examples) else ""
+        say(f"passed over: {kind.count} {kind.what} ({kind.why}): {', '.join(kind.examples)}{more}")
 
 
 def report_refusals(refused: Sequence[Refusal]) -> None:

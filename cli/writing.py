@@ -16,6 +16,7 @@ from catalog.cli.options import (
     GroupBy,
     HeadName,
     Json,
+    Level,
     Move,
     NoMadeUp,
     Part,
@@ -26,10 +27,12 @@ from catalog.cli.options import (
 )
 from catalog.cli.output import (
     counted,
+    note_alike,
     pictures_bar,
     print_imported,
     print_json,
     read_stdin,
+    report_passed_over,
     report_refusals,
     require_yes,
     resumable,
@@ -38,7 +41,8 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Added, Listing, Picture
+    from catalog import Added, Listing
+    from catalog.manifest import Found
 
 Pictures = Annotated[
     list[str],
@@ -125,15 +129,15 @@ def add_class(
     if dry_run:
         _preview(label, pictures, catalog, json=json)
         return
-    shown = _pictures_at(pictures)
+    found = _pictures_at(pictures)
     with (
         Catalog.open(catalog) as opened,
-        pictures_bar(label, len(shown)) as progress,
+        pictures_bar(label, len(found.pictures)) as progress,
         steps_bar("training") as training,
     ):
         added = opened.add_class(
             label,
-            shown,
+            found.pictures,
             move=move,
             head=head,
             group_by=group_by,
@@ -141,6 +145,7 @@ def add_class(
             progress=progress,
             training=training,
         )
+    report_passed_over(found.passed_over)
     _report_added(added, json=json, head=head)
 
 
@@ -156,21 +161,22 @@ def add(
     """Add pictures to a class that exists."""
     from catalog import Catalog
 
-    shown = _pictures_at(pictures)
+    found = _pictures_at(pictures)
     with (
         Catalog.open(catalog) as opened,
-        pictures_bar(label, len(shown)) as progress,
+        pictures_bar(label, len(found.pictures)) as progress,
         steps_bar("training") as training,
     ):
         added = opened.add(
             label,
-            shown,
+            found.pictures,
             move=move,
             group_by=group_by,
             made_up=not no_made_up,
             progress=progress,
             training=training,
         )
+    report_passed_over(found.passed_over)
     _report_added(added, json=json)
 
 
@@ -190,12 +196,15 @@ def import_(
     split: Split = None,
     part: Part = None,
     seed: Seed = 0,
+    class_level: Level = None,
     json: Json = False,
 ) -> None:
     """Add pictures of many classes; run it again to go on where it was cut short."""
     from catalog import Catalog
 
-    listing = read_listing(source, split, part, seed)
+    if group_by == "folder":  # so it is clear what several folders of one name are
+        class_level = class_level or "last"
+    listing = read_listing(source, split, part, seed, class_level)
     with (
         resumable(),
         # One bad picture among thousands must not take the rest with it.
@@ -207,20 +216,24 @@ def import_(
             listing,
             move=move,
             head=head,
+            class_level="last",  # it was asked, where need was
             group_by=group_by,
             made_up=not no_made_up,
             progress=progress,
             training=training,
         )
     print_imported(result, json=json)
+    for given, label in result.respelt.items():
+        say(f"note: {given!r} is another spelling of class {label!r}")
     if not any(added.event for added in result.classes):
         _note_head(head)
     _note_folders(listing, Path(source))
-    if result.others:
-        say(f"{result.others} files with other endings than those of pictures were left alone")
+    report_passed_over(result.passed_over)
+    for row in result.bad_rows:
+        say(f"refused: {row.place}: {row.detail}")
     for folder in result.unread:
         say(f"refused: {folder}: the folder cannot be read (unreadable)")
-    if result.refused or result.refused_classes or result.unread:
+    if result.refused or result.refused_classes or result.unread or result.bad_rows:
         raise typer.Exit(5)
 
 
@@ -338,18 +351,18 @@ def _note_folders(listing: Listing, root: Path) -> None:
             say(f"note: pictures that lie in {root} itself are class {label!r} now")
 
 
-def _pictures_at(places: Sequence[str]) -> list[Picture]:
+def _pictures_at(places: Sequence[str]) -> Found:
     """The pictures that are named on the command line, and on standard input for a -."""
-    from catalog import find_pictures
+    from catalog.manifest import look_up
 
     listed = read_stdin(paths=True).replace("\r\n", "\n").split("\n") if "-" in places else []
-    return list(find_pictures(place for place in [*places, *listed] if place not in {"", "-"}))
+    return look_up(place for place in [*places, *listed] if place not in {"", "-"})
 
 
 def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> None:
     from catalog import Catalog
 
-    pictures = _pictures_at(places)
+    pictures = _pictures_at(places).pictures
     with Catalog.open(path) as opened, pictures_bar(label, len(pictures)) as progress:
         found = opened.preview_class(label, pictures, progress=progress)
     if json:
@@ -376,6 +389,7 @@ def _note_head(head: str | None) -> None:
 def _report_added(added: Added, *, json: bool, head: str | None = None) -> None:
     """Print what came of adding pictures to a class, and exit with 5 if some were refused."""
     taken = bool(added.added or added.moved or added.known)
+    note_alike([added])
     if json:
         print_json(added)
     elif taken:

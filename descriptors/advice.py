@@ -19,6 +19,7 @@ AdviceKind: TypeAlias = Literal[
     "add single pictures",
     "add with move",
     "choose replay or force",
+    "class level",
     "copy network",
     "copy projection",
     "get network",
@@ -51,6 +52,8 @@ PYTHON: Final[Wording] = {
     "add single pictures": "add() takes single pictures",
     "add with move": "add(..., move=True) takes it from there",
     "choose replay or force": "choose another replay, or force=True",
+    "class level": "class_level=1 takes the folders directly below for classes, class_level='last' "
+    "makes one class of folders of one name; a manifest names each picture's class",
     "copy network": "copy its file {about}.tflite from a machine that has it, and import it here: "
     "catalog.embedder.models.import_model",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "

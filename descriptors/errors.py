@@ -8,7 +8,7 @@
     |-- PictureError                  exit 5  422   a picture is refused; says the reason
     |-- NotFound                      exit 3  404   no such catalogue, class, item or backbone
     |-- Conflict                      exit 1  409   the catalogue holds something against it
-    |   |-- LabelConflict             exit 1  409   the class, or one spelt almost alike, exists
+    |   |-- LabelConflict             exit 1  409   the class exists
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
     |   |-- NewerFormat               exit 1  409   written by a later version of this program
     |   `-- Superseded                exit 1  409   what was being read was dropped; ask again
@@ -100,7 +100,7 @@ class Conflict(CatalogError):
 
 
 class LabelConflict(Conflict):
-    """The class exists, or one does whose name differs only by case, accents or spacing.
+    """The class exists.
 
     ``existing`` is the name of that class.
     """

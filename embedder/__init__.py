@@ -6,7 +6,7 @@ from catalog.embedder.describe import DESCRIPTORS, descriptor_name
 from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
 from catalog.embedder.exif import Shot
 from catalog.embedder.fingerprint import Specification, libraries
-from catalog.embedder.formats import shot_of
+from catalog.embedder.formats import is_picture, shot_of
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
 from catalog.embedder.thumbnail import thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
@@ -25,6 +25,7 @@ __all__ = [
     "as_picture",
     "content_hash",
     "descriptor_name",
+    "is_picture",
     "libraries",
     "load",
     "preset_name",

@@ -30,8 +30,7 @@ def projection_for(vectors: NDArray[np.float32]) -> Projection | None:
         CatalogError: one of the files is damaged.
     """
     found = data.projection_for(vectors)
-    folder = _measured("projections")
-    if found is None and folder.is_dir():
+    if found is None and (folder := _readable("projections")):
         found = data.projection_for(vectors, folder)
     return found
 
@@ -43,8 +42,7 @@ def projection_named(digest: str) -> Projection | None:
         CatalogError: its file is damaged.
     """
     found = data.projection_named(digest)
-    folder = _measured("projections")
-    if found is None and folder.is_dir():
+    if found is None and (folder := _readable("projections")):
         found = data.projection_named(digest, folder)
     return found
 
@@ -59,8 +57,7 @@ def prior_for(vectors: NDArray[np.float32]) -> Prior | None:
         CatalogError: one of the files is damaged.
     """
     found = data.prior_for(vectors)
-    folder = _measured("priors")
-    if found is None and folder.is_dir():
+    if found is None and (folder := _readable("priors")):
         found = data.prior_for(vectors, folder)
     return found
 
@@ -86,6 +83,15 @@ def keep_prior(model: Model, prior: Prior, probes: NDArray[np.float32]) -> Path:
 
 def _measured(kind: str) -> Path:
     return model_cache() / "measured" / kind
+
+
+def _readable(kind: str) -> Path | None:
+    """The folder of what was measured, if there is one that can be read."""
+    folder = _measured(kind)
+    try:
+        return folder if any(folder.iterdir()) else None
+    except OSError:
+        return None
 
 
 def _stem(model: Model) -> str:

@@ -15,7 +15,7 @@ from model_catalogue import KEYS, NUMBERS, Pool, content_of
 from model_state import Counts, Found, Head, Model, contents_of
 
 from catalog import Added, Catalog, Entry
-from catalog.descriptors import CatalogError, Conflict, LabelConflict, NotFound, PictureError
+from catalog.descriptors import CatalogError, Conflict, NotFound, PictureError
 
 NO_ITEM = 10**6
 
@@ -211,7 +211,7 @@ class Import:
     def foretell(self, course: Course) -> Any:
         """As the model has it."""
         joined = False
-        wanted, refused = self._wanted(course.model)
+        wanted = self._wanted()
         course.to(course.model.staged(contents_of(n for own in wanted.values() for n in own)))
         told = []
         for label, numbers in wanted.items():
@@ -228,29 +228,22 @@ class Import:
             course.to(after)
             joined = joined or counts.changed
             told.append(counts)
-        return told, refused
+        return told
 
-    def _wanted(self, model: Model) -> tuple[dict[str, list[int]], list[str]]:
+    def _wanted(self) -> dict[str, list[int]]:
         wanted: dict[str, list[int]] = {}
-        refused = []
         spelt: dict[str, str] = {}
         for label, group in groupby(sorted(self.entries, key=lambda e: e[0]), lambda e: e[0]):
-            try:
-                model.refuse_variant(label)
-            except LabelConflict:
-                refused.append(label)
-                continue
-            if spelt.setdefault(KEYS[label], label) == label:
-                wanted[label] = [number for _, number in group]
-            else:
-                refused.append(label)
-        return wanted, refused
+            own = wanted.setdefault(spelt.setdefault(KEYS[label], label), [])
+            own += [number for _, number in group]
+        return wanted
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
         entries = [Entry(label, pool.source(number)) for label, number in self.entries]
         imported = catalog.import_(entries, move=self.move, head=self.head)
-        return [counts_of(added) for added in imported.classes], sorted(imported.refused_classes)
+        assert not imported.refused_classes
+        return [counts_of(added) for added in imported.classes]
 
 
 @dataclass(frozen=True)
@@ -267,7 +260,6 @@ class Tell:
 
     def foretell(self, course: Course) -> Any:
         """As the model has it."""
-        course.model.refuse_variant(self.label)
         found = course.stage([self.number])
         if not found:
             raise PictureError("unsupported", "none")
@@ -376,7 +368,7 @@ class RemoveClass:
                 gone=(*model.gone, dropped),
             )
         course.to(after)
-        return len(members), (self.label,)
+        return len(members), (model.name(slot),)
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""

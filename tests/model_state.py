@@ -124,25 +124,23 @@ class Model:
         return keys.index(KEYS[name]) + 1 if KEYS[name] in keys else None
 
     def require(self, name: str) -> int:
-        """The slot of a class of exactly that name."""
+        """The slot of a class, however its name is spelt."""
         slot = self.find(name)
         if slot is None or not self.members(slot):
             raise NotFound(name)
-        self.refuse_variant(name)
         return slot
+
+    def spelling(self, name: str) -> str:
+        """How a class is spelt: as it is if it exists, else as it was given."""
+        slot = self.find(name)
+        return self.name(slot) if slot is not None and self.members(slot) else name
 
     def require_known(self, name: str) -> int:
-        """The slot that has exactly that name, with items or without."""
+        """The slot that has that name, with items or without."""
         slot = self.find(name)
-        if slot is None or self.name(slot) != name:
+        if slot is None:
             raise NotFound(name)
         return slot
-
-    def refuse_variant(self, name: str) -> None:
-        """Refuse a name that is spelt almost like that of a class."""
-        slot = self.find(name)
-        if slot is not None and self.members(slot) and self.name(slot) != name:
-            raise LabelConflict(name)
 
     def refuse_existing(self, name: str) -> None:
         """Refuse the name of a class."""
@@ -236,6 +234,8 @@ class Model:
         note: bool = False,
     ) -> tuple[Model, Counts]:
         """Staged pictures become items of a class; as many others were refused before."""
+        if found:
+            name = self.spelling(name)
         slot = self.find(name) or len(self.names) + 1
         created, classes, places = not self.members(slot), dict(self.classes), dict(self.places)
         added = known = moved = 0
@@ -269,6 +269,7 @@ class Model:
 
     def taken(self, contents: Sequence[str], name: str) -> tuple[Model, tuple[bool, int]]:
         """Items go to a class: the state after, and whether it is new, and how many went."""
+        name = self.spelling(name)
         slot = self.find(name) or len(self.names) + 1
         coming = [content for content in contents if self.classes[content] != slot]
         self.require_stored(coming)

@@ -37,7 +37,7 @@ class Move:
         gone = after.emptied(model.classes[c] for c in contents if after.classes != model.classes)
         course.to(after)
         known = len(contents) - moved
-        return self.label, created, moved, known, gone, moved > 0
+        return model.spelling(self.label), created, moved, known, gone, moved > 0
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
@@ -70,7 +70,7 @@ class MergeClasses:
         moving = [content for content, slot in model.classes.items() if slot in others]
         after, (_, moved) = model.taken(moving, self.into)
         course.to(after)
-        return self.into, moved, after.emptied(others)
+        return model.name(target), moved, after.emptied(others)
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
@@ -93,12 +93,13 @@ class Rename:
         """As the model has it."""
         model = course.model
         slot, other = model.require(self.label), model.find(self.name)
-        if self.label == self.name:
-            return self.label, self.name, False
+        before = model.name(slot)
+        if before == self.name:
+            return before, self.name, False
         if other is not None and other != slot and model.members(other):
             raise LabelConflict(self.name)
         course.to(_renamed(model, slot, self.name, other))
-        return self.label, self.name, True
+        return before, self.name, True
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
         """On the catalogue."""
@@ -219,7 +220,8 @@ class Compact:
     def foretell(self, course: Course) -> Any:
         """As the model has it."""
         model = course.model
-        names = model.labels if self.labels is None else list(dict.fromkeys(self.labels))
+        given = model.labels if self.labels is None else self.labels
+        names = list(dict.fromkeys(map(model.spelling, given)))
         if self.labels == ():
             raise InvalidInput("none")
         slots = {model.require(name) for name in names}
@@ -259,11 +261,6 @@ class Merge:
         for label in other.labels:
             slot = other.require(label)
             if other.compacted(slot):
-                refused.append(label)
-                continue
-            try:
-                course.model.refuse_variant(label)
-            except LabelConflict:
                 refused.append(label)
                 continue
             found = [Found(c, tuple(sorted(other.places[c]))) for c in other.members(slot)]

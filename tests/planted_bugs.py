@@ -351,11 +351,11 @@ LEARNT = (
 
 DONE = (
     Bug(
-        "names that differ by an accent are two classes",
+        "names that differ by case are two classes",
         MODEL,
         "catalog.store.names:label_key",
-        old='unicodedata.normalize("NFKD", ',
-        new='unicodedata.normalize("NFKC", ',
+        old='unicodedata.normalize("NFD", folded).casefold()',
+        new='unicodedata.normalize("NFD", clean_label(name))',
         most=200,
     ),
     Bug(
@@ -392,9 +392,13 @@ DONE = (
         "a merge passes over classes that are here already",
         MODEL,
         "catalog.changes.merge:_take_over",
-        old="                refuse_variant(tx, name)\n",
-        new="                from catalog.store.classes import refuse_existing\n"
-        "                refuse_existing(tx, name)\n",
+        old="        if row.slot in dropped:\n",
+        new="        from catalog.store.classes import find_label\n"
+        "        with store.reading() as tx:\n"
+        "            here = find_label(tx, Name.parse(row.label))\n"
+        "        if here is not None and here.items:\n"
+        "            continue\n"
+        "        if row.slot in dropped:\n",
         most=400,
     ),
     Bug(

@@ -22,6 +22,7 @@ from typer.main import get_command
 
 from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
 from catalog.care.doctor import examine
+from catalog.cli.backbone import UNMEASURED_NOTE
 from catalog.cli.main import app
 from catalog.embedder import models
 
@@ -52,9 +53,9 @@ for line in json.load(sys.stdin):
 def catalog(made: Path, tiny_cache: Path) -> Callable[..., Any]:
     """Runs a command that leaves the catalogue as it is, and must succeed."""
 
-    def call(*arguments: str | Path | int, **options: Any) -> str:
+    def call(*arguments: str | Path | int, said: str = "", **options: Any) -> str:
         done = run(*arguments, cache=tiny_cache, CATALOG_PATH=str(made / "shop.catalog"), **options)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, said)
         return done.stdout
 
     return call
@@ -124,7 +125,8 @@ class TestAnswers:
         found = json.loads(catalog("info", "--json"))
         assert found == as_json(opened.info())
         assert found.keys() == names_of(Info)
-        lines = dict(line.split(maxsplit=1) for line in catalog("info").splitlines())
+        note = f"{UNMEASURED_NOTE}\n"
+        lines = dict(line.split(maxsplit=1) for line in catalog("info", said=note).splitlines())
         assert lines == {name: str(value) for name, value in found.items()}
 
     def test_verify(self, catalog: Callable[..., str], opened: Catalog) -> None:
@@ -286,7 +288,7 @@ class TestChanges:
             (label, 2) for label in LABELS
         ]
         assert found["refused_classes"] == {}
-        passed_over = "1 files with other endings than those of pictures were left alone\n"
+        passed_over = f"passed over: 1 .csv files (not pictures): {tree / 'list.csv'}\n"
         assert done.stderr == (passed_over if form == "tree" else "")
         with Catalog.open(path) as catalog:
             sources = {item.sources[0]: item.label for item in catalog.items()}
@@ -298,10 +300,10 @@ class TestChanges:
         (tree / "lid" / "bad.jpg").write_bytes(b"")
         done = run("import", tree, "--catalog", shop, cache=tiny_cache)
         assert done.returncode == 5
-        assert done.stdout == "2 pictures added, 1 new class, 0 known already, 1 refused\n"
+        assert done.stdout == "4 pictures added, 1 new class, 0 known already, 1 refused\n"
         said = done.stderr.splitlines()
         assert said[0].startswith(f"refused: {tree / 'lid' / 'bad.jpg'}: ")
-        assert said[1].startswith("refused: class 'CUP': there is a class 'cup'")
+        assert said[1] == "note: 'CUP' is another spelling of class 'cup'"
 
     def test_removing_a_class_asks(self, shop: Path, tiny_cache: Path) -> None:
         """Without ``--yes`` a class is removed only after a yes; with nobody there, it stays."""

@@ -13,7 +13,7 @@ from doubles import FakeEmbedder
 from inside import connection_of
 
 from catalog import Catalog, Entry, Picture
-from catalog.descriptors import Conflict, InvalidLabel, LabelConflict, PictureError
+from catalog.descriptors import Conflict, InvalidLabel, PictureError
 
 InProcess = Callable[..., tuple[int, str, str]]
 
@@ -162,12 +162,10 @@ class TestRefused:
         assert catalog.verify().sound
 
     def test_names(self, catalog: Catalog) -> None:
-        """A name that differs by case alone, or that can be none, is refused before embedding."""
+        """A name that can be none is refused before embedding."""
         before, embedder = state(catalog), catalog.embedder
         assert isinstance(embedder, FakeEmbedder)
         embedder.embedded = 0
-        with pytest.raises(LabelConflict):
-            catalog.feedback(photos.photo(0, 9), "Cup")
         with pytest.raises(InvalidLabel):
             catalog.feedback(photos.photo(0, 9), " ")
         assert (state(catalog), embedder.embedded) == (before, 0)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from golden import make
 from inside import keep
 
 from catalog import Catalog
-from catalog.descriptors import CatalogError, NewerFormat
+from catalog.descriptors import CatalogError, NewerFormat, Sums
 from catalog.store import formats
+from catalog.store.names import likeness
 from catalog.store.schema import FORMAT_VERSION, SCRIPTS, statements
 from catalog.store.store import Store
 
 HEADS = ("exact", "frozen", "document")
-NAMES = ("format-1", *(f"format-{later}-{head}" for later in (2, 3, 4) for head in HEADS))
+NAMES = ("format-1", *(f"format-{later}-{head}" for later in (2, 3, 4, 5) for head in HEADS))
 OLD = ("format-1", "format-2-frozen", "format-3-exact")
 TOLERANCE = 1e-6
 
@@ -48,6 +49,22 @@ def said(name: str) -> dict[str, Any]:
     """What the program that wrote it said."""
     words: dict[str, Any] = json.loads((make.HERE / f"{name}.json").read_text("utf-8"))
     return words
+
+
+@pytest.fixture(autouse=True)
+def keys_as_then(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Up to format 4 alike names had one key, and learning states are hashes of keys, too."""
+    params = getattr(request.node, "callspec", None)
+    golden = params and (params.params.get("name") or params.params.get("old_name"))
+    now = Sums.state
+
+    def then(sums: Sums, fingerprint: str, names: Mapping[int, str]) -> str:
+        return now(sums, fingerprint, {slot: likeness(key) for slot, key in names.items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        if golden and int(golden.split("-")[1]) < 5:
+            patch.setattr(Sums, "state", then)
+        yield
 
 
 @pytest.fixture(params=NAMES)
@@ -107,7 +124,7 @@ def test_the_set_is_whole() -> None:
     files = {file.name.split(".")[0] for file in make.HERE.glob("*.gz")}
     assert files == set(NAMES)
     assert {int(name.split("-")[1]) for name in NAMES} == set(range(1, FORMAT_VERSION + 1))
-    assert sum(file.stat().st_size for file in make.HERE.glob("format-*")) < 500_000
+    assert sum(file.stat().st_size for file in make.HERE.glob("format-*")) < 600_000
 
 
 def test_answers_are_as_they_were(name: str, path: Path) -> None:
@@ -118,11 +135,16 @@ def test_answers_are_as_they_were(name: str, path: Path) -> None:
             assert catalog.verify().problems == ()
             now = make.answers(catalog)
             for what in ("generation", "staged", "learning_state", "labels", "items"):
-                assert now[what] == then[what], what
+                assert _in_any_order(now[what]) == _in_any_order(then[what]), what
             assert now["head"] == (then["head"] or "exact")
             assert make.journal(catalog) == then["journal"]
     assert now["rules"]["items"] == then["rules"]["items"], "make golden files of the new rule"
     check_scores(now, then)
+
+
+def _in_any_order(value: Any) -> Any:
+    """A list without its order: the order of names has changed since."""
+    return sorted(value) if isinstance(value, list) else value
 
 
 def check_scores(now: dict[str, Any], then: dict[str, Any]) -> None:
@@ -150,12 +172,14 @@ def check_scores(now: dict[str, Any], then: dict[str, Any]) -> None:
 def test_undo_is_as_it_was(name: str, path: Path) -> None:
     """Every command can be taken back, one after another, to the states that it was then."""
     with opened(path) as catalog:
-        assert make.undone(catalog) == said(name)["undo"]
+        now, then = make.undone(catalog), said(name)["undo"]
+        for step in [*now, *then]:
+            step["labels"] = _in_any_order(step.get("labels"))
+        assert now == then
         assert catalog.verify().problems == ()
     with opened(path) as catalog:
-        assert [[row.label, row.items] for row in catalog.labels()] == said(name)["undo"][-2][
-            "labels"
-        ]
+        left = [[row.label, row.items] for row in catalog.labels()]
+        assert _in_any_order(left) == then[-2]["labels"]
 
 
 def test_it_goes_on(name: str, path: Path) -> None:
@@ -176,7 +200,8 @@ def test_it_goes_on(name: str, path: Path) -> None:
             catalog.undo()
     with opened(path) as catalog:
         assert catalog.info().learning_state == then["learning_state"]
-        assert [[row.label, row.items] for row in catalog.labels()] == then["labels"]
+        labels = [[row.label, row.items] for row in catalog.labels()]
+        assert _in_any_order(labels) == _in_any_order(then["labels"])
         assert catalog.verify().sound
 
 
@@ -291,7 +316,7 @@ class TestUpgrade:
     ) -> None:
         """Where a statement fails, the file is to the byte what it was."""
         before = old.read_bytes()
-        script = list(statements(SCRIPTS[-1]))
+        script = list(statements("".join(SCRIPTS[-3:])))
         for number in range(len(script)):
             broken = [*script[:number], "CREATE TABLE item (id)"]
             monkeypatch.setattr(formats, "statements", lambda _, broken=broken: broken)

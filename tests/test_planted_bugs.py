@@ -83,9 +83,9 @@ class TestPlanting:
 
     def test_it_lasts_as_long_as_the_block(self) -> None:
         """A function is another one within the block alone, under the names it was imported by."""
-        with planted("names that differ by an accent are two classes"):
-            assert label_key("Äpfel") == "äpfel"
-        assert label_key("Äpfel") == "apfel"
+        with planted("names that differ by case are two classes"):
+            assert label_key("Äpfel") == "Äpfel"
+        assert label_key("Äpfel") == "äpfel"
 
     def test_words_that_are_gone(self) -> None:
         """A bug that does not fit the product any more is an error, not one that was found."""

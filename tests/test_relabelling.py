@@ -99,10 +99,11 @@ class TestRename:
         assert catalog.info().learning_state == made_at_once(tmp_path, things)
 
     def test_another_spelling(self, catalog: Catalog) -> None:
-        """A name may be replaced by one that differs by case or accents alone."""
-        catalog.rename_class("jug", "JÜG")
+        """A name may be replaced by one that differs by case alone, or looks alike."""
+        catalog.rename_class("jug", "JUG")
+        catalog.rename_class("Jug", "JÜG")
         assert "JÜG" in counts(catalog)
-        assert catalog.rename_class("JÜG", "JÜG").event is None
+        assert catalog.rename_class("jüg", "JÜG").event is None
 
     def test_there_and_back(self, catalog: Catalog) -> None:
         """Two classes change names by way of a third, and undo goes back step by step."""

@@ -22,7 +22,7 @@ from catalog.embedder import models
 
 MUTABLE = {list, dict, set, bytearray}
 
-ON_THIS_COMPUTER = {"path", "folder", "unread"}
+ON_THIS_COMPUTER = {"path", "folder", "unread", "shared"}
 """Fields with files and folders of this computer."""
 
 RECORDED = {"place", "places", "sources"}
@@ -130,7 +130,11 @@ def test_values_are_as_annotated(tmp_path: Path) -> None:
     tree = photos.draw_tree(tmp_path / "tree", ["cup", "jug", "new"], 2, first=30)
     (tree / "cup" / "bad.jpg").write_bytes(b"no picture")
     listing = read_manifest(tree)
-    entries = (*listing.entries, Entry("CUP", Picture(photos.photo(0, 40))))
+    entries = (
+        *listing.entries,
+        Entry("CUP", Picture(photos.photo(0, 40))),
+        Entry(" ", Picture(photos.photo(0, 41))),
+    )
     with fill(tmp_path / "shop.catalog") as shop, fill(tmp_path / "other.catalog") as other:
         done: list[Any] = [
             shop.evaluate(listing),
@@ -153,7 +157,8 @@ def test_values_are_as_annotated(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(done)) == done
     judged, imported, *_ = done
     assert judged.not_in_catalogue == {"new": 2}
-    assert imported.refused_classes.keys() == {"CUP"}
+    assert imported.refused_classes.keys() == {" "}
+    assert imported.respelt == {"CUP": "cup"}
 
 
 def test_folders_that_cannot_be_read(unprivileged: Path) -> None:

@@ -12,19 +12,20 @@ from doubles import FakeEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import Catalog, Entry, Listing, Picture, read_manifest
+from catalog import Catalog, Entry, Listing, PassedOver, Picture, read_manifest
 from catalog.descriptors import InvalidInput, NotFound
 from catalog.manifest import listed, take_part
 
 InProcess = Callable[..., tuple[int, str, str]]
 
+OTHERS = (PassedOver(".txt files", "not pictures", 3, ("notes.txt",)),)
 PARTS = {2: ("train", "test"), 3: ("train", "validation", "test")}
 
 
 def listing(count: int) -> Listing:
     """A listing of so many pictures, in order, and of what was passed over."""
     entries = [Entry(f"class {at % 3}", Picture(f"{at:04}.jpg")) for at in range(count)]
-    return Listing(tuple(entries), 3, (Path("closed"),))
+    return Listing(tuple(entries), OTHERS, (Path("closed"),))
 
 
 @st.composite
@@ -88,7 +89,7 @@ class TestParts:
     def test_what_else_was_found(self) -> None:
         """Files passed over and folders not read are still told of."""
         part = take_part(listing(10), "8/2", "test")
-        assert (len(part.entries), part.others, part.unread) == (2, 3, (Path("closed"),))
+        assert (len(part.entries), part.passed_over, part.unread) == (2, OTHERS, (Path("closed"),))
 
     def test_no_split_is_everything(self) -> None:
         """Without a split a listing is left as it is."""

@@ -33,7 +33,6 @@ def add(
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is one that is spelt almost alike.
         InvalidInput: there are no pictures, or no such way to group them.
     """
     name = Name.parse(label)

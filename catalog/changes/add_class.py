@@ -49,7 +49,7 @@ def add_class(
         What came of it. If every picture was refused, the class was not made.
 
     Raises:
-        LabelConflict: the class exists, or one that is spelt almost alike.
+        LabelConflict: the class exists.
         InvalidLabel: that cannot be a name.
         InvalidInput: there are no pictures, or no such way to train a head or to
             group them.

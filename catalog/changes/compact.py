@@ -37,7 +37,6 @@ def compact(catalog: Opened, labels: Iterable[str] | None = None) -> Compacted:
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is one that is spelt almost alike.
         InvalidInput: the list of classes is none, or empty.
     """
     given = None if labels is None else [] if isinstance(labels, str) else list(labels)

@@ -20,7 +20,7 @@ from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.pictures import Refusal
 from catalog.store import journal
-from catalog.store.classes import find_label, refuse_variant
+from catalog.store.classes import find_label
 from catalog.store.compaction import is_compacted
 from catalog.store.names import Name
 
@@ -72,12 +72,11 @@ def feedback(
 
     Raises:
         PictureError: the picture is refused.
-        LabelConflict: a class exists that is spelt almost alike.
         Conflict: the picture is an item of another class.
         InvalidLabel: that cannot be a name.
     """
     name = Name.parse(label)
-    staged = stage_for(catalog, name, [picture], refuse_variant)
+    staged = stage_for(catalog, name, [picture])
     (outcome,) = staged.outcomes
     if isinstance(outcome, Refusal):
         reason = cast("RefusalReason", outcome.reason)
@@ -85,6 +84,8 @@ def feedback(
     answer = _answer_before(catalog, name, outcome)
     with catalog._store.reading() as tx:
         known = find_label(tx, name)
+    if known is not None:
+        name = known.spelling(name)
     word: Outcome = "corrected"
     if answer.label == name.text:
         word = "confirmed"
@@ -98,7 +99,7 @@ def feedback(
     else:
         outcomes = make_up(catalog, name, staged)
         with Command(catalog, training=training) as command:
-            added = land(command, name, outcomes, check=refuse_variant, kind="feedback", note=note)
+            added = land(command, name, outcomes, kind="feedback", note=note)
         if added.refused:
             raise Conflict(added.refused[0].detail, Advice("add with move"))
     return Feedback(

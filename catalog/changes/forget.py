@@ -181,13 +181,12 @@ def _forget(tx: Transaction, items: Sequence[ItemId], names: Sequence[Name]) -> 
 def _known(tx: Transaction, name: Name) -> Label | None:
     """The class of that name; None if it was never made, and only a note of feedback says it."""
     found = find_label(tx, name)
-    if found is not None and found.name == name.text:
+    if found is not None:
         return found
     noted = (e.detail.get("label") for e in journal.history(tx) if e.kind == "feedback")
-    if found is None and any(isinstance(n, str) and _key(n) == name.key for n in noted):
+    if any(isinstance(n, str) and _key(n) == name.key for n in noted):
         return None
-    other = f"; there is {found.name!r}" if found else ""
-    raise NotFound(f"this catalogue knows no class {name.text!r}{other}")
+    raise NotFound(f"this catalogue knows no class {name.text!r}")
 
 
 def _scrub(tx: Transaction, slots: set[Slot], keys: set[str]) -> None:

@@ -12,16 +12,22 @@ from catalog.changes.command import Command
 from catalog.changes.landing import Added, land
 from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
-from catalog.descriptors import InvalidLabel, LabelConflict
+from catalog.descriptors import InvalidLabel
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.manifest import Entry, Labelled, Listing, listed
+from catalog.manifest import (
+    BadRow,
+    ClassLevel,
+    Entry,
+    Labelled,
+    Listing,
+    PassedOver,
+    listed,
+)
 from catalog.pictures import Progress, Refusal, counted
-from catalog.store.classes import refuse_variant
 from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
-from catalog.store.names import Name
-from catalog.store.store import Store
+from catalog.store.names import Name, clean_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +37,18 @@ class Imported:
     Attributes:
         classes: each class that something was done for, in order.
         refused_classes: classes that could not be made, with the reason.
-        others: files passed over because their names are not those of pictures.
+        respelt: names as they were given, of pictures that went to a class of another spelling.
+        passed_over: what was not taken for a picture of a class, by kind.
         unread: folders that could not be read.
+        bad_rows: rows of a manifest that could not be used.
     """
 
     classes: tuple[Added, ...] = ()
     refused_classes: Mapping[str, str] = field(default_factory=dict)
-    others: int = 0
+    respelt: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[PassedOver, ...] = ()
     unread: tuple[Path, ...] = ()
+    bad_rows: tuple[BadRow, ...] = ()
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
@@ -55,6 +65,7 @@ def import_(
     split: str | None = None,
     part: str | None = None,
     seed: int = 0,
+    class_level: ClassLevel | None = None,
     group_by: str | None = None,
     made_up: bool = True,
     progress: Progress | None = None,
@@ -72,6 +83,8 @@ def import_(
         split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
         part: which: ``train``, ``validation`` or ``test``.
         seed: of the split.
+        class_level: which folders of a tree name classes, as for :func:`read_manifest`; it has to
+            be said where several folders have one name.
         group_by: ``folder``: pictures of a class that lie in one folder are of one occasion, and
             vouch for each other no more than one of them would, unless the manifest names their
             group; by default that is told by when a camera took them, and by how alike they are.
@@ -86,7 +99,9 @@ def import_(
     """
     way = training_named(head) if head else None
     named = occasions_by(group_by)
-    listing = listed(source, split, part, seed)
+    if group_by == "folder" and class_level is None:
+        class_level = "last"  # so it is clear what several folders of one name are
+    listing = listed(source, split, part, seed, class_level)
 
     def ready(name: Name, staged: StagedFor) -> list[Staged | Refusal]:
         return ready_to_land(catalog, name, staged, named, made_up=made_up)
@@ -107,44 +122,37 @@ def _land_all(
     """Stage pictures in one stream, and land each class as soon as its last picture is staged."""
     landed: list[Added] = []
     refused: dict[str, str] = {}
-    classes = _importable(catalog._store, listing.entries, refused)
+    respelt: dict[str, str] = {}
+    classes = _importable(listing.entries, refused)
     pictures = (entry.picture for own in classes.values() for entry in own)
     outcomes = counted(staging_of(catalog).stage(pictures), progress)
     for name, own in classes.items():
         staged = StagedFor([])
         for entry, outcome in zip(own, outcomes, strict=False):  # the rest are of other classes
             staged.add(called(outcome, entry.group), entry.picture)
-        try:
-            landing = ready(name, staged)
-            added = land(command, name, landing, check=refuse_variant, move=move)
-        except LabelConflict as error:  # made by another process since
-            refused[name.text] = str(error)
-            continue
+        added = land(command, name, ready(name, staged), move=move)
         landed.append(added)
+        respelt |= {
+            entry.label: added.label for entry in own if clean_label(entry.label) != added.label
+        }
         reach("next class")
-    return Imported(tuple(landed), refused, listing.others, listing.unread)
+    return Imported(
+        tuple(landed), refused, respelt, listing.passed_over, listing.unread, listing.bad_rows
+    )
 
 
-def _importable(
-    store: Store, entries: Iterable[Entry], refused: dict[str, str]
-) -> dict[Name, list[Entry]]:
-    """Pictures by class, for every class that can be made; the others are noted in ``refused``."""
-    classes: dict[Name, list[Entry]] = {}
-    spelt: dict[str, Name] = {}
-    with store.reading() as tx:
-        by_label = attrgetter("label")
-        for given, group in groupby(sorted(entries, key=by_label), key=by_label):
-            try:
-                name = Name.parse(given)
-                refuse_variant(tx, name)
-            except (InvalidLabel, LabelConflict) as error:
-                refused[given] = str(error)
-                continue
-            first = spelt.setdefault(name.key, name)
-            if first == name:
-                classes.setdefault(name, []).extend(group)
-            else:
-                refused[name.text] = (
-                    f"{name.text!r} differs from {first.text!r} only by case, accents or spacing"
-                )
-    return classes
+def _importable(entries: Iterable[Entry], refused: dict[str, str]) -> dict[Name, list[Entry]]:
+    """Pictures by class, for every class that can be made; the others are noted in ``refused``.
+
+    Of several spellings of a class the first counts, in the order of Unicode.
+    """
+    classes: dict[str, tuple[Name, list[Entry]]] = {}
+    by_label = attrgetter("label")
+    for given, group in groupby(sorted(entries, key=by_label), key=by_label):
+        try:
+            name = Name.parse(given)
+        except InvalidLabel as error:
+            refused[given] = str(error)
+            continue
+        classes.setdefault(name.key, (name, []))[1].extend(group)
+    return dict(classes.values())

@@ -14,7 +14,7 @@ from catalog.changes.staging import Staged
 from catalog.descriptors import Advice, Conflict
 from catalog.pictures import Refusal
 from catalog.store import ItemId, Slot, Transaction, inventory, made_up, occasions
-from catalog.store.classes import Label, emptied, open_label
+from catalog.store.classes import Label, alike, emptied, open_label
 from catalog.store.compaction import is_compacted
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
@@ -37,6 +37,8 @@ class Added:
         made_up: of how many of them photos were made up, as evidence of how sure answers are.
         refused: the pictures that were not taken, with reasons.
         emptied: classes that have no items left, since all of theirs moved.
+        alike: other classes whose names look like this one's, where the class is new: they may be
+            meant as one.
         event: the journal's entry, None if nothing changed.
     """
 
@@ -48,6 +50,7 @@ class Added:
     made_up: int = 0
     refused: tuple[Refusal, ...] = ()
     emptied: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
     event: int | None = None
 
 
@@ -81,7 +84,7 @@ def land(
     name: Name,
     outcomes: Sequence[Staged | Refusal],
     *,
-    check: Callable[[Transaction, Name], object],
+    check: Callable[[Transaction, Name], object] | None = None,
     move: bool = False,
     kind: str = "add",
     note: Mapping[str, Any] | None = None,
@@ -90,10 +93,10 @@ def land(
 
     Args:
         command: that this is part of.
-        name: of the class; it is made if need be.
+        name: of the class, in any spelling; it is made if need be.
         outcomes: of the pictures, as :meth:`Staging.stage` yields them.
-        check: what must hold of the class, and raises if not: :func:`classes.require_label`,
-            :func:`classes.refuse_existing` or :func:`classes.refuse_variant`.
+        check: what must hold of the class, and raises if not: :func:`classes.require_label` or
+            :func:`classes.refuse_existing`.
         move: take pictures away from other classes, instead of refusing them.
         kind: of the event.
         note: JSON values that the event says beside what was added.
@@ -109,11 +112,14 @@ def land(
     if not staged:
         return Added(name.text, refused=refused)
     gone: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
     event = None
     command.prepare()
     with command.store.writing() as tx:
-        check(tx, name)
+        if check is not None:
+            check(tx, name)
         label = open_label(tx, name)
+        name = label.spelling(name)
         found = _sort_out(tx, command.stored, label, staged, move=move, merging=kind == "merge")
         refused += found.refused
         before = [change.before for change in found.changes if change.before is not None]
@@ -126,6 +132,7 @@ def land(
             for content, rows in found.made_up:
                 made_up.keep(tx, command.stored, content, rows, event)
             gone = emptied(tx, set(before))
+            looks = () if label.items else alike(tx, name)
         else:
             tx.rollback()  # so that no empty class is left behind
         reach("landing")
@@ -139,6 +146,7 @@ def land(
         made_up=len(found.made_up),
         refused=refused,
         emptied=gone,
+        alike=looks,
         event=event,
     )
 

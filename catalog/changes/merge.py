@@ -17,7 +17,6 @@ from catalog.descriptors import (
     Conflict,
     Damaged,
     EmbedderMismatch,
-    LabelConflict,
 )
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
@@ -32,7 +31,6 @@ from catalog.store import (
     made_up,
     occasions,
 )
-from catalog.store.classes import refuse_variant
 from catalog.store.compaction import compacted_classes
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
@@ -149,22 +147,11 @@ def _take_over(
         name = Name.parse(row.label)
         with other.reading() as tx:
             incoming = [_incoming(tx, its, item) for item in inventory.items_in(tx, row.slot)]
-        try:
-            with store.reading() as tx:
-                refuse_variant(tx, name)
-            _stage(store, stored, incoming)
-            reach("merging")
-            added = land(
-                command,
-                name,
-                [picture.staged for picture in incoming],
-                check=refuse_variant,
-                move=move,
-                kind="merge",
-            )
-        except LabelConflict as error:
-            refused[row.label] = str(error)
-            continue
+        _stage(store, stored, incoming)
+        reach("merging")
+        added = land(
+            command, name, [picture.staged for picture in incoming], move=move, kind="merge"
+        )
         landed.append(added)
         if progress is not None:
             progress(len(incoming))

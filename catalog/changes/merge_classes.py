@@ -27,7 +27,6 @@ def merge_classes(
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is one that is spelt almost alike.
         InvalidInput: no other class was given.
         Conflict: descriptors of one that would go were dropped.
     """
@@ -45,4 +44,6 @@ def merge_classes(
                 Advice("rename class"),
             )
         moving = [(item, slot) for slot in others for item in inventory.items_in(tx, slot)]
-        return reassign(command, tx, "merge-classes", target, moving, name=target_name)
+        return reassign(
+            command, tx, "merge-classes", target, moving, name=target.spelling(target_name)
+        )

@@ -55,7 +55,7 @@ def move(
 
     Raises:
         NotFound: there is no such item, or no such class.
-        LabelConflict: the class exists although it is to be new, or is spelt almost alike.
+        LabelConflict: the class exists although it is to be new.
         InvalidInput: there are no items.
         Conflict: the descriptor of an item was dropped.
     """
@@ -75,7 +75,8 @@ def move(
                 Advice("name existing class"),
                 existing=error.existing,
             ) from error
-        moved = reassign(command, tx, "move", open_label(tx, name), found, name=name)
+        target = open_label(tx, name)
+        moved = reassign(command, tx, "move", target, found, name=target.spelling(name))
         if moved.event is None:
             tx.rollback()  # so that no empty class is left behind
     return moved

@@ -21,7 +21,6 @@ def remove_class(catalog: Opened, label: str, *, inexact: bool = False) -> Remov
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is one that is spelt almost alike.
         Conflict: its descriptors were dropped.
     """
     with catalog._store.writing() as tx:

@@ -29,7 +29,7 @@ def rename_class(catalog: Opened, label: str, name: str) -> Renamed:
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is a class of the new name; or one spelt almost like the old one.
+        LabelConflict: there is another class of the new name.
         InvalidLabel: that cannot be a name.
     """
     present, wanted = Name.parse(label), Name.parse(name)

@@ -186,7 +186,7 @@ def stage_for(
     catalog: Opened,
     name: Name,
     pictures: Iterable[Source | Picture],
-    check: Callable[[Transaction, Name], object],
+    check: Callable[[Transaction, Name], object] | None = None,
     progress: Progress | None = None,
 ) -> StagedFor:
     """Embed pictures for a class, once it is clear that they could go there.
@@ -197,8 +197,9 @@ def stage_for(
     """
     if isinstance(pictures, str | bytes | PathLike | np.ndarray | Picture):
         raise InvalidInput("pictures come as a list, also when there is only one")
-    with catalog._store.reading() as tx:
-        check(tx, name)  # before the work of embedding, and again when they land
+    if check is not None:
+        with catalog._store.reading() as tx:
+            check(tx, name)  # before the work of embedding, and again when they land
     taken: deque[Source | Picture] = deque()  # those whose outcomes are still to come
     found = StagedFor([])
     outcomes = staging_of(catalog).stage(_noted(pictures, taken))

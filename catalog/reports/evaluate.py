@@ -8,7 +8,7 @@ from catalog.descriptors import Conflict, InvalidInput
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
-from catalog.manifest import Labelled, listed
+from catalog.manifest import ClassLevel, Labelled, listed
 from catalog.pictures import Progress
 from catalog.reports.evaluation import Evaluation
 from catalog.reports.gathering import gather
@@ -25,6 +25,7 @@ def evaluate(
     split: str | None = None,
     part: str | None = None,
     seed: int = 0,
+    class_level: ClassLevel | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Compare what this catalogue says of pictures with what they are.
@@ -35,6 +36,7 @@ def evaluate(
         split: take one part of the pictures, split at random in these sizes, such as ``80/20``.
         part: which: ``train``, ``validation`` or ``test``.
         seed: of the split.
+        class_level: which folders of a tree name classes, as for :func:`read_manifest`.
         progress: told of each picture.
 
     Raises:
@@ -47,7 +49,7 @@ def evaluate(
         names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
     if not names:
         raise InvalidInput("nothing to evaluate: the catalogue is empty")
-    listing = listed(source, split, part, seed)
+    listing = listed(source, split, part, seed, class_level)
 
     def holds(content: bytes) -> bool:
         with catalog._store.reading() as tx:

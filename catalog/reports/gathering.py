@@ -52,7 +52,10 @@ def gather(
         InvalidInput: none of the pictures can be evaluated.
     """
     found = Gathered(
-        refused=[Refusal(str(f), "unreadable", "cannot be read") for f in listing.unread]
+        refused=[
+            *(Refusal(str(f), "unreadable", "cannot be read") for f in listing.unread),
+            *(Refusal(row.place, "manifest", row.detail) for row in listing.bad_rows),
+        ]
     )
     contents: list[bytes] = []
     outcomes = embedder.embed_each(_held(listing.entries, contents))

@@ -71,7 +71,6 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 
     Raises:
         NotFound: there is no such class.
-        LabelConflict: there is one that is spelt almost alike.
     """
     with catalog._store.reading() as tx:
         return inventory.items(tx, None if label is None else Name.parse(label))

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from catalog.descriptors import Advice, Damaged, InvalidInput, LabelConflict, NotFound
 from catalog.store import Slot
-from catalog.store.names import Name
+from catalog.store.names import Name, label_key, likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,13 @@ class Label:
         """Slot, name and key: what the journal keeps of a class that is renamed."""
         return self.slot, self.name, self.key
 
+    def spelling(self, name: Name) -> Name:
+        """How the class is spelt: as it is if it exists, else as it was given."""
+        return Name(self.name, self.key) if self.items else name
+
 
 def find_label(tx: sqlite3.Connection, name: Name) -> Label | None:
-    """The class of that name, give or take case and accents, whether it has items or not."""
+    """The class of that name, however it is spelt, whether it has items or not."""
     row = tx.execute(
         "SELECT slot, name, key, (SELECT count(*) FROM item WHERE label = slot) "
         "FROM label WHERE key = ?",
@@ -38,16 +42,14 @@ def find_label(tx: sqlite3.Connection, name: Name) -> Label | None:
 
 
 def require_label(tx: sqlite3.Connection, name: Name) -> Label:
-    """The class of exactly that name.
+    """The class of that name, however it is spelt.
 
     Raises:
         NotFound: there is none.
-        LabelConflict: there is one that is spelt almost alike.
     """
     label = find_label(tx, name)
     if label is None or not label.items:
         raise _not_found(tx, name)
-    _refuse_variant(label, name)
     return label
 
 
@@ -64,27 +66,15 @@ def refuse_existing(tx: sqlite3.Connection, name: Name) -> None:
     """Make sure that a class could be made.
 
     Raises:
-        LabelConflict: it exists, or one does that is spelt almost alike.
+        LabelConflict: it exists.
     """
     label = find_label(tx, name)
     if label is not None and label.items:
-        _refuse_variant(label, name)
         raise LabelConflict(
             f"there is a class {label.name!r} with {label.items} items",
             Advice("add pictures"),
             existing=label.name,
         )
-
-
-def refuse_variant(tx: sqlite3.Connection, name: Name) -> None:
-    """Make sure that pictures could go under that name, to a new class or one that exists.
-
-    Raises:
-        LabelConflict: a class exists that is spelt almost alike.
-    """
-    label = find_label(tx, name)
-    if label is not None and label.items:
-        _refuse_variant(label, name)
 
 
 def open_label(tx: sqlite3.Connection, name: Name) -> Label:
@@ -100,21 +90,32 @@ def open_label(tx: sqlite3.Connection, name: Name) -> Label:
 
 def spell(tx: sqlite3.Connection, slot: Slot, name: Name) -> None:
     """Give a class a name; a class without items that has it gives it up."""
-    give_back(tx, slot, name.text, name.key)
-
-
-def give_back(tx: sqlite3.Connection, slot: Slot, name: str, key: str) -> None:
-    """Give a class a name and key; a class without items that has that key gives it up."""
-    rows = tx.execute("SELECT slot FROM label WHERE key = ? AND slot != ?", (key, slot))
+    rows = tx.execute("SELECT slot FROM label WHERE key = ? AND slot != ?", (name.key, slot))
     for (other,) in rows.fetchall():
         retire(tx, other)
-    tx.execute("UPDATE label SET name = ?, key = ? WHERE slot = ?", (name, key, slot))
+    tx.execute("UPDATE label SET name = ?, key = ? WHERE slot = ?", (name.text, name.key, slot))
+
+
+def give_back(tx: sqlite3.Connection, slot: Slot, name: str) -> None:
+    """Give a class the name that it had before, or none if it had none."""
+    if name:
+        spell(tx, slot, Name(name, label_key(name)))
+    else:
+        retire(tx, slot)
 
 
 def retire(tx: sqlite3.Connection, slot: Slot) -> None:
     """Take a class's name away; what is left keeps its slot from being used again."""
     # No name that is given begins with a control character.
     tx.execute("UPDATE label SET name = '', key = ? WHERE slot = ?", (f"\0{slot}", slot))
+
+
+def alike(tx: sqlite3.Connection, name: Name) -> tuple[str, ...]:
+    """The other classes whose names look like one, sorted."""
+    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
+    look = likeness(name.text)
+    names = [other for (other,) in rows if other != name.text and likeness(other) == look]
+    return tuple(sorted(names))
 
 
 def emptied(tx: sqlite3.Connection, slots: Iterable[Slot]) -> tuple[str, ...]:
@@ -128,15 +129,6 @@ def emptied(tx: sqlite3.Connection, slots: Iterable[Slot]) -> tuple[str, ...]:
         for slot in slots
     ]
     return tuple(sorted(row[0] for row in names if row))
-
-
-def _refuse_variant(label: Label, name: Name) -> None:
-    if label.name != name.text:
-        raise LabelConflict(
-            f"there is a class {label.name!r}; {name.text!r} differs from it only by "
-            "case, accents or spacing. Use its spelling, or another name",
-            existing=label.name,
-        )
 
 
 def names_of(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:

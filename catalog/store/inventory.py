@@ -67,7 +67,7 @@ def items(tx: sqlite3.Connection, label: Name | None) -> list[Item]:
     """The items of one class, or of all, in the order of ids.
 
     Raises:
-        NotFound, LabelConflict: as :func:`catalog.store.classes.require_label` does.
+        NotFound: as :func:`catalog.store.classes.require_label` does.
     """
     slot = None if label is None else require_label(tx, label).slot
     rows = tx.execute(

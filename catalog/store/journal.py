@@ -271,8 +271,8 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
         for table in ("source", "occasion", "made_up", "head_column", "generator", "head"):
             tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
-        for slot, name, key in one.detail.get("names", ()):
-            give_back(tx, slot, name, key)
+        for slot, name, _ in one.detail.get("names", ()):
+            give_back(tx, slot, name)
         if respelt := one.detail.get("respelt"):  # older files say it so
-            tx.execute("UPDATE label SET name = :name WHERE slot = :slot", respelt)
+            give_back(tx, respelt["slot"], respelt["name"])
     return undone

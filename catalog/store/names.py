@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 
 from catalog.descriptors import InvalidLabel
 
@@ -39,33 +40,44 @@ def clean_label(name: str) -> str:
     """The form in which a class name is kept: NFC, white space folded and trimmed.
 
     Raises:
-        InvalidLabel: the name is empty, over 200 characters, or holds control characters or
-            half of a surrogate pair.
+        InvalidLabel: the name is empty, over 200 characters, shows nothing, or holds control
+            characters or half of a surrogate pair.
     """
     folded = " ".join(unicodedata.normalize("NFC", name).split())
     if not folded:
         raise InvalidLabel("a class needs a name; this one is empty")
     if len(folded) > _LONGEST:
         raise InvalidLabel(f"a class name has at most {_LONGEST} characters, not {len(folded)}")
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in folded):
+    categories = {unicodedata.category(character) for character in folded}
+    if categories & {"Cc", "Cs"}:
         raise InvalidLabel(f"{folded!r} holds characters that cannot be shown")
+    if categories <= {"Cf", "Mn", "Me", "Zs"}:
+        raise InvalidLabel(f"{folded!r} is made of accents alone, or shows nothing")
     return folded
 
 
 def label_key(name: str) -> str:
-    """What two names have in common that differ only by case, accents or spacing.
+    """What the spellings of one class have in common: they differ by case or spacing alone.
 
-    Classes are told apart by this key, so that ``Café`` and ``CAFE`` cannot stand side by side.
+    Classes are told apart by this key: canonical caseless matching (Unicode 3.13, D145), of names
+    that are clean. Accents and letters of another width tell classes apart, as they tell words.
 
     Raises:
-        InvalidLabel: as for :func:`clean_label`, or nothing is left of the name.
+        InvalidLabel: as for :func:`clean_label`.
     """
-    decomposed = unicodedata.normalize("NFKD", clean_label(name).casefold())
+    folded = unicodedata.normalize("NFD", clean_label(name)).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
+
+
+@cache
+def likeness(name: str) -> str:
+    """What two names have in common that look alike: that differ by accents, width or the like.
+
+    Such classes may well be two (``Dưa`` and ``Dừa``, a melon and a coconut), or be meant as one.
+    """
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(character for character in decomposed if not _is_ornament(character))
-    key = " ".join(unicodedata.normalize("NFKC", bare.casefold()).split())
-    if not key:
-        raise InvalidLabel(f"{name!r} is made of accents alone")
-    return key
+    return " ".join(unicodedata.normalize("NFKC", bare.casefold()).split())
 
 
 def _is_ornament(character: str) -> bool:

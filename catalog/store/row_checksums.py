@@ -69,6 +69,11 @@ def fill(tx: sqlite3.Connection) -> None:
         tx.execute(f"UPDATE {table} SET checksum = {_of(table, covered)}")  # noqa: S608
 
 
+def is_sound(table: str) -> str:
+    """That a row is as it was written, as an expression of SQL."""
+    return f"checksum IS {_of(table, _covered()[table])}"
+
+
 def mismatches(tx: sqlite3.Connection) -> Iterator[str]:
     """Rows that are not as they were written, in words."""
     tables = tx.execute(
@@ -78,7 +83,9 @@ def mismatches(tx: sqlite3.Connection) -> Iterator[str]:
     present = {name for (name,) in tables}  # older formats have none
     for table, covered in _covered().items():
         if table in present:
-            question = f"SELECT count(*) FROM {table} WHERE checksum IS NOT {_of(table, covered)}"  # noqa: S608
+            question = (
+                f"SELECT count(*) FROM main.{table} WHERE checksum IS NOT {_of(table, covered)}"  # noqa: S608
+            )
             (count,) = tx.execute(question).fetchone()
             if count:
                 yield f"{count} rows of {table} do not match their checksums"

@@ -1,0 +1,22 @@
+"""Which pictures go into which class: folder trees, manifests, lists of files and folders."""
+
+from catalog.manifest.entries import BadRow, Entry, Labelled, Listing, PassedOver
+from catalog.manifest.folders import Found, find_pictures, look_up
+from catalog.manifest.reading import ClassLevel, listed, read_manifest, require_one_meaning
+from catalog.manifest.splits import take_part
+
+__all__ = [
+    "BadRow",
+    "ClassLevel",
+    "Entry",
+    "Found",
+    "Labelled",
+    "Listing",
+    "PassedOver",
+    "find_pictures",
+    "listed",
+    "look_up",
+    "read_manifest",
+    "require_one_meaning",
+    "take_part",
+]
