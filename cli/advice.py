@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 COMMAND: Final[Wording] = {
     "accept new archive": "--accept-unverified takes the new one",
-    "accept other network": "--accept-unverified takes it, under its handle as a name",
+    "accept other network": "--accept-unverified takes it, under its source as a name",
     "add a list": "for a list of paths there is `catalog add NAME -`",
     "add pictures": "`catalog add` adds pictures to it",
     "add single pictures": "`catalog add` takes single pictures",
@@ -25,6 +25,8 @@ COMMAND: Final[Wording] = {
     "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
     "FOLDER` takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported "
     ".tflite",
+    "get network by hand": "download {about} in a browser or on another computer, and `catalog "
+    "model import` the file",
     "get network from a copy": "or use a local copy: `catalog model import FOLDER`",
     "list classes": "`catalog labels` lists them",
     "list items": "`catalog items` lists them",

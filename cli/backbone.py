@@ -37,8 +37,9 @@ def choose_backbone() -> str:
     Returns:
         What to give :meth:`catalog.Catalog.init` for a backbone.
     """
-    from catalog.descriptors import BackboneError, NotFound
+    from catalog.descriptors import CatalogError, NotFound
     from catalog.embedder import models
+    from catalog.embedder.sources import sources
 
     try:
         return models.find(models.IMAGENET).sha256
@@ -46,10 +47,11 @@ def choose_backbone() -> str:
         pass
     if sys.stdin and sys.stdin.isatty() and sys.stderr.isatty():
         say(_OFFER)
-        if confirmed("Download it from TF Hub?", default=True):
+        places = " or, where that fails, from ".join(map(str, sources(models.IMAGENET_HANDLE)))
+        if confirmed(f"Download it from {places}?", default=True):
             try:
                 return fetch(models.IMAGENET_HANDLE).sha256
-            except BackboneError as error:
+            except CatalogError as error:
                 say(f"it cannot be had: {said(error)}")
             except KeyboardInterrupt:
                 say("stopped; --backbone starter makes the catalogue without a download")
@@ -57,10 +59,16 @@ def choose_backbone() -> str:
     return models.STARTER
 
 
-def fetch(handle: str, *, accept_unverified: bool = False) -> Model:
+def fetch(handle: str, *, source: str | None = None, accept_unverified: bool = False) -> Model:
     """Download a network with a bar, and export it; errors as of :func:`models.fetch`."""
     from catalog.embedder import models
 
     say(f"fetching {handle}; once it is here it is exported, which takes some ten seconds")
     with download_bar("downloading") as progress:
-        return models.fetch(handle, progress=progress, accept_unverified=accept_unverified)
+        return models.fetch(
+            handle,
+            source=source,
+            progress=progress,
+            note=say,
+            accept_unverified=accept_unverified,
+        )

@@ -25,13 +25,18 @@ def doctor(
             "--catalog", envvar="CATALOG_PATH", help="The catalogue file, if any.", readable=False
         ),
     ] = None,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Also ask whether the ImageNet network can be downloaded."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what keeps catalog from working here: libraries, folders, networks, and a catalogue.
 
-    Nothing is changed. The exit code is 1 if anything is bad.
+    Nothing is changed, and without --online nothing is asked of any server. The exit code is 1 if
+    anything is bad.
     """
-    checks = _examined(catalog)
+    checks = _examined(catalog, online=online)
     if json:
         print_json(checks)
     else:
@@ -40,7 +45,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _examined(path: Path | None) -> tuple[Check, ...]:
+def _examined(path: Path | None, *, online: bool) -> tuple[Check, ...]:
     """All checks; where libraries cannot be imported, those that need none."""
     from catalog.machine import IMPORTS, Check, examine
 
@@ -48,9 +53,10 @@ def _examined(path: Path | None) -> tuple[Check, ...]:
     if any(check.name in IMPORTS and check.state == "bad" for check in found):
         advice = "networks and the catalogue are looked at once the libraries can be imported"
         return (*found, Check("catalogue", "warning", "not looked at", advice))
-    from catalog.care.doctor import examine_catalogue, examine_networks
+    from catalog.care.doctor import examine_catalogue, examine_networks, examine_sources
 
-    return (*found, *examine_networks(), *examine_catalogue(path))
+    sources = examine_sources() if online else ()
+    return (*found, *examine_networks(), *sources, *examine_catalogue(path))
 
 
 def _print(checks: Sequence[Check]) -> None:

@@ -24,6 +24,13 @@ def fetch(
         str | None,
         typer.Argument(help="A TF Hub handle or address; the ImageNet MobileNetV2 by default."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Where alone to have the ImageNet network from: hub, keras (Keras applications' "
+            "weights), or the address of a file. By default hub, and keras where that fails."
+        ),
+    ] = None,
     accept_unverified: Annotated[
         bool,
         typer.Option(
@@ -36,7 +43,8 @@ def fetch(
     from catalog.embedder import models
 
     wanted = handle or models.IMAGENET_HANDLE
-    _show(backbone.fetch(wanted, accept_unverified=accept_unverified), json=json)
+    found = backbone.fetch(wanted, source=source, accept_unverified=accept_unverified)
+    _show(found, json=json)
 
 
 @app.command("import")

@@ -23,6 +23,7 @@ AdviceKind: TypeAlias = Literal[
     "copy network",
     "copy projection",
     "get network",
+    "get network by hand",
     "get network from a copy",
     "list classes",
     "list items",
@@ -46,7 +47,7 @@ Wording: TypeAlias = Mapping[AdviceKind, str]
 
 PYTHON: Final[Wording] = {
     "accept new archive": "accept_unverified=True takes the new one",
-    "accept other network": "accept_unverified=True takes it, under its handle as a name",
+    "accept other network": "accept_unverified=True takes it, under its source as a name",
     "add a list": "add() takes a list of paths",
     "add pictures": "add() adds pictures to it",
     "add single pictures": "add() takes single pictures",
@@ -60,6 +61,8 @@ PYTHON: Final[Wording] = {
     "measured/projections of the model cache where it was measured",
     "get network": "catalog.embedder.models.fetch downloads the ImageNet network; import_model "
     "takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported .tflite",
+    "get network by hand": "download {about} in a browser or on another computer, and give the "
+    "file to catalog.embedder.models.import_model",
     "get network from a copy": "catalog.embedder.models.import_model takes a local copy",
     "list classes": "labels() lists them",
     "list items": "items() lists them",

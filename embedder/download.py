@@ -1,8 +1,6 @@
-"""Fetch a network's archive from the Hub, and unpack archives.
+"""Fetch a network's archive from where it is, and unpack archives.
 
-The Hub answers ``https://tfhub.dev/HANDLE?tf-hub-format=compressed`` with a redirect to a gzipped
-tar of a SavedModel. ``CATALOG_HUB_URL`` names another server that does the same (a mirror); proxies
-are taken from the environment, as everywhere in Python's ``urllib``.
+Proxies are taken from the environment, as everywhere in Python's ``urllib``.
 """
 
 from __future__ import annotations
@@ -22,20 +20,19 @@ from http.client import HTTPException
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from catalog.descriptors.advice import Advice
-from catalog.descriptors.errors import BackboneError, CatalogError, InvalidInput
+from catalog.descriptors.errors import BackboneError, CatalogError, NoSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from http.client import HTTPResponse
     from pathlib import Path
 
     Progress = Callable[[int, int | None], None]
 
-HUB: Final = "https://tfhub.dev"
 _LOCAL_COPY: Final = Advice("get network from a copy")
 MAX_ARCHIVE: Final = 1 << 30
 MAX_UNPACKED: Final = 2 << 30
@@ -43,39 +40,19 @@ MAX_MEMBERS: Final = 2_000
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 """Seconds to wait before each further try."""
 
-_TIMEOUT: Final = 30.0
+TIMEOUT: Final = 30.0
+"""Seconds to wait for anything at all; in so many, ``LEAST`` bytes must come."""
+
+LEAST: Final = 1_000
+
 _CHUNK: Final = 1 << 16
+_GLANCE: Final = 64
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _UNREACHABLE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _PARTIAL: Final = 206
 _RANGE_REFUSED: Final = 416
 _NOT_THERE: Final = {404, 410}
 _TRY_AGAIN: Final = {408, 425, 429, 500, 502, 503, 504}
-
-
-def handle_of(reference: str) -> str:
-    """The one spelling of a Hub handle: no ``https://tfhub.dev/``, no query; other URLs stay whole.
-
-    Raises:
-        InvalidInput: it is empty, or a URL that is not http or https.
-    """
-    reference = reference.strip()
-    parts = urlsplit(reference)
-    if not reference or (parts.scheme and parts.scheme not in {"http", "https"}):
-        raise InvalidInput(f"{reference!r} is not a Hub handle; one reads google/NAME/.../VERSION")
-    if parts.scheme and parts.hostname != urlsplit(HUB).hostname:
-        return reference
-    return parts.path.strip("/")
-
-
-def address(handle: str) -> str:
-    """Where a handle's archive is: the Hub, or ``CATALOG_HUB_URL``, asked for a compressed one."""
-    base = os.environ.get("CATALOG_HUB_URL") or HUB
-    parts = urlsplit(handle if urlsplit(handle).scheme else f"{base.rstrip('/')}/{handle}")
-    if parts.scheme not in {"http", "https"}:
-        raise InvalidInput(f"CATALOG_HUB_URL must begin with https:// or http://, not as {base!r}")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    query.setdefault("tf-hub-format", "compressed")
-    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 @contextmanager
@@ -99,44 +76,65 @@ def archive(
         pauses: seconds before each further try after a reset, a short read or a busy server.
 
     Raises:
-        BackboneError: no network, no such archive, a web page in its place, over 1 GiB, or another
-            process is downloading; the message says what to do.
+        BackboneError: no network, no such archive, a web page in its place, or over 1 GiB; the
+            message says what to do.
+        CatalogError: it cannot be written here; NoSpace if the disk is full.
     """
-    with _only_one(folder):
-        transfer = _Transfer(url, folder, progress)
-        transfer.run(pauses)
-        try:
-            yield transfer.part
-        except CatalogError:
-            transfer.discard()
-            raise
+    transfer = _Transfer(url, folder, progress)
+    transfer.run(pauses)
+    try:
+        yield transfer.part
+    except CatalogError:
         transfer.discard()
+        raise
+    transfer.discard()
 
 
-def unpack(packed: Path, folder: Path) -> Path:
+def discard(url: str, folder: Path) -> None:
+    """Delete what a download that was interrupted has left in a folder."""
+    _Transfer(url, folder, None).discard()
+
+
+def look(url: str) -> None:
+    """Ask a server for the first bytes of an archive, once, and take no more than a few.
+
+    Raises:
+        BackboneError: the archive cannot be had now; the message says why.
+    """
+    try:
+        with _asked(url, {"Range": f"bytes=0-{_GLANCE - 1}"}) as response:
+            next(_content(url, response), b"")
+    except (HTTPError, _Interrupted) as error:
+        raise BackboneError(f"{urlsplit(url).netloc}: {error}", _LOCAL_COPY) from error
+
+
+def unpack(packed: Path, folder: Path, called: str | None = None) -> Path:
     """Unpack a tar, compressed or not, of a SavedModel.
 
     Args:
         packed: the archive, from anyone: members that leave the folder, links, devices, too many
             members and too many bytes are refused.
         folder: an empty folder.
+        called: what messages call the archive; None for its file name.
 
     Returns:
         The folder in it that holds ``saved_model.pb``.
 
     Raises:
         BackboneError: not a tar, damaged, refused, or no SavedModel in it.
+        NoSpace: the disk is full.
     """
+    called = called or packed.name
     try:
         with tarfile.open(packed) as tar:
             _extract(tar, folder)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise BackboneError(
-            f"{packed.name} is no tar archive, or damaged or unsafe: {error}"
-        ) from error
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise _unwritable(folder, error) from error
+        raise BackboneError(f"{called} is no tar archive, or damaged or unsafe: {error}") from error
     found = sorted(folder.rglob("saved_model.pb"), key=lambda file: len(file.parts))
     if not found:
-        raise BackboneError(f"there is no saved_model.pb in {packed.name}: not a SavedModel")
+        raise BackboneError(f"there is no saved_model.pb in {called}: not a SavedModel")
     return found[0].parent
 
 
@@ -154,8 +152,15 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes: two writers of one part would spoil it."""
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes: two writers of one part would spoil it.
+
+    Args:
+        folder: made if need be.
+
+    Raises:
+        BackboneError: it cannot be made, or another process is downloading to it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
@@ -222,22 +227,14 @@ class _Transfer:
 
     def _attempt(self) -> None:
         resume = self._resumable()
-        headers = {"User-Agent": "catalog"}
+        headers = {}
         if resume:
-            headers |= {"Range": f"bytes={resume.start}-", "If-Range": resume.version}
+            headers = {"Range": f"bytes={resume.start}-", "If-Range": resume.version}
         try:
-            # Only http and https come here: address() refuses the rest.
-            request = Request(self._url, headers=headers)  # noqa: S310
-            response = urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+            with _asked(self._url, headers) as response:
+                self._receive(response, resume)
         except HTTPError as error:
             self._refused(error, resume)
-        except URLError as error:
-            raise self._unreachable(error.reason) from error
-        except (OSError, HTTPException) as error:
-            raise _Interrupted(f"the connection broke off ({_plain(error)})") from error
-        else:
-            with response:
-                self._receive(response, resume)
 
     def _resumable(self) -> _Resume | None:
         """Where to go on, if a part and its version are here."""
@@ -251,28 +248,14 @@ class _Transfer:
         return BackboneError(f"{self._url} is over {MAX_ARCHIVE >> 30} GiB: refused")
 
     def _receive(self, response: HTTPResponse, resume: _Resume | None) -> None:
-        if urlsplit(response.url).scheme not in {"https", urlsplit(self._url).scheme}:
-            raise BackboneError(
-                f"{self._host} leads from https to {response.url}, which anyone on the way can "
-                "change: refused",
-                _LOCAL_COPY,
-            )
         start, total = _extent(response)
         if start != (resume.start if resume and response.status == _PARTIAL else 0):
             self.discard()
             raise _Interrupted("the server gave another range than it was asked for")
         if (total or 0) > MAX_ARCHIVE:
             raise self._too_large()
-        chunks = _chunks(response)
-        first = next(chunks, b"")
-        page = "text/html" in response.headers.get("Content-Type", "")
-        if page or (start == 0 and first.startswith(b"<")):
-            raise BackboneError(
-                f"{self._host} answered with a web page instead of an archive: a sign-in page of "
-                f"this network, or no such handle. Open {self._url} in a browser to see",
-                _LOCAL_COPY,
-            )
-        done = self._save(response, chain([first], chunks), start, total)
+        content = _content(self._url, response, start)
+        done = self._save(response, content, start, total)
         if total is not None and done != total:
             raise _Interrupted(f"the transfer ended after {done:,} of {total:,} bytes")
 
@@ -291,7 +274,7 @@ class _Transfer:
                     file.write(chunk)
                     self._report(done, total)
         except OSError as error:
-            raise BackboneError(f"cannot write {self.part}: {error.strerror}") from error
+            raise _unwritable(self.part, error) from error
         return done
 
     def _remember(self, response: HTTPResponse) -> None:
@@ -310,40 +293,96 @@ class _Transfer:
             self._progress(self._most, total)
 
     def _refused(self, error: HTTPError, resume: _Resume | None) -> None:
-        """Read a status that is no success: done, worth another try, or final."""
-        error.close()
-        if error.code == _RANGE_REFUSED and resume:
-            if error.headers.get("Content-Range", "").endswith(f"/{resume.start}"):
-                self._report(resume.start, resume.start)  # all of it was here before
-                return
-            self.discard()
-            raise _Interrupted("what was kept of it does not fit the server's file")
-        if error.code in _TRY_AGAIN:
-            raise _Interrupted(f"the server is not ready (status {error.code})") from error
-        if error.code in _NOT_THERE:
-            raise BackboneError(
-                f"there is nothing at {self._url} (status {error.code}): check the handle",
-                _LOCAL_COPY,
-            ) from error
-        raise BackboneError(
-            f"{self._host} refuses {self._url} (status {error.code} {error.reason})", _LOCAL_COPY
-        ) from error
+        """Read the status of a range that is not there: all is here, or another try."""
+        if resume is None:
+            raise BackboneError(f"{self._host}: {error}", _LOCAL_COPY) from error
+        if error.headers.get("Content-Range", "").endswith(f"/{resume.start}"):
+            self._report(resume.start, resume.start)  # all of it was here before
+            return
+        self.discard()
+        raise _Interrupted("what was kept of it does not fit the server's file")
 
-    def _unreachable(self, reason: str | BaseException) -> Exception:
-        """The error for a server that could not be reached: final, or worth another try."""
-        if isinstance(reason, socket.gaierror):
-            why = "its name is not found (is there a network?)"
-        elif isinstance(reason, ConnectionRefusedError):
-            why = "nothing answers there"
-        elif isinstance(reason, ssl.SSLCertVerificationError):
-            why = f"its certificate is not trusted ({reason.verify_message})"
-        elif isinstance(reason, OSError) and reason.errno not in _UNREACHABLE:
-            return _Interrupted(f"the connection failed ({_plain(reason)})")
-        else:
-            why = f"is there a network? {_plain(reason)}"
-        return BackboneError(
-            f"cannot reach {self._host}: {why}. Set https_proxy if you need a proxy", _LOCAL_COPY
+
+def _asked(url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    """The answer to a request, before its content.
+
+    Raises:
+        HTTPError: there is no such range.
+        BackboneError: the server cannot be reached, refuses, or leads to an unsafe place.
+        _Interrupted: the connection failed for a reason that may pass.
+    """
+    host = urlsplit(url).netloc
+    try:
+        # Only http and https come here: the sources have no others.
+        request = Request(url, headers={"User-Agent": "catalog", **headers})  # noqa: S310
+        response: HTTPResponse = urlopen(request, timeout=TIMEOUT)  # noqa: S310
+    except HTTPError as error:
+        error.close()
+        if error.code == _RANGE_REFUSED:
+            raise
+        raise _refusal(url, error) from error
+    except (URLError, TimeoutError) as error:
+        raise _unreachable(host, getattr(error, "reason", error)) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise _Interrupted(f"the connection broke off ({_plain(error)})") from error
+    if urlsplit(response.url).scheme in {"https", urlsplit(url).scheme}:
+        return response
+    response.close()
+    raise BackboneError(
+        f"{host} leads from https to {response.url}, which anyone on the way can change: refused",
+        _LOCAL_COPY,
+    )
+
+
+def _content(url: str, response: HTTPResponse, start: int = 0) -> Iterator[bytes]:
+    """The content of an answer piece by piece; BackboneError if it is a web page."""
+    chunks = _chunks(response)
+    first = next(chunks, b"")
+    page = "text/html" in response.headers.get("Content-Type", "")
+    if page or (start == 0 and first.lstrip().startswith(b"<")):
+        raise BackboneError(
+            f"{urlsplit(url).netloc} answered with a web page instead of an archive: a sign-in "
+            f"page of this network, or nothing of that name. Open {url} in a browser to see",
+            _LOCAL_COPY,
         )
+    return chain([first], chunks)
+
+
+def _refusal(url: str, error: HTTPError) -> Exception:
+    """The error for a status that is no success: final, or worth another try."""
+    if error.code in _TRY_AGAIN:
+        return _Interrupted(f"the server is not ready (status {error.code})")
+    if error.code in _NOT_THERE:
+        return BackboneError(f"there is nothing at {url} (status {error.code})", _LOCAL_COPY)
+    return BackboneError(
+        f"{urlsplit(url).netloc} refuses {url} (status {error.code} {error.reason})", _LOCAL_COPY
+    )
+
+
+def _unreachable(host: str, reason: str | BaseException) -> Exception:
+    """The error for a server that could not be reached: final, or worth another try."""
+    if isinstance(reason, socket.gaierror):
+        why = "its name is not found (is there a network?)"
+    elif isinstance(reason, ConnectionRefusedError):
+        why = "nothing answers there"
+    elif isinstance(reason, TimeoutError):
+        why = f"it said nothing for {TIMEOUT:.0f} s"
+    elif isinstance(reason, ssl.SSLCertVerificationError):
+        why = f"its certificate is not trusted ({reason.verify_message})"
+    elif isinstance(reason, OSError) and reason.errno not in _UNREACHABLE:
+        return _Interrupted(f"the connection failed ({_plain(reason)})")
+    else:
+        why = f"is there a network? {_plain(reason)}"
+    return BackboneError(
+        f"cannot reach {host}: {why}. Set https_proxy if you need a proxy", _LOCAL_COPY
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> CatalogError:
+    """The error for a disk that takes no more, which no other source could mend."""
+    if error.errno in _FULL:
+        return NoSpace(f"no space left on the disk of {path}; make some, and try again")
+    return CatalogError(f"cannot write {path}: {error.strerror}")
 
 
 def _extent(response: HTTPResponse) -> tuple[int, int | None]:
@@ -358,9 +397,16 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
+    """What comes, as it comes; a line that is slow goes on, one that has all but stopped breaks."""
+    since, came = time.monotonic(), 0
     try:
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read1(_CHUNK):
             yield chunk
+            came += len(chunk)
+            if time.monotonic() - since > TIMEOUT:
+                if came < LEAST:
+                    raise _Interrupted(f"no more than {came} bytes came in {TIMEOUT:.0f} s")
+                since, came = time.monotonic(), 0
     except (OSError, HTTPException) as error:
         raise _Interrupted(f"the transfer broke off ({_plain(error)})") from error
 

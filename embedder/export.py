@@ -46,11 +46,12 @@ _QUIET: Final = {
 }
 
 
-def export(source: Path) -> bytes:
+def export(source: Path, called: str | None = None) -> bytes:
     """Export a SavedModel folder or a Keras weights file in a child process, without a sound.
 
     Args:
         source: a folder with ``saved_model.pb``, or an HDF5 file of MobileNetV2 weights.
+        called: what messages call it; None for its path.
 
     Returns:
         The flatbuffer: [1, S, S, 3] float32 in [0, 1] -> [1, width] float32. The same source and
@@ -60,6 +61,7 @@ def export(source: Path) -> bytes:
         BackboneError: TensorFlow cannot load or convert it, or the result computes something else;
             the message has TensorFlow's last line.
     """
+    called = called or str(source)
     with tempfile.TemporaryDirectory(prefix="catalog-") as scratch:
         out = Path(scratch) / "network.tflite"
         command = [
@@ -81,9 +83,9 @@ def export(source: Path) -> bytes:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise BackboneError(f"the export of {source} took over {_TIMEOUT} s") from error
+            raise BackboneError(f"the export of {called} took over {_TIMEOUT} s") from error
         if child.returncode:
-            raise BackboneError(_failure(source, child.returncode, child.stderr))
+            raise BackboneError(_failure(called, child.returncode, child.stderr))
         return out.read_bytes()
 
 
@@ -139,7 +141,7 @@ def _environment() -> dict[str, str]:
     return os.environ | _QUIET | {"PYTHONPATH": path}
 
 
-def _failure(source: Path, status: int, stderr: bytes) -> str:
+def _failure(source: str, status: int, stderr: bytes) -> str:
     lines = [
         line for line in stderr.decode(errors="replace").splitlines() if not _NOISE.match(line)
     ]

@@ -21,6 +21,8 @@ from catalog.embedder import probes
 from catalog.embedder.layers import with_layers
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.model_cache import Model, Origin, file_of, keep, keep_layers, recorded
+from catalog.embedder.sources import IMAGENET_HANDLE as HANDLE
+from catalog.embedder.sources import Source, handle_of, published, sources
 from catalog.machine import model_cache
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ IMAGENET: Final = "imagenet"
 STARTER: Final = "starter"
 """The name of the small network that comes with the program."""
 
-IMAGENET_HANDLE: Final = "google/imagenet/mobilenet_v2_100_224/feature_vector/5"
+IMAGENET_HANDLE: Final = HANDLE
 
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _FLATBUFFER: Final = b"TFL3"
@@ -133,42 +135,60 @@ def import_model(path: str | os.PathLike[str], *, name: str | None = None) -> Mo
 def fetch(
     handle: str = IMAGENET_HANDLE,
     *,
+    source: str | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] = _log.warning,
     accept_unverified: bool = False,
 ) -> Model:
-    """Download a network from the Hub, export it, and keep it.
+    """Download a network, export it, and keep it.
 
-    What is in the cache is not downloaded again (``fresh`` is False then). The SHA-256 of the
-    archive is pinned: another archive under the same handle is refused later on. The default
-    handle must compute what the ImageNet network computes.
+    The ImageNet network, the default handle, is asked of the Hub and, where that does not give it,
+    of Keras applications, and must compute what that network computes. Any other is had from the
+    Hub or its address alone. What is in the cache is not downloaded again, whichever source it
+    came from (``fresh`` is False then). The SHA-256 of the archive is pinned, for each source:
+    another archive from the same one is refused later on.
 
     Args:
         handle: ``google/imagenet/mobilenet_v2_100_224/feature_vector/5``, or a URL.
+        source: where alone to have the ImageNet network from: ``hub``, ``keras``, or the URL of an
+            archive or a file that :func:`import_model` takes.
         progress: called with the bytes so far and the total or None.
+        note: called with a sentence where one source did not give the network and the next is
+            asked; logs it by default.
         accept_unverified: take an archive whose hash is not the pinned one, and a network under
             the default handle that is not the recorded one.
 
     Raises:
-        InvalidInput: ``handle`` is not one.
-        BackboneError: no network, nothing there, or not to be trusted; the message says which and
-            what to do.
+        InvalidInput: ``handle`` or ``source`` is not one.
+        BackboneError: no network, nothing there, or not to be trusted; the message says which, for
+            each source that was asked, and what to do.
+        CatalogError: the cache cannot be written.
     """
     # urllib and its kin take 60 ms to import, which a query should not pay.
     from catalog.embedder import download
 
-    handle = download.handle_of(handle)
-    held = _fetched_before(handle, accept_unverified=accept_unverified)
+    handle, choice = handle_of(handle), sources(handle, source)
+    held = _fetched_before(handle, choice, accept_unverified=accept_unverified)
     if held is not None:
         return held
-    url = download.address(handle)
-    with download.archive(url, model_cache() / "downloads", progress=progress) as packed:
-        origin = Origin(handle, _digest(packed))
-        if not accept_unverified:
-            _check_pin(origin)
-        candidate = _candidate(origin, partial(_export_packed, packed))
-        if handle == IMAGENET_HANDLE and not accept_unverified:
-            _check_imagenet(candidate.model)
-        return _keep(candidate, name=None, fallback=handle)
+
+    def had(place: Source) -> _Candidate:
+        with download.archive(place.url, folder, progress=progress) as packed:
+            origin = Origin(place.origin, _digest(packed))
+            if not accept_unverified:
+                _check_pin(origin)
+            candidate = _candidate(origin, _exporter(packed, f"what came from {place.host}"))
+            if handle == IMAGENET_HANDLE and not accept_unverified:
+                _check_imagenet(candidate.model)
+            return candidate
+
+    folder = model_cache() / "downloads"
+    with download.only_one(folder):
+        candidate = _first_had(choice, had, note)
+        model = _keep(candidate, name=None, fallback=candidate.model.source)
+        for place in choice:  # what came of it from a source that broke off
+            download.discard(place.url, folder)
+        return model
 
 
 def layered(model: Model) -> bytes | None:
@@ -230,13 +250,47 @@ def _not_found(reference: str) -> NotFound:
     return NotFound(f"there is no network {reference!r} here (here: {here})", _ADVICE)
 
 
-def _fetched_before(handle: str, *, accept_unverified: bool) -> Model | None:
-    """The network that came under a handle, if it is intact and may be what the handle promises."""
+def _fetched_before(
+    handle: str, choice: Sequence[Source], *, accept_unverified: bool
+) -> Model | None:
+    """The network that is wanted, if it is here and intact.
+
+    The ImageNet network is known by what it computes, wherever it came from; another by its source.
+    """
+    known = {place.origin for place in choice}
     for model in recorded():
-        trusted = accept_unverified or handle != IMAGENET_HANDLE or model.is_imagenet
-        if handle in model.sources and trusted and model.is_intact:
+        wanted = bool(known & model.sources)
+        if handle == IMAGENET_HANDLE and not accept_unverified:
+            wanted = model.is_imagenet
+        if wanted and model.is_intact:
             return model
     return None
+
+
+def _first_had(
+    choice: Sequence[Source], had: Callable[[Source], _Candidate], note: Callable[[str], None]
+) -> _Candidate:
+    """The network of the first source that gives it; a fault of this machine is raised at once.
+
+    Raises:
+        BackboneError: none gives it; the message says why, for each.
+    """
+    failures: list[tuple[Source, BackboneError]] = []
+    for place in choice:
+        if failures:
+            last, error = failures[-1]
+            note(f"{last} does not give the network, so it is taken from {place}: {error.fact}")
+        try:
+            return had(place)
+        except BackboneError as error:
+            failures.append((place, error))
+    if len(failures) == 1:
+        raise failures[0][1]
+    reasons = ". ".join(f"{place.name}: {error.fact}" for place, error in failures)
+    raise BackboneError(
+        f"the ImageNet network cannot be had. {reasons}",
+        Advice("get network by hand", " or ".join(published())),
+    ) from failures[-1][1]
 
 
 @dataclass(frozen=True)
@@ -345,8 +399,13 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _exporter(path: Path) -> Callable[[], bytes]:
-    """How to make a flatbuffer of what lies at ``path``, by what it is, not by its name."""
+def _exporter(path: Path, called: str | None = None) -> Callable[[], bytes]:
+    """How to make a flatbuffer of what lies at ``path``, by what it is, not by its name.
+
+    Args:
+        path: of a file or folder.
+        called: what messages call it; None for its path.
+    """
     # What an export needs takes 40 ms to import, which a query should not pay.
     import tarfile
 
@@ -360,23 +419,24 @@ def _exporter(path: Path) -> Callable[[], bytes]:
         with path.open("rb") as file:
             head = file.read(8)
         if head == _HDF5:
-            return partial(export, path)
+            return partial(export, path, called)
         if head[4:] == _FLATBUFFER:
             return path.read_bytes
         if tarfile.is_tarfile(path):
-            return partial(_export_packed, path)
+            return partial(_export_packed, path, called)
     raise BackboneError(
-        f"{path} is no network that can be imported: a SavedModel folder, a .tar.gz of one, Keras "
-        f"MobileNetV2 weights (.h5; not .keras, which can run code) or an exported .tflite"
+        f"{called or path} is no network that can be imported: a SavedModel folder, a .tar.gz of "
+        "one, Keras MobileNetV2 weights (.h5; not .keras, which can run code) or an exported "
+        ".tflite"
     )
 
 
-def _export_packed(packed: Path) -> bytes:
+def _export_packed(packed: Path, called: str | None) -> bytes:
     from catalog.embedder.download import unpack
     from catalog.embedder.export import export
 
     with tempfile.TemporaryDirectory(prefix="catalog-") as scratch:
-        return export(unpack(packed, Path(scratch)))
+        return export(unpack(packed, Path(scratch), called), called or packed.name)
 
 
 def _digest(path: Path) -> str:
@@ -394,8 +454,11 @@ def _digest(path: Path) -> str:
 
 
 def _goes_by(model: Model, reference: str) -> bool:
-    """Whether a name or source means a network; the ImageNet network goes by that name too."""
-    is_imagenet = reference == IMAGENET and model.is_imagenet
+    """Whether a name or source means a network.
+
+    The ImageNet network goes by that name and its handle too, wherever it came from.
+    """
+    is_imagenet = reference in {IMAGENET, IMAGENET_HANDLE} and model.is_imagenet
     return is_imagenet or model.name == reference or reference in model.sources
 
 

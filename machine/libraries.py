@@ -77,7 +77,7 @@ def pkg_resources() -> Check:
     """Whether there is what tensorflow-hub imports; it was part of setuptools before 82."""
     if find_spec("pkg_resources"):
         return Check("pkg_resources", "ok", "there, for tensorflow-hub")
-    advice = f"`catalog model fetch` needs it; {_pip('install', 'setuptools<82')}"
+    advice = f"a SavedModel, such as TF Hub's, needs it; {_pip('install', 'setuptools<82')}"
     return Check("pkg_resources", "warning", "missing", advice)
 
 

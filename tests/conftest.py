@@ -56,7 +56,7 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty model cache, so that no test sees or touches what is the user's own."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CATALOG_PATH", "CATALOG_BACKBONE", "CATALOG_HUB_URL"):
+        for name in ("CATALOG_PATH", "CATALOG_BACKBONE", "CATALOG_HUB_URL", "CATALOG_KERAS_URL"):
             patch.delenv(name, raising=False)
         patch.setenv("CATALOG_CACHE", str(folder))
         yield folder
@@ -113,8 +113,12 @@ def unprivileged() -> Iterator[Path]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """A Hub on loopback, reached without a proxy, that has one archive of random bytes."""
+    """A Hub and Keras applications on loopback, reached without a proxy.
+
+    There is one archive, of random bytes, and it is the Hub's.
+    """
     monkeypatch.setenv("no_proxy", "*")
     with HubServer({HANDLE: PAYLOAD}) as server:
         monkeypatch.setenv("CATALOG_HUB_URL", server.url)
+        monkeypatch.setenv("CATALOG_KERAS_URL", server.keras)
         yield server

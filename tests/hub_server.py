@@ -1,4 +1,4 @@
-"""A server on loopback that speaks the Hub's protocol, and fails on demand."""
+"""A server on loopback that speaks the Hub's protocol, has Keras' file, and fails on demand."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 import tarfile
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -22,7 +23,14 @@ HANDLE = "someone/tiny/feature_vector/1"
 PAYLOAD = np.random.default_rng(1).bytes(300_000)
 """An archive of nothing in particular."""
 
+KERAS = (
+    "keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+)
+"""Where the file of Keras applications is among the archives."""
+
 STORE = "/store/"
+SIGN_IN = "/sign-in"
 PAGE = b"<!DOCTYPE html><title>Sign in</title>"
 
 
@@ -48,6 +56,29 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Portal:
+    """Send to a page to sign in, as the network of a hotel does."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Take the request, and say nothing; or, once the headers are said, nothing more."""
+
+    headers: bool = False
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Send the body in so many parts, with a pause before each."""
+
+    parts: int
+    pause: float
+
+
+Fault: TypeAlias = Cut | Status | Page | Portal | Silence | Slow
+
+
+@dataclass(frozen=True)
 class Seen:
     """A request for an archive: its path, its query and its headers."""
 
@@ -60,18 +91,21 @@ class Seen:
 class HubServer:
     """Serves ``archives`` (handle -> bytes) by a redirect to a store, as the Hub does.
 
-    ``faults`` are used up, one per request to the store; ``ranges`` says whether parts are given,
+    That of the key ``KERAS`` is had at its path, as at Keras applications.
+
+    ``faults`` are used up, one per request for an archive; ``ranges`` says whether parts are given,
     ``etag`` names the version of all archives (None: unnamed), ``sized`` whether lengths are told.
     ``seen`` and ``sent`` are the store's requests, and the bytes of archives sent for each.
     """
 
     archives: dict[str, bytes] = field(default_factory=dict)
-    faults: deque[Cut | Status | Page] = field(default_factory=deque)
+    faults: deque[Fault] = field(default_factory=deque)
     seen: list[Seen] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     etag: str | None = '"one"'
     ranges: bool = True
     sized: bool = True
+    over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -81,6 +115,7 @@ class HubServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -89,6 +124,11 @@ class HubServer:
     def url(self) -> str:
         """What ``CATALOG_HUB_URL`` is set to."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def keras(self) -> str:
+        """What ``CATALOG_KERAS_URL`` is set to."""
+        return f"{self.url}/{KERAS.partition('/')[0]}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path.startswith(STORE):
             self.hub.seen.append(Seen(parts.path, parse_qs(parts.query), dict(self.headers)))
             self._store(parts.path.removeprefix(STORE))
+        elif parts.path.startswith(urlsplit(self.hub.keras).path):
+            self.hub.seen.append(Seen(parts.path, parse_qs(parts.query), dict(self.headers)))
+            self._store(parts.path.strip("/"))
         elif parse_qs(parts.query).get("tf-hub-format") == ["compressed"]:
             self._send(302, b"", Location=f"{STORE}{parts.path.strip('/')}")
         else:
@@ -115,12 +158,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(code, b"no")
             case Page(content_type):
                 self._send(200, PAGE, content_type=content_type)
+            case Portal():
+                self._send(302, b"", Location=SIGN_IN)
+            case Silence(headers=False):
+                self.hub.over.wait()
             case _ if body is None:
                 self._send(404, PAGE, content_type="text/html")
             case _:
-                self._archive(body, fault.after if fault else None)
+                self._archive(body, fault)
 
-    def _archive(self, body: bytes, cut: int | None) -> None:
+    def _archive(self, body: bytes, fault: Fault | None) -> None:
         start, named = 0, {"ETag": self.hub.etag} if self.hub.etag else {}
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if asked and self.hub.ranges and self.headers.get("If-Range") == self.hub.etag:
@@ -129,8 +176,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(416, b"", **{"Content-Range": f"bytes */{len(body)}"})
                 return
             named["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        glance = re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", ""))
+        if glance and self.hub.ranges:
+            named["Content-Range"] = f"bytes 0-{glance[1]}/{len(body)}"
+            body = body[: int(glance[1]) + 1]
+        cut = 0 if isinstance(fault, Silence) else fault.after if isinstance(fault, Cut) else None
         self.hub.sent.append(len(body[start:][:cut]))
-        self._send(206 if "Content-Range" in named else 200, body[start:], cut=cut, **named)
+        status = 206 if "Content-Range" in named else 200
+        self._send(status, body[start:], fault=fault, cut=cut, **named)
 
     def _send(
         self,
@@ -138,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         body: bytes,
         *,
         content_type: str = "application/gzip",
+        fault: Fault | None = None,
         cut: int | None = None,
         **headers: str,
     ) -> None:
@@ -148,7 +202,16 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[:cut])
+        if isinstance(fault, Slow):
+            size = -(-len(body) // fault.parts)
+            with suppress(ConnectionError):  # who asked may have had enough
+                for at in range(0, len(body), size):
+                    self.hub.over.wait(fault.pause)
+                    self.wfile.write(body[at : at + size])
+        else:
+            self.wfile.write(body[:cut])
+        if isinstance(fault, Silence):
+            self.hub.over.wait()
         self.close_connection = True
 
 

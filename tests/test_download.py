@@ -1,24 +1,49 @@
-"""Archives come from the Hub whole or not at all, and are unpacked with care."""
+"""Archives come from each source whole or not at all, and are unpacked with care."""
 
 from __future__ import annotations
 
 import io
 import socket
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HANDLE, PAYLOAD, Cut, HubServer, Page, Status, pack
+from hub_server import (
+    HANDLE,
+    KERAS,
+    PAYLOAD,
+    Cut,
+    Fault,
+    HubServer,
+    Page,
+    Portal,
+    Silence,
+    Slow,
+    Status,
+    pack,
+)
 
-from catalog.descriptors.errors import BackboneError, InvalidInput
+from catalog.descriptors.errors import BackboneError, CatalogError, NoSpace
 from catalog.embedder import download
+from catalog.embedder.sources import IMAGENET_HANDLE, sources
 
 
-def fetched(folder: Path, *, pauses: tuple[float, ...] = (0, 0)) -> tuple[bytes, list[Any]]:
+@pytest.fixture(params=["hub", "keras"])
+def url(request: pytest.FixtureRequest, hub: HubServer) -> str:
+    """Where a source has its archive: the same random bytes at both."""
+    hub.archives[KERAS] = PAYLOAD
+    if request.param == "hub":
+        return sources(HANDLE)[0].url
+    return sources(IMAGENET_HANDLE, "keras")[0].url
+
+
+def fetched(
+    url: str, folder: Path, *, pauses: tuple[float, ...] = (0, 0)
+) -> tuple[bytes, list[Any]]:
     """What a download gives, and what it says of its progress."""
     said: list[Any] = []
-    url = download.address(HANDLE)
     with download.archive(
         url, folder, progress=lambda *step: said.append(step), pauses=pauses
     ) as part:
@@ -28,9 +53,9 @@ def fetched(folder: Path, *, pauses: tuple[float, ...] = (0, 0)) -> tuple[bytes,
 class TestDownload:
     """The transfer of an archive."""
 
-    def test_follows_the_hub_protocol(self, hub: HubServer, tmp_path: Path) -> None:
-        """A handle is asked for in compressed form, by redirect, and nothing is left afterwards."""
-        body, said = fetched(tmp_path)
+    def test_all_is_had(self, url: str, tmp_path: Path) -> None:
+        """The Hub is asked for a compressed archive, by redirect; nothing is left afterwards."""
+        body, said = fetched(url, tmp_path)
         assert body == PAYLOAD
         assert [done for done, _ in said] == sorted(done for done, _ in said)
         assert (said[0], said[-1]) == ((0, len(PAYLOAD)), (len(PAYLOAD), len(PAYLOAD)))
@@ -47,27 +72,37 @@ class TestDownload:
         ids=["ranges", "no ranges", "weak tag", "no tag"],
     )
     def test_a_cut_connection_is_taken_up(
-        self, hub: HubServer, tmp_path: Path, *, etag: str | None, ranges: bool, resumed: bool
+        self,
+        hub: HubServer,
+        url: str,
+        tmp_path: Path,
+        *,
+        etag: str | None,
+        ranges: bool,
+        resumed: bool,
     ) -> None:
         """A transfer cut half-way goes on where the server allows it, else starts again."""
         hub.etag, hub.ranges = etag, ranges
         hub.faults.append(Cut(200_000))
-        body, said = fetched(tmp_path)
+        body, said = fetched(url, tmp_path)
         assert body == PAYLOAD
         assert [done for done, _ in said] == sorted(done for done, _ in said)
         assert said[-1] == (len(PAYLOAD), len(PAYLOAD))
         assert hub.sent == [200_000, 100_000 if resumed else 300_000]
 
-    def test_parts_of_two_versions_are_not_joined(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_parts_of_two_versions_are_not_joined(
+        self, hub: HubServer, url: str, tmp_path: Path
+    ) -> None:
         """A file that changed between two tries is fetched whole."""
         hub.faults.append(Cut(100_000))
         with pytest.raises(BackboneError, match="what came is kept"):
-            fetched(tmp_path, pauses=())
+            fetched(url, tmp_path, pauses=())
         changed = PAYLOAD[::-1]
-        hub.archives[HANDLE], hub.etag = changed, '"two"'
-        assert fetched(tmp_path)[0] == changed
+        hub.archives |= dict.fromkeys((HANDLE, KERAS), changed)
+        hub.etag = '"two"'
+        assert fetched(url, tmp_path)[0] == changed
 
-    def test_ctrl_c_keeps_the_part(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_ctrl_c_keeps_the_part(self, hub: HubServer, url: str, tmp_path: Path) -> None:
         """Interrupted, only the part and its version stay, and the next call goes on from there."""
 
         def interrupt(done: int, _: int | None) -> None:
@@ -76,66 +111,110 @@ class TestDownload:
 
         with (
             pytest.raises(KeyboardInterrupt),
-            download.archive(download.address(HANDLE), tmp_path, progress=interrupt),
+            download.archive(url, tmp_path, progress=interrupt),
         ):
             pass
         assert {file.suffix for file in tmp_path.iterdir()} == {".part", ".version"}
-        assert fetched(tmp_path)[0] == PAYLOAD
+        assert fetched(url, tmp_path)[0] == PAYLOAD
         assert int(hub.seen[1].headers["Range"].strip("bytes=-")) > 100_000
 
-    def test_a_complete_part_is_not_fetched_again(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_a_complete_part_is_not_fetched_again(
+        self, hub: HubServer, url: str, tmp_path: Path
+    ) -> None:
         """Interrupted after the last byte, the next call asks, and fetches nothing."""
         with (
             pytest.raises(KeyboardInterrupt),
-            download.archive(download.address(HANDLE), tmp_path),
+            download.archive(url, tmp_path),
         ):
             raise KeyboardInterrupt
-        body, said = fetched(tmp_path)
+        body, said = fetched(url, tmp_path)
         assert (body, said) == (PAYLOAD, [(len(PAYLOAD), len(PAYLOAD))])
 
-    def test_a_busy_server_is_asked_again(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_a_busy_server_is_asked_again(self, hub: HubServer, url: str, tmp_path: Path) -> None:
         """Status 503 is waited out; if it stays, the message says so and what to do."""
         hub.faults.extend([Status(503), Status(502)])
-        assert fetched(tmp_path)[0] == PAYLOAD
+        assert fetched(url, tmp_path)[0] == PAYLOAD
         hub.faults.extend([Status(503)] * 3)
         with pytest.raises(BackboneError, match=r"status 503.*3 times.*import_model"):
-            fetched(tmp_path)
+            fetched(url, tmp_path)
 
-    def test_a_length_is_not_needed(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_a_length_is_not_needed(self, hub: HubServer, url: str, tmp_path: Path) -> None:
         """Without a length the total is None."""
         hub.sized = False
-        body, said = fetched(tmp_path)
+        body, said = fetched(url, tmp_path)
         assert (body, said[-1]) == (PAYLOAD, (len(PAYLOAD), None))
 
     @pytest.mark.parametrize(
         ("fault", "message"),
         [
-            (Status(404), r"nothing at http.*404.*check the handle.*import_model"),
+            (Status(404), r"nothing at http.*404.*import_model"),
             (Status(403), r"refuses http.*403.*import_model"),
             (Page(), r"a web page instead of an archive.*import_model"),
             (Page("application/gzip"), r"a web page instead of an archive"),
+            (Portal(), r"a web page instead of an archive.*sign-in"),
         ],
+        ids=["not found", "refused", "page", "page as gzip", "portal"],
     )
     def test_what_is_no_archive_is_said(
-        self, hub: HubServer, tmp_path: Path, fault: Status | Page, message: str
+        self, hub: HubServer, url: str, tmp_path: Path, fault: Fault, message: str
     ) -> None:
         """No such handle, a refusal and a web page each give their own message, at once."""
         hub.faults.append(fault)
         with pytest.raises(BackboneError, match=message):
-            fetched(tmp_path)
+            fetched(url, tmp_path)
         assert len(hub.seen) == 1
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("sized", [True, False])
     def test_too_large_is_refused(
-        self, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sized: bool
+        self,
+        hub: HubServer,
+        url: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        sized: bool,
     ) -> None:
         """An archive over the cap is refused, told or not, and not kept."""
         hub.sized = sized
         monkeypatch.setattr(download, "MAX_ARCHIVE", 100_000)
         with pytest.raises(BackboneError, match="refused"):
-            fetched(tmp_path)
+            fetched(url, tmp_path)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_slow_line_goes_on(
+        self, hub: HubServer, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What comes slowly and steadily is had in one go, however long that takes in all."""
+        monkeypatch.setattr(download, "TIMEOUT", 1)
+        hub.ranges = False  # what breaks off begins anew, and would never get to its end
+        hub.faults.extend([Slow(30, 0.05)] * 5)
+        assert fetched(url, tmp_path, pauses=(0,) * 4)[0] == PAYLOAD
+
+    @pytest.mark.parametrize(
+        ("fault", "message"),
+        [
+            (Silence(), "cannot reach 127.*it said nothing for 0 s.*import_model"),
+            (Silence(headers=True), "timed out.*2 times|said nothing"),
+            (Slow(300_000, 0.05), "no more than .* bytes came in.*2 times|timed out|said nothing"),
+        ],
+        ids=["no answer", "no content", "a trickle"],
+    )
+    def test_a_line_that_stands_still_is_given_up(
+        self,
+        hub: HubServer,
+        url: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        fault: Fault,
+        message: str,
+    ) -> None:
+        """A server that says nothing, or next to nothing, is not waited for."""
+        monkeypatch.setattr(download, "TIMEOUT", 0.3)
+        hub.faults.extend([fault] * 2)
+        with pytest.raises(BackboneError, match=message):
+            fetched(url, tmp_path, pauses=(0,))
 
     def test_no_listener(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where nothing listens, the message says so, names the server and the way round."""
@@ -143,9 +222,8 @@ class TestDownload:
             unused.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{unused.getsockname()[1]}"
             monkeypatch.setenv("no_proxy", "*")
-            monkeypatch.setenv("CATALOG_HUB_URL", f"http://{address}")
             with pytest.raises(BackboneError, match=rf"cannot reach {address}.*import_model"):
-                fetched(tmp_path, pauses=(60,))
+                fetched(f"http://{address}/x", tmp_path, pauses=(60,))
 
     def test_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a network the message is plain, and comes at once."""
@@ -156,48 +234,81 @@ class TestDownload:
         monkeypatch.setenv("no_proxy", "*")
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         with pytest.raises(BackboneError, match=r"cannot reach tfhub\.dev.*is there a network"):
-            fetched(tmp_path, pauses=(60,))
+            fetched("https://tfhub.dev/x", tmp_path, pauses=(60,))
 
-    def test_two_at_once_are_refused(self, hub: HubServer, tmp_path: Path) -> None:
+    def test_two_at_once_are_refused(self, tmp_path: Path) -> None:
         """A second download to the same folder is refused while the first is at it."""
         with (
-            download.archive(download.address(HANDLE), tmp_path),
+            download.only_one(tmp_path),
             pytest.raises(BackboneError, match="another process"),
+            download.only_one(tmp_path),
         ):
-            fetched(tmp_path)
+            pass
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_a_full_disk(self, url: str, tmp_path: Path) -> None:
+        """A disk that takes no more is said to be full; no source is blamed for it."""
+        part = tmp_path / f"{sha256(url.encode()).hexdigest()}.part"
+        part.symlink_to("/dev/full")
+        with pytest.raises(NoSpace, match=f"no space left on the disk of {part}"):
+            fetched(url, tmp_path)
+
+    def test_a_part_that_cannot_be_written(self, url: str, tmp_path: Path) -> None:
+        """A fault of this machine is no fault of a network."""
+        (tmp_path / f"{sha256(url.encode()).hexdigest()}.part").mkdir()
+        with pytest.raises(CatalogError, match="cannot write") as fault:
+            fetched(url, tmp_path)
+        assert not isinstance(fault.value, BackboneError)
 
 
-@pytest.mark.parametrize(
-    ("reference", "handle", "address"),
-    [
-        ("a/b/5", "a/b/5", "https://tfhub.dev/a/b/5?tf-hub-format=compressed"),
-        ("https://tfhub.dev/a/b/5", "a/b/5", "https://tfhub.dev/a/b/5?tf-hub-format=compressed"),
-        (
-            "https://tfhub.dev/a/b/5?tf-hub-format=compressed",
-            "a/b/5",
-            "https://tfhub.dev/a/b/5?tf-hub-format=compressed",
-        ),
-        (
-            "http://host/x.tar.gz?key=1",
-            "http://host/x.tar.gz?key=1",
-            "http://host/x.tar.gz?key=1&tf-hub-format=compressed",
-        ),
-    ],
-)
-def test_handles(
-    reference: str, handle: str, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A handle and its URL are one; other URLs stay whole; the query is added once."""
-    monkeypatch.delenv("CATALOG_HUB_URL", raising=False)
-    assert download.handle_of(reference) == handle
-    assert download.address(handle) == address
+class TestLook:
+    """Whether there is an archive, without downloading it."""
 
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_a_glance(self, hub: HubServer, url: str, *, ranges: bool) -> None:
+        """Some bytes are asked for, and no more are read, whether or not the server gives parts."""
+        hub.ranges = ranges
+        download.look(url)
+        (request,) = hub.seen
+        assert request.headers["Range"] == "bytes=0-63"
+        assert hub.sent == [64 if ranges else len(PAYLOAD)]
 
-@pytest.mark.parametrize("reference", ["", "  ", "file:///etc/passwd", "ftp://host/x"])
-def test_what_is_no_handle(reference: str) -> None:
-    """Other schemes than http and https are refused."""
-    with pytest.raises(InvalidInput):
-        download.handle_of(reference)
+    def test_no_more_than_a_glance_is_read(self, hub: HubServer, url: str) -> None:
+        """A server that knows no parts, and would take hours to send all, is left at once."""
+        hub.ranges = False
+        hub.faults.append(Slow(300_000, 0.05))
+        download.look(url)
+
+    @pytest.mark.parametrize(
+        ("fault", "message"),
+        [
+            (Status(403), "refuses http.*403"),
+            (Status(404), "nothing at http"),
+            (Status(503), "the server is not ready"),
+            (Status(416), "416"),
+            (Page(), "a web page instead"),
+            (Portal(), "a web page instead"),
+            (Silence(), "it said nothing"),
+            (Silence(headers=True), "timed out|said nothing"),
+        ],
+        ids=lambda value: "" if isinstance(value, str) else repr(value),
+    )
+    def test_why_not(
+        self,
+        hub: HubServer,
+        url: str,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        fault: Fault,
+        message: str,
+    ) -> None:
+        """What would keep a download from working is said, after one question."""
+        if isinstance(fault, Silence):
+            monkeypatch.setattr(download, "TIMEOUT", 0.3)
+        hub.faults.append(fault)
+        with pytest.raises(BackboneError, match=message):
+            download.look(url)
+        assert len(hub.seen) == 1
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:

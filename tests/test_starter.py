@@ -151,7 +151,9 @@ def demo(folder: Path, cache: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(
         [sys.executable, "-m", "catalog.cli.demo", *arguments],
         cwd=folder,
-        env=environment(cache, CATALOG_HUB_URL="http://127.0.0.1:1"),
+        env=environment(
+            cache, CATALOG_HUB_URL="http://127.0.0.1:1", CATALOG_KERAS_URL="http://127.0.0.1:1"
+        ),
         capture_output=True,
         text=True,
         timeout=280,

@@ -190,6 +190,7 @@ class Chapter:
             "TMPDIR": str(temporary),
             "CATALOG_CACHE": self.places["{cache}"],
             "CATALOG_PATH": "shop.catalog",
+            "CATALOG_KERAS_URL": "http://127.0.0.1:9",
             "NO_COLOR": "1",
             "COLUMNS": "100",
             "TERM": "dumb",

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from catalog import machine
 from catalog.data import prior_for
 from catalog.data.starter import FLATBUFFER
-from catalog.descriptors import CatalogError
-from catalog.embedder import MobileNetEmbedder, load, models
+from catalog.descriptors import BackboneError, CatalogError, InvalidInput
+from catalog.embedder import MobileNetEmbedder, load, models, sources
 from catalog.embedder.describe import POOLED
 from catalog.embedder.model_cache import Model
 from catalog.embedder.probes import AGREEMENT
@@ -42,13 +42,16 @@ _STALE_SECONDS: Final = 3600
 _CLOCK_SECONDS: Final = 60
 
 
-def examine(path: Path | None = None) -> tuple[Check, ...]:
+def examine(path: Path | None = None, *, online: bool = False) -> tuple[Check, ...]:
     """Look at this computer, its networks, and a catalogue.
 
     Args:
         path: of the catalogue, which may be in any state, or not be there; None for none.
+        online: whether to ask also where the ImageNet network can be downloaded; else nothing is
+            asked of any server.
     """
-    return (*machine.examine(path), *examine_networks(), *examine_catalogue(path))
+    asked = examine_sources() if online else ()
+    return (*machine.examine(path), *examine_networks(), *asked, *examine_catalogue(path))
 
 
 def examine_networks() -> Iterator[Check]:
@@ -62,6 +65,35 @@ def examine_networks() -> Iterator[Check]:
         yield Check("networks", "bad", f"damaged: {names}", advice)
     else:
         yield Check("networks", "ok", ", ".join(model.name for model in kept) or "none yet")
+
+
+def examine_sources() -> Iterator[Check]:
+    """Whether the ImageNet network can be had from each of its sources; it is not downloaded."""
+    from catalog.embedder import download  # which takes a while to import
+
+    try:
+        choice = sources.sources(sources.IMAGENET_HANDLE)
+    except InvalidInput as error:
+        yield Check("sources", "bad", error.fact, "correct the variable, or unset it")
+        return
+    faults: dict[str, str] = {}
+    for source in choice:
+        try:
+            download.look(source.url)
+        except BackboneError as error:
+            faults[source.name] = _line(error)
+    given = [source.name for source in choice if source.name not in faults]
+    advice = (
+        f"`catalog model fetch` takes it from {given[0]}"
+        if given
+        else f"download {' or '.join(sources.published())} in a browser or on another computer, "
+        "and `catalog model import` the file"
+    )
+    for source in choice:
+        if source.name in faults:
+            yield Check(source.name, "warning", faults[source.name], advice)
+        else:
+            yield Check(source.name, "ok", f"{source.host} has the ImageNet network")
 
 
 def examine_catalogue(path: Path | None) -> Iterator[Check]:
