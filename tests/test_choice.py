@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,8 +16,14 @@ from tiny_network import command, environment, run
 
 from catalog import Catalog, NotFound
 from catalog.embedder import models
+from catalog.embedder.sources import published
 
-OFFER = "Download it from TF Hub?"
+OFFER = "Download it from TF Hub (127.0.0.1:"
+
+
+def mirrors(server: str) -> dict[str, str]:
+    """What has both sources asked of one server."""
+    return {"CATALOG_HUB_URL": server, "CATALOG_KERAS_URL": f"{server}/keras-applications"}
 
 
 def on_a_terminal(answer: str, *arguments: str | Path, cache: Path, hub: str, code: int = 0) -> str:
@@ -27,7 +34,7 @@ def on_a_terminal(answer: str, *arguments: str | Path, cache: Path, hub: str, co
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=environment(cache, TERM="xterm", COLUMNS="300", CATALOG_HUB_URL=hub, no_proxy="*"),
+        env=environment(cache, TERM="xterm", COLUMNS="300", no_proxy="*", **mirrors(hub)),
     ) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
@@ -38,7 +45,7 @@ def on_a_terminal(answer: str, *arguments: str | Path, cache: Path, hub: str, co
 
 def test_without_a_terminal_the_starter_is_used(cache: Path, tmp_path: Path) -> None:
     """Nobody is asked and nothing is downloaded; one line says so, and how to do better."""
-    done = run("init", tmp_path / "shop.catalog", cache=cache, CATALOG_HUB_URL="http://127.0.0.1:1")
+    done = run("init", tmp_path / "shop.catalog", cache=cache, **mirrors("http://127.0.0.1:1"))
     assert done.returncode == 0
     assert "backbone   starter (" in done.stdout
     assert done.stderr.count("\n") == 1
@@ -53,23 +60,42 @@ def test_a_script_gets_the_starter(cache: Path, tmp_path: Path) -> None:
         assert shop.info().backbone.startswith("starter (")
 
 
+def test_fetch_says_what_it_does(cache: Path, hub: HubServer) -> None:
+    """The command says when it turns to Keras, and what to do where neither gives the network."""
+    hub.faults.extend([Status(403), Status(403)])
+    done = run("model", "fetch", cache=cache, no_proxy="*", **mirrors(hub.url))
+    assert (done.returncode, done.stdout) == (1, "")
+    _, note, message = done.stderr.splitlines()
+    assert "so it is taken from Keras applications" in note
+    assert message.startswith("error: the ImageNet network cannot be had. TF Hub: ")
+    assert all(address in message for address in published())
+    assert "`catalog model import` the file" in message
+    one = ("model", "fetch", "--source", "keras")
+    done = run(*one, cache=cache, no_proxy="*", **mirrors(hub.url))
+    assert (done.returncode, "TF Hub" in done.stderr) == (1, False)
+    assert len(hub.seen) == 3
+
+
 def test_someone_who_declines_gets_the_starter(cache: Path, tmp_path: Path, hub: HubServer) -> None:
     """The download is offered on a terminal, and is not made where the answer is no."""
     seen = on_a_terminal("n\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
-    assert f"{OFFER} [Y/n]" in seen
+    assert re.search(
+        r"TF Hub \(\S+\) or, where that fails, from Keras applications \(\S+\)\?", seen
+    )
+    assert OFFER in seen
     assert "backbone   starter (" in seen
     assert "catalog model fetch" in seen
     assert hub.seen == []
 
 
 def test_a_download_that_fails_is_made_up_for(cache: Path, tmp_path: Path, hub: HubServer) -> None:
-    """Where the Hub cannot be had, the reason is given, and the starter is used."""
-    hub.archives[models.IMAGENET_HANDLE] = b""
-    hub.faults.extend([Status(404)] * 9)
+    """Where neither source gives it, the reasons are given, and the starter is used."""
+    hub.faults.extend([Status(404), Status(403)])
     seen = on_a_terminal("\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
+    assert "so it is taken from Keras applications" in seen
     assert "it cannot be had: " in seen
     assert "backbone   starter (" in seen
-    assert hub.seen != []
+    assert len(hub.seen) == 2
 
 
 @pytest.mark.real

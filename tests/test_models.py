@@ -12,12 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hub_server import HANDLE, Cut, HubServer, pack
+from hub_server import (
+    HANDLE,
+    KERAS,
+    PAYLOAD,
+    Cut,
+    Fault,
+    HubServer,
+    Page,
+    Portal,
+    Silence,
+    Status,
+    pack,
+)
+from tiny_network import run
 
-from catalog.descriptors.errors import BackboneError, InvalidInput, NotFound
-from catalog.embedder import export, models, probes
+from catalog.data.starter import FLATBUFFER
+from catalog.descriptors.errors import BackboneError, InvalidInput, NoSpace, NotFound
+from catalog.embedder import download, export, models, probes
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.model_cache import Model
+from catalog.embedder.sources import IMAGENET_HANDLE, published, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,7 +214,7 @@ class TestImport:
         assert models.find(held.sha256[:8]) == model
 
     def test_keras_weights(
-        self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path
+        self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path, hub: HubServer
     ) -> None:
         """Keras weights are recognised by their bytes and compute what Keras computes, to 1e-4."""
         file = tmp_path / "net.weights.h5"
@@ -210,6 +225,10 @@ class TestImport:
         computed = probes.describe(LiteRTNetwork(model.path))
         assert np.abs(computed - expected).max() < 1e-4
 
+        hub.archives[KERAS] = plain.read_bytes()
+        with pytest.raises(BackboneError, match="is not the ImageNet MobileNetV2 on record"):
+            models.fetch(source="keras")
+
         assert model.layers is not None
         (outputs,) = LiteRTNetwork(models.layered(model) or b"").outputs(probes.pictures()[:1])
         assert [one.shape[-1] for one in outputs] == [1280, 576, 192]
@@ -219,13 +238,25 @@ class TestImport:
 
     @pytest.mark.real
     def test_the_real_keras_weights(
-        self, tensorflow: Callable[..., Any], saved_model: Path, cache: Path, tmp_path: Path
+        self,
+        tensorflow: Callable[..., Any],
+        saved_model: Path,
+        cache: Path,
+        tmp_path: Path,
+        hub: HubServer,
     ) -> None:
-        """The ImageNet weights in Keras's older layout are recognised by what they compute."""
+        """Where the Hub refuses, Keras's file is taken, and known by what it computes."""
         tensorflow(build_real_weights, saved_model, tmp_path / "net.h5")
-        flatbuffer = tmp_path / "net.tflite"
-        flatbuffer.write_bytes(tensorflow(export.export_keras_weights, tmp_path / "net.h5"))
-        assert models.import_model(flatbuffer).name == models.IMAGENET
+        hub.archives[KERAS] = (tmp_path / "net.h5").read_bytes()
+        hub.faults.append(Status(403))
+        mirrors = {"CATALOG_HUB_URL": hub.url, "CATALOG_KERAS_URL": hub.keras, "no_proxy": "*"}
+        done = run("model", "fetch", "--json", cache=cache, **mirrors)
+        assert done.returncode == 0, done.stderr
+        assert "so it is taken from Keras applications (127.0.0.1:" in done.stderr
+        assert "status 403" in done.stderr
+        assert json.loads(done.stdout)["name"] == models.IMAGENET
+        assert models.find(models.IMAGENET).source == published()[0]
+        assert list((cache / "downloads").iterdir()) == []
 
     def test_other_keras_weights(self, tensorflow: Callable[..., Any], tmp_path: Path) -> None:
         """Weights of another network are refused, with the name of the right file."""
@@ -393,7 +424,147 @@ class TestFetch:
 
     def test_what_is_no_archive_leaves_nothing(self, cache: Path, hub: HubServer) -> None:
         """Random bytes under a handle are refused, and deleted."""
-        with pytest.raises(BackboneError, match="no tar archive"):
+        with pytest.raises(BackboneError, match=r"what came from .* is no network"):
             models.fetch(HANDLE)
         assert list((cache / "downloads").iterdir()) == []
         assert models.models() == []
+
+
+class TestSources:
+    """The ImageNet network from the Hub, or else from Keras applications."""
+
+    @pytest.fixture
+    def network(
+        self, imported: tuple[Path, Model], cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> bytes:
+        """The tiny network, which passes for the ImageNet network; nothing is in the cache."""
+        file = imported[1].path
+        record = probes.describe(LiteRTNetwork(file))
+        monkeypatch.setattr(probes, "recorded", lambda: record)
+        return file.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("fault", "given", "reason"),
+        [
+            (Status(403), b"", "status 403"),
+            (Status(404), b"", "there is nothing at"),
+            (Page(), b"", "a web page"),
+            (Portal(), b"", "a web page"),
+            (Silence(), b"", "it said nothing"),
+            (None, PAYLOAD, "is no network"),
+            (None, FLATBUFFER.read_bytes(), "is not the ImageNet MobileNetV2"),
+        ],
+        ids=["refused", "nothing", "page", "portal", "silence", "noise", "another network"],
+    )
+    def test_keras_makes_up_for_the_hub(
+        self,
+        network: bytes,
+        cache: Path,
+        hub: HubServer,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        fault: Fault | None,
+        given: bytes,
+        reason: str,
+    ) -> None:
+        """Whatever the Hub gives in place of the network, Keras's is taken, and that is said."""
+        hub.archives |= {IMAGENET_HANDLE: given, KERAS: network}
+        if fault is not None:
+            hub.faults.append(fault)
+        if fault == Silence():
+            monkeypatch.setattr(download, "TIMEOUT", 1)
+        said: list[str] = []
+        model = models.fetch(note=said.append)
+        (sentence,) = said
+        assert "TF Hub (127.0.0.1:" in sentence
+        assert "so it is taken from Keras applications (127.0.0.1:" in sentence
+        assert reason in sentence
+        assert (model.name, model.source, model.fresh) == (models.IMAGENET, published()[0], True)
+        assert models.find(IMAGENET_HANDLE) == model
+        assert models.models() == [model]
+        assert list((cache / "downloads").iterdir()) == []
+
+    def test_what_is_here_is_not_fetched(self, network: bytes, hub: HubServer) -> None:
+        """What came from one source is not fetched from another, nor is what was imported."""
+        hub.archives |= {IMAGENET_HANDLE: network, KERAS: network}
+        model = models.fetch(source="keras")
+        asked = len(hub.seen)
+        for source in (None, "hub", "keras", f"{hub.url}/net.h5"):
+            again = models.fetch(source=source)
+            assert (again, again.fresh) == (model, False)
+        assert len(hub.seen) == asked == 1
+
+    @pytest.mark.parametrize("source", ["hub", "keras"])
+    def test_a_source_that_is_named_is_the_only_one(
+        self, network: bytes, hub: HubServer, source: str
+    ) -> None:
+        """It fails with its own reason, and no other is asked."""
+        hub.archives |= {IMAGENET_HANDLE: network, KERAS: network}
+        hub.faults.append(Status(403))
+        with pytest.raises(BackboneError, match="status 403") as refusal:
+            models.fetch(source=source)
+        assert "Keras applications" not in str(refusal.value)
+        assert len(hub.seen) == 1
+        assert models.fetch(source=source).source == sources(IMAGENET_HANDLE, source)[0].origin
+
+    def test_an_address(self, network: bytes, hub: HubServer) -> None:
+        """An address is asked as it stands, and what comes is held to the same probes."""
+        url = f"{hub.url}/store/net.tflite"
+        hub.archives["net.tflite"] = FLATBUFFER.read_bytes()
+        with pytest.raises(BackboneError, match="is not the ImageNet MobileNetV2"):
+            models.fetch(source=url)
+        hub.archives["net.tflite"] = network
+        assert models.fetch(source=url).source == url
+        assert [(one.path, one.query) for one in hub.seen] == [("/store/net.tflite", {})] * 2
+
+    def test_another_network_does_not_fall_back(self, cache: Path, hub: HubServer) -> None:
+        """Keras applications has nothing in place of another handle."""
+        hub.faults.append(Status(403))
+        with pytest.raises(BackboneError, match="status 403"):
+            models.fetch(HANDLE)
+        with pytest.raises(InvalidInput, match="no other source"):
+            models.fetch(HANDLE, source="keras")
+        assert len(hub.seen) == 1
+
+    def test_both_fail(self, cache: Path, hub: HubServer) -> None:
+        """One message says why neither gives it, and which files to get in another way."""
+        hub.faults.extend([Status(403), Portal()])
+        with pytest.raises(BackboneError) as refusal:
+            models.fetch()
+        message = str(refusal.value)
+        assert message.startswith("the ImageNet network cannot be had. TF Hub: 127.0.0.1:")
+        assert "(status 403 Forbidden). Keras applications: 127.0.0.1:" in message
+        assert "a web page" in message
+        assert all(address in message for address in published())
+        assert "import_model" in message
+        assert models.models() == []
+
+    def test_each_source_has_a_pin(self, network: bytes, hub: HubServer) -> None:
+        """A file that has changed is refused at its source, and is no matter at the other."""
+        hub.archives |= {IMAGENET_HANDLE: network, KERAS: network}
+        model = models.fetch(source="keras")
+        model.path.unlink()
+        hub.archives[KERAS] = FLATBUFFER.read_bytes()
+        with pytest.raises(BackboneError, match=f"under {published()[0]} has changed"):
+            models.fetch(source="keras")
+        assert models.fetch().source == IMAGENET_HANDLE
+
+    def test_a_line_that_breaks(self, network: bytes, hub: HubServer) -> None:
+        """Keras's file is taken up where it broke off."""
+        hub.archives[KERAS] = network
+        hub.faults.extend([Status(403), Cut(len(network) // 2)])
+        assert models.fetch().is_imagenet
+        assert sum(hub.sent) == len(network)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_a_full_disk_is_no_fault_of_the_hub(
+        self, network: bytes, cache: Path, hub: HubServer
+    ) -> None:
+        """Where the disk is full, the other source is not asked in vain."""
+        hub.archives |= {IMAGENET_HANDLE: network, KERAS: network}
+        url = sources(IMAGENET_HANDLE)[0].url
+        (cache / "downloads").mkdir(parents=True)
+        (cache / "downloads" / f"{sha256(url.encode()).hexdigest()}.part").symlink_to("/dev/full")
+        with pytest.raises(NoSpace):
+            models.fetch()
+        assert len(hub.seen) == 1
