@@ -64,5 +64,8 @@ def _print(checks: Sequence[Check]) -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
         typer.echo(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
-        for line in textwrap.wrap(check.advice, _WIDTH - 9, break_long_words=False):
+        lines = textwrap.wrap(
+            check.advice, _WIDTH - 9, break_long_words=False, break_on_hyphens=False
+        )
+        for line in lines:
             typer.echo(f"{'':<9}{line}")

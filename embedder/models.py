@@ -279,7 +279,7 @@ def _first_had(
     for place in choice:
         if failures:
             last, error = failures[-1]
-            note(f"{last} does not give the network, so it is taken from {place}: {error.fact}")
+            note(f"{last} does not give the network, so {place} is asked for it: {error.fact}")
         try:
             return had(place)
         except BackboneError as error:
@@ -288,7 +288,7 @@ def _first_had(
         raise failures[0][1]
     reasons = ". ".join(f"{place.name}: {error.fact}" for place, error in failures)
     raise BackboneError(
-        f"the ImageNet network cannot be had. {reasons}",
+        f"no source gives the ImageNet network. {reasons}",
         Advice("get network by hand", " or ".join(published())),
     ) from failures[-1][1]
 

@@ -124,6 +124,7 @@ def _checked(url: str, wrong: str, shown: str | None = None) -> str:
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        good = good and parts.username is None  # which urllib takes for a part of the name
     except ValueError:  # half an IPv6 address, or a port that is none
         good = False
     if not (good and _CHARACTERS.fullmatch(url)):

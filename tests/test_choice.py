@@ -66,8 +66,8 @@ def test_fetch_says_what_it_does(cache: Path, hub: HubServer) -> None:
     done = run("model", "fetch", cache=cache, no_proxy="*", **mirrors(hub.url))
     assert (done.returncode, done.stdout) == (1, "")
     _, note, message = done.stderr.splitlines()
-    assert "so it is taken from Keras applications" in note
-    assert message.startswith("error: the ImageNet network cannot be had. TF Hub: ")
+    assert "so Keras applications (127.0.0.1:" in note
+    assert message.startswith("error: no source gives the ImageNet network. TF Hub: ")
     assert all(address in message for address in published())
     assert "`catalog model import` the file" in message
     one = ("model", "fetch", "--source", "keras")
@@ -92,7 +92,7 @@ def test_a_download_that_fails_is_made_up_for(cache: Path, tmp_path: Path, hub: 
     """Where neither source gives it, the reasons are given, and the starter is used."""
     hub.faults.extend([Status(404), Status(403)])
     seen = on_a_terminal("\n", "init", tmp_path / "shop.catalog", cache=cache, hub=hub.url)
-    assert "so it is taken from Keras applications" in seen
+    assert "so Keras applications (127.0.0.1:" in seen
     assert "it cannot be had: " in seen
     assert "backbone   starter (" in seen
     assert len(hub.seen) == 2

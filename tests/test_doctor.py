@@ -432,6 +432,9 @@ class TestSources:
         assert own["Keras applications"]["state"] == "ok"
         given.faults.append(Status(403))
         assert own["TF Hub"] == asdict(by_name(doctor.examine(online=True))["TF Hub"])
+        given.faults.extend([Status(403), Status(403)])
+        out = in_process("doctor", "--online")[1]
+        assert set(published()) <= set(out.split())  # an address can be copied in one piece
 
 
 class TestCommand:

@@ -252,7 +252,7 @@ class TestImport:
         mirrors = {"CATALOG_HUB_URL": hub.url, "CATALOG_KERAS_URL": hub.keras, "no_proxy": "*"}
         done = run("model", "fetch", "--json", cache=cache, **mirrors)
         assert done.returncode == 0, done.stderr
-        assert "so it is taken from Keras applications (127.0.0.1:" in done.stderr
+        assert "so Keras applications (127.0.0.1:" in done.stderr
         assert "status 403" in done.stderr
         assert json.loads(done.stdout)["name"] == models.IMAGENET
         assert models.find(models.IMAGENET).source == published()[0]
@@ -477,7 +477,7 @@ class TestSources:
         model = models.fetch(note=said.append)
         (sentence,) = said
         assert "TF Hub (127.0.0.1:" in sentence
-        assert "so it is taken from Keras applications (127.0.0.1:" in sentence
+        assert "so Keras applications (127.0.0.1:" in sentence
         assert reason in sentence
         assert (model.name, model.source, model.fresh) == (models.IMAGENET, published()[0], True)
         assert models.find(IMAGENET_HANDLE) == model
@@ -532,7 +532,7 @@ class TestSources:
         with pytest.raises(BackboneError) as refusal:
             models.fetch()
         message = str(refusal.value)
-        assert message.startswith("the ImageNet network cannot be had. TF Hub: 127.0.0.1:")
+        assert message.startswith("no source gives the ImageNet network. TF Hub: 127.0.0.1:")
         assert "(status 403 Forbidden). Keras applications: 127.0.0.1:" in message
         assert "a web page" in message
         assert all(address in message for address in published())

@@ -48,7 +48,7 @@ def test_handles(reference: str, handle: str, address: str) -> None:
 @pytest.mark.parametrize(
     "reference",
     ["", "  ", "/", "https://tfhub.dev/", "file:///etc/passwd", "ftp://host/x", "http://", "http://[",
-     "http://host:port/x", "a b/c", "g\u00f6gle/x"],
+     "http://host:port/x", "http://me:secret@host/x", "a b/c", "g\u00f6gle/x"],
 )  # fmt: skip
 def test_what_is_no_handle(reference: str) -> None:
     """Other schemes than http and https, and what cannot be asked for, are refused."""

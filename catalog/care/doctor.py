@@ -93,7 +93,7 @@ def examine_sources() -> Iterator[Check]:
         if source.name in faults:
             yield Check(source.name, "warning", faults[source.name], advice)
         else:
-            yield Check(source.name, "ok", f"{source.host} has the ImageNet network")
+            yield Check(source.name, "ok", f"{source.host} has the file")
 
 
 def examine_catalogue(path: Path | None) -> Iterator[Check]:
