@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
-from catalog.cli.output import counted, print_table
+from catalog.cli.output import counted, print_table, tell
+from catalog.text import natural
 
 if TYPE_CHECKING:
     from catalog import (
@@ -25,9 +24,9 @@ _SHOWN = 10
 def print_prediction(answer: Prediction) -> None:
     """Print one answer: what it is and how sure, then what each witness says."""
     if answer.label is None:
-        typer.echo("unknown: the catalogue is empty")
+        tell("unknown: the catalogue is empty")
         return
-    typer.echo(f"{_headline(answer)}{_surety(answer)}")
+    tell(f"{_headline(answer)}{_surety(answer)}")
     by_head, by_item = _scores(answer.head), _scores(answer.neighbours)
     by_centroid = _scores(answer.centroid)
     listed = dict.fromkeys(
@@ -48,12 +47,12 @@ def print_prediction(answer: Prediction) -> None:
     ]
     print_table(rows, ("", "class", "head", "its mean", "its nearest item"))
     if answer.surer:
-        typer.echo(f"more photos of {' and '.join(map(repr, answer.surer))} would make it surer")
+        tell(f"more photos of {' and '.join(map(repr, answer.surer))} would make it surer")
 
 
 def print_evaluation(result: Evaluation) -> None:
     """Print the figures of an evaluation."""
-    typer.echo(f"{counted(result.pictures, 'picture')} of {counted(result.classes, 'class')}")
+    tell(f"{counted(result.pictures, 'picture')} of {counted(result.classes, 'class')}")
     head = [("head", result.head.top1, result.head.top5)] if result.head else []
     print_table(
         [
@@ -65,14 +64,14 @@ def print_evaluation(result: Evaluation) -> None:
         ("", "top-1", "top-5"),
     )
     if result.head:
-        typer.echo(f"loss of the head {result.head.loss:.3f}")
-    typer.echo(
+        tell(f"loss of the head {result.head.loss:.3f}")
+    tell(
         f"ranking of items: recall@1 {result.retrieval.recall_at_1:.3f}, "
         f"mAP {result.retrieval.mean_average_precision:.3f}"
     )
     agreement = result.agreement
     if agreement.top1 is not None:
-        typer.echo(
+        tell(
             f"all witnesses agree on {agreement.share:.1%}, "
             f"and are right on {agreement.top1:.1%} of those"
         )
@@ -80,23 +79,23 @@ def print_evaluation(result: Evaluation) -> None:
     if result.strangers:
         total = sum(count.pictures for count in result.strangers)
         words = ", ".join(f"{count.pictures} {count.verdict}" for count in result.strangers)
-        typer.echo(f"\nof {total} pictures of classes that are not here: {words}")
+        tell("", f"of {total} pictures of classes that are not here: {words}")
     if result.confusions:
-        typer.echo("\nmost often confused")
+        tell("", "most often confused")
         print_table(
             [(c.pictures, f"{c.truth} taken for {c.predicted}") for c in result.confusions[:10]]
         )
-        typer.echo("\nclasses with the lowest top-1")
-        worst = sorted(result.per_class, key=lambda c: (c.cross_check_top1, c.label))[:10]
+        tell("", "classes with the lowest top-1")
+        worst = sorted(result.per_class, key=lambda c: (c.cross_check_top1, natural(c.label)))[:10]
         print_table([(c.cross_check_top1, f"{c.label} ({c.pictures})") for c in worst])
 
 
 def print_audit(report: AuditReport) -> None:
     """Print what is wrong with a catalogue: the worst of each kind."""
     found = report.found
-    typer.echo(f"{counted(found.items, 'item')}, {_independent(report)}")
+    tell(f"{counted(found.items, 'item')}, {_independent(report)}")
     if found.share_right is not None:
-        typer.echo(f"judged without its near-duplicates, {found.share_right:.1%} of them are right")
+        tell(f"judged without its near-duplicates, {found.share_right:.1%} of them are right")
     _section("pictures that look the same in two classes", len(found.duplicates))
     print_table(
         (d.cosine, f"item {d.item} of {d.label!r} and item {d.other_item} of {d.other_label!r}")
@@ -121,10 +120,10 @@ def print_audit(report: AuditReport) -> None:
     if report.kept:
         _section(f"classes that {report.kept} unknown photos could make", len(report.proposed))
         for proposed in report.proposed[:_SHOWN]:
-            typer.echo(f"{counted(proposed.pictures, 'photo')} (alike to {proposed.cosine:.2f}):")
+            tell(f"{counted(proposed.pictures, 'photo')} (alike to {proposed.cosine:.2f}):")
             for place in proposed.places:
-                typer.echo(f"  {place}")
-        typer.echo(f"{counted(report.alone, 'photo')} like no other")
+                tell(f"  {place}")
+        tell(f"{counted(report.alone, 'photo')} like no other")
 
 
 def _independent(report: AuditReport) -> str:
@@ -137,7 +136,7 @@ def _independent(report: AuditReport) -> str:
 
 def _section(what: str, count: int) -> None:
     shown = f"; the first {_SHOWN}" if count > _SHOWN else ""
-    typer.echo(f"\n{what}: {count or 'none'}{shown}")
+    tell("", f"{what}: {count or 'none'}{shown}")
 
 
 def _headline(answer: Prediction) -> str:
@@ -177,17 +176,17 @@ def _scores(candidates: Sequence[Candidate]) -> dict[str, float]:
 
 def _print_verdicts(result: CrossCheckResult) -> None:
     if result.precision is None or result.reliability is None:
-        typer.echo("too few independent photos in the catalogue to say how sure an answer is")
+        tell("too few independent photos in the catalogue to say how sure an answer is")
         return
     total = sum(count.pictures for count in result.verdicts)
-    typer.echo(f"\nverdicts, a match to be right in {result.precision:.0%}")
+    tell("", f"verdicts, a match to be right in {result.precision:.0%}")
     print_table(
         [(c.verdict, c.pictures, c.pictures / total, _share(c)) for c in result.verdicts],
         ("", "pictures", "share", "right"),
     )
-    typer.echo(f"expected share of matches {result.expected_coverage:.3f}")
-    typer.echo(f"calibration error {result.reliability.error:.3f}")
-    typer.echo(
+    tell(f"expected share of matches {result.expected_coverage:.3f}")
+    tell(f"calibration error {result.reliability.error:.3f}")
+    tell(
         f"of things that look like these and are not here, some {result.strangers_matched:.1%} "
         f"would be a match, and {result.strangers_unknown:.1%} unknown"
     )

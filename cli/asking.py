@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -27,9 +26,11 @@ from catalog.cli.output import (
     pictures_bar,
     print_json,
     print_table,
+    read_bytes,
     report_passed_over,
     report_refusals,
     say,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _pictures(places: Iterable[str], box: str | None) -> list[Picture]:
     from catalog import Box, Picture
 
     region = Box.parse(box) if box else None
-    return [Picture(sys.stdin.buffer.read() if place == "-" else place, region) for place in places]
+    return [Picture(read_bytes() if place == "-" else place, region) for place in places]
 
 
 def _write_page(page: str, html: Path, replace: bool) -> None:
@@ -213,7 +214,7 @@ def _record(name: str, what: str, answer: object) -> dict[str, Any]:
 
 def _heading(name: str, of: int) -> None:
     if of > 1:
-        typer.echo(f"{name}:")
+        tell(f"{name}:")
 
 
 def _exit_for(answers: Iterable[object]) -> None:

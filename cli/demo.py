@@ -17,8 +17,8 @@ import typer
 from numpy.typing import NDArray
 
 from catalog import Catalog, Neighbour
-from catalog.cli.advice import said
-from catalog.cli.output import pictures_bar, say
+from catalog.cli.ending import run_to_end
+from catalog.cli.output import pictures_bar, say, tell
 from catalog.data import covers
 from catalog.descriptors import CatalogError, Conflict
 from catalog.embedder.models import STARTER
@@ -64,16 +64,16 @@ def main(
     _make_room(folder)
     with Catalog.init(file, backbone=backbone) as shop:
         network = shop.info().backbone
-        typer.echo(f"A shop of {RECORDS} records, one picture of each. Network: {network}")
+        tell(f"A shop of {RECORDS} records, one picture of each. Network: {network}")
         _stock(shop, folder)
         _add_new(shop, folder)
         lookups = _look_up(shop, folder)
     _report(lookups, folder)
-    typer.echo(f"All of it took {time.monotonic() - began:.0f} seconds. Ask it yourself:")
+    tell(f"All of it took {time.monotonic() - began:.0f} seconds. Ask it yourself:")
     command = Path(sys.executable).with_name("catalog")
     for asked in ("nearest", "predict"):
-        typer.echo(f"  {shlex.join([str(command), asked, str(lookups[-1].photo)])} \\")
-        typer.echo(f"    --catalog {shlex.quote(str(file))}")
+        tell(f"  {shlex.join([str(command), asked, str(lookups[-1].photo)])} \\")
+        tell(f"    --catalog {shlex.quote(str(file))}")
 
 
 def _make_room(folder: Path) -> None:
@@ -99,13 +99,13 @@ def _stock(shop: Catalog, folder: Path) -> None:
 
 
 def _add_new(shop: Catalog, folder: Path) -> None:
-    typer.echo(f"\n{NEW} new records today, added one by one:")
+    tell("", f"{NEW} new records today, added one by one:")
     for number in range(RECORDS, RECORDS + NEW):
         picture = _draw(folder, number)
         began = time.monotonic()
         added = shop.add_class(covers.title(number), [picture])
         took = 1000 * (time.monotonic() - began)
-        typer.echo(f"  {added.label:<18} {took:4.0f} ms")
+        tell(f"  {added.label:<18} {took:4.0f} ms")
 
 
 def _look_up(shop: Catalog, folder: Path) -> list[Lookup]:
@@ -125,7 +125,7 @@ def _look_up(shop: Catalog, folder: Path) -> list[Lookup]:
             raise answer
         lookups.append(Lookup(photo, covers.title(number), answer))
     took = time.monotonic() - began
-    typer.echo(f"\n{len(photos)} customers' photos, one of each record, in {took:.1f} s:")
+    tell("", f"{len(photos)} customers' photos, one of each record, in {took:.1f} s:")
     return lookups
 
 
@@ -134,10 +134,10 @@ def _report(lookups: Sequence[Lookup], folder: Path) -> None:
     wrong = [lookup for lookup in lookups if not lookup.right]
     right = len(lookups) - len(wrong)
     share = f"{right} of {len(lookups)} photos ({right / len(lookups):.1%})"
-    typer.echo(f"  {share} found their record first")
+    tell(f"  {share} found their record first")
     for lookup in wrong:
         first = lookup.found[0]
-        typer.echo(
+        tell(
             f"  wrong: {lookup.photo}, {lookup.title}, was taken for {first.label} "
             f"({first.score:.2f})"
         )
@@ -153,7 +153,7 @@ def _report(lookups: Sequence[Lookup], folder: Path) -> None:
         truths=[lookup.title for lookup in shown],
         heading=heading,
     )
-    typer.echo()
+    tell("")
     contact_sheet.write_sheet(page, folder / _SHEET)
     say(f"contact sheet: {folder / _SHEET}")
 
@@ -178,11 +178,7 @@ def _write(file: Path, pixels: NDArray[np.uint8], quality: int) -> Path:
 
 def run() -> None:
     """Run the demo; an error becomes one line and its exit code."""
-    try:
-        typer.run(main)
-    except CatalogError as error:
-        say(f"error: {said(error)}")
-        raise SystemExit(error.exit_code) from None
+    run_to_end(lambda: typer.run(main))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import typer
 
 from catalog.cli.completion import among
 from catalog.cli.options import CatalogPath, Json
-from catalog.cli.output import counted, print_json, say
+from catalog.cli.output import counted, print_json, say, tell
 
 
 def export(
@@ -43,7 +43,7 @@ def export(
     if json:
         print_json(written)
         return
-    typer.echo(f"{written.path}: {counted(written.items, 'item')} as {written.format}")
+    tell(f"{written.path}: {counted(written.items, 'item')} as {written.format}")
     if written.without_descriptor:
         say(
             f"left out: {counted(written.without_descriptor, 'item')} whose descriptors were "

@@ -11,7 +11,7 @@ from catalog.cli.answers import print_audit
 from catalog.cli.backbone import UNMEASURED_NOTE
 from catalog.cli.completion import class_names
 from catalog.cli.options import CatalogPath, Json
-from catalog.cli.output import counted, print_json, print_table, say
+from catalog.cli.output import counted, print_json, print_table, say, tell
 
 if TYPE_CHECKING:
     from catalog import Event
@@ -61,7 +61,7 @@ def info(catalog: CatalogPath, json: Json = False) -> None:
         print_json(found)
         return
     for field in dataclasses.fields(found):
-        typer.echo(f"{field.name:<15} {getattr(found, field.name)}")
+        tell(f"{field.name:<15} {getattr(found, field.name)}")
     if not found.prior:
         say(UNMEASURED_NOTE)
 
@@ -123,7 +123,7 @@ def verify(catalog: CatalogPath, json: Json = False) -> None:
     if json:
         print_json(found)
     elif found.sound:
-        typer.echo(f"sound: {found.items} items, generation {found.generation}")
+        tell(f"sound: {found.items} items, generation {found.generation}")
     for fault in found.derived:
         say(f"derived file replaced: {fault}")
     for problem in found.problems[:_PROBLEMS]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from catalog.cli import (
     asking,
     completion,
+    ending,
     exporting,
     health,
     inspecting,
@@ -19,18 +21,44 @@ from catalog.cli import (
     upkeep,
     writing,
 )
+from catalog.cli.output import say, tell
+from catalog.text import visible
+
+_UsageError: Any = typer.BadParameter.__base__
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"catalog {version('catalog')}")
+        tell(f"catalog {version('catalog')}")
         raise typer.Exit
+
+
+class _Commands(TyperGroup):
+    """The commands; what they say of arguments that make no sense can be shown, too."""
+
+    def make_context(self, *given: Any, **options: Any) -> Any:
+        with _visible_refusals():
+            return super().make_context(*given, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _visible_refusals():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _visible_refusals() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.message = visible(error.message)
+        raise
 
 
 app = typer.Typer(
     name="catalog",
+    cls=_Commands,
     help="Which of our things is this photo? Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, "
     "4 doubt, with --strict, 5 some pictures refused, 6 locked, 7 damaged.",
     no_args_is_help=True,
@@ -57,7 +85,11 @@ def _say_what_is_done() -> None:
     """Write what the parts of the program log to stderr, with the time since the start."""
     import logging  # not earlier, since completion does without
 
-    handler = logging.StreamHandler()
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(self.format(record))
+
+    handler = Handler()
     handler.setFormatter(logging.Formatter("%(relativeCreated)6.0f ms  %(name)s: %(message)s"))
     logger = logging.getLogger("catalog")
     logger.addHandler(handler)
@@ -97,26 +129,12 @@ app.command("doctor")(health.doctor)
 
 def main() -> None:
     """Run a command; an error becomes one line on stderr and its exit code."""
-    warnings.showwarning = _show_warning
-    try:
+
+    def run() -> None:
         completion.answer(app)
         app()
-    except ImportError as error:
-        typer.echo(f"error: {error}; `catalog doctor` says which library is amiss", err=True)
-        sys.exit(1)
-    except Exception as error:
-        from catalog.descriptors import CatalogError  # not earlier, since it brings NumPy
 
-        if not isinstance(error, CatalogError):
-            raise
-        from catalog.cli.advice import said
-
-        typer.echo(f"error: {said(error)}", err=True)
-        sys.exit(error.exit_code)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    typer.echo(f"warning: {message}", err=True)
+    ending.run_to_end(run)
 
 
 if __name__ == "__main__":

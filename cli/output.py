@@ -1,7 +1,12 @@
-"""How results appear: JSON or aligned columns on stdout, everything else on stderr."""
+"""How results appear: JSON or aligned columns on stdout, everything else on stderr.
+
+All that the command says goes through here, so that no name reaches a terminal as it is: names of
+files and classes may hold what a terminal obeys, or what cannot be encoded.
+"""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
 import json
@@ -13,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from catalog.cli import streams
 from catalog.cli.advice import COMMAND
+from catalog.text import is_hidden, visible, written
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -22,9 +29,30 @@ if TYPE_CHECKING:
     from catalog.embedder.download import Progress as BytesProgress
 
 
+def tell(*lines: str) -> None:
+    """Print lines of data.
+
+    Raises:
+        BrokenPipeError: nobody reads on.
+        OSError: it cannot be written.
+    """
+    streams.put("".join(f"{_on_stdout(line)}\n" for line in lines))
+
+
 def print_json(value: Any) -> None:
-    """Print a result as JSON; dataclasses become objects, and paths texts."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    r"""Print a result as JSON; dataclasses become objects, and paths texts.
+
+    Nothing is lost: what cannot be seen, or not be written in the encoding of the terminal, is
+    escaped as JSON does (``\u202e``); of file names, bytes that are not UTF-8 are written as the
+    catalogue keeps them (``\udcff``, which in JSON is ``\\udcff``).
+
+    Raises:
+        BrokenPipeError, OSError: as :func:`tell` does.
+    """
+    of_all = codecs.lookup(_encoding()).name == "utf-8"
+    text = json.dumps(plain(value), indent=2, ensure_ascii=not of_all)
+    hidden = {one for one in set(text) - {"\n"} if is_hidden(one)}  # they are within strings alone
+    streams.put(text.translate({ord(one): f"\\u{ord(one):04x}" for one in hidden}) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -35,34 +63,64 @@ def plain(value: Any) -> Any:
         names = [field.name for field in dataclasses.fields(value)]
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
+        return {written(str(name)): plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     if hasattr(value, "tolist"):  # an array
         return value.tolist()
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    if isinstance(value, int | float) or value is None:
+        return value
+    return written(str(value))
 
 
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> None:
-    """Print rows in aligned columns; numbers to the right, nothing cut off."""
-    texts = [[_text(cell) for cell in row] for row in rows]
+    """Print rows in aligned columns; columns of numbers to the right, nothing cut off.
+
+    Raises:
+        BrokenPipeError, OSError: as :func:`tell` does.
+    """
+    from rich.cells import cell_len  # of East Asia and emoji, a letter takes two places
+
+    listed = list(rows)
+    texts = [[_on_stdout(_text(cell)) for cell in row] for row in listed]
     table = ([list(headings)] if headings else []) + texts
-    widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))] if table else []
+    columns = range(len(table[0]) if table else 0)
+    widths = [max(cell_len(row[at]) for row in table) for at in columns]
+    right = [all(_is_number(row[at]) for row in listed) for at in columns]
+    lines = []
     for row in table:
-        cells = [_aligned(cell, width) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [gaps[at] + row[at] if right[at] else row[at] + gaps[at] for at in columns]
+        lines.append("  ".join(cells).rstrip() + "\n")
+    streams.put("".join(lines))
+
+
+def read_bytes() -> bytes:
+    """All that stands on standard input.
+
+    Raises:
+        InvalidInput: it is closed, or cannot be read.
+    """
+    from catalog.descriptors import InvalidInput
+
+    if sys.stdin is None:
+        raise InvalidInput("standard input is closed")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise InvalidInput(f"standard input cannot be read: {error.strerror}") from error
 
 
 def read_stdin(*, paths: bool = False) -> str:
     """Standard input as text; with ``paths``, file names of any bytes pass.
 
     Raises:
-        InvalidInput: it is not UTF-8.
+        InvalidInput: it is not UTF-8, is closed, or cannot be read.
     """
     from catalog.descriptors import InvalidInput
 
+    given = read_bytes()
     try:
-        given = sys.stdin.buffer.read()
         return os.fsdecode(given) if paths else given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"standard input is not UTF-8: {error}") from error
@@ -75,19 +133,24 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
-def say(message: str) -> None:
-    """Tell the user something that is not data."""
-    typer.echo(message, err=True)
+def say(*lines: str) -> None:
+    """Tell the user something that is not data.
+
+    Where that cannot be written the command goes on, and its exit code says so in the end.
+    """
+    streams.note("".join(f"{visible(line)}\n" for line in lines))
 
 
 def confirmed(question: str, *, default: bool = False) -> bool:
     """Ask on stderr, and wait for yes or no.
 
     Raises:
-        typer.Abort: there is no answer.
+        typer.Abort: there is no answer, or nobody to ask.
     """
+    if sys.stdin is None or sys.stderr is None:
+        raise typer.Abort
     with contextlib.redirect_stdout(sys.stderr):  # the prompt writes a blank to stdout
-        return typer.confirm(question, default=default, err=True)
+        return typer.confirm(visible(question), default=default, err=True)
 
 
 def require_yes(question: str, otherwise: str) -> None:
@@ -128,7 +191,7 @@ def print_imported(result: Imported, *, json: bool) -> None:
         count = sum(added.added for added in result.classes)
         moved = sum(added.moved for added in result.classes)
         known = sum(added.known for added in result.classes)
-        typer.echo(
+        tell(
             f"{counted(count, 'picture')} added, {counted(new, 'new class')}, "
             f"{known} known already"
             f"{f', {moved} moved from other classes' if moved else ''}"
@@ -234,13 +297,24 @@ def _bar(
     # Names of classes are text, whatever brackets they have: never markup.
     about = TextColumn("{task.description}", markup=False)
     with Progress(about, BarColumn(), *columns, TimeRemainingColumn(), console=console) as progress:
-        yield progress, progress.add_task(what, total=total, rate="", visible=shown)
+        yield progress, progress.add_task(visible(what), total=total, rate="", visible=shown)
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def _on_stdout(text: str) -> str:
+    """A text as it appears on standard output, where that is for eyes."""
+    seen = visible(text)
+    if seen.isascii():
+        return seen
+    return seen.encode(_encoding(), "backslashreplace").decode(_encoding())
 
 
 def _text(cell: object) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
 
 
-def _aligned(cell: str, width: int) -> str:
-    number = cell == "-" or cell.replace(".", "", 1).replace("-", "", 1).isdigit()
-    return cell.rjust(width) if number else cell.ljust(width)
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, int | float) or cell == "-"

@@ -9,7 +9,7 @@ import typer
 
 from catalog.cli.completion import among, class_names
 from catalog.cli.options import BoxText, CatalogPath, Json, Replace
-from catalog.cli.output import counted, print_json, say, steps_bar
+from catalog.cli.output import counted, print_json, say, steps_bar, tell
 
 if TYPE_CHECKING:
     from catalog import Trained
@@ -44,11 +44,11 @@ def feedback(
         return
     taken = "" if said.added else "; the picture was not added"
     if said.outcome == "confirmed":
-        typer.echo(f"confirmed: {said.label}{taken}")
+        tell(f"confirmed: {said.label}{taken}")
     elif said.predicted is None:
-        typer.echo(f"{said.outcome}: {said.label}; the catalogue was empty{taken}")
+        tell(f"{said.outcome}: {said.label}; the catalogue was empty{taken}")
     else:
-        typer.echo(f"{said.outcome}: {said.label}, and not {said.predicted}{taken}")
+        tell(f"{said.outcome}: {said.label}, and not {said.predicted}{taken}")
 
 
 def train_head(
@@ -149,12 +149,12 @@ def _plot_curves(trained: Trained, plot: Path, *, replace: bool) -> None:
 def _print_trained(trained: Trained) -> None:
     """Print how the head is trained from now on, and how it does on what was held out."""
     if trained.training == "exact":
-        typer.echo("head: exact, solved when it is next needed")
+        tell("head: exact, solved when it is next needed")
     else:
-        typer.echo(f"head: {trained.training}, {counted(trained.columns, 'column')}")
+        tell(f"head: {trained.training}, {counted(trained.columns, 'column')}")
     curves = trained.curves
     if curves is not None and len(curves.validation_accuracy):
-        typer.echo(
+        tell(
             f"held out: loss {curves.validation_loss[-1]:.3f}, "
             f"accuracy {curves.validation_accuracy[-1]:.3f}"
         )

@@ -20,6 +20,7 @@ from catalog.cli.output import (
     resumable,
     say,
     steps_bar,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def rename_class(
     if json:
         print_json(renamed)
     elif renamed.event is None:
-        typer.echo(f"class {renamed.label!r} has that name already")
+        tell(f"class {renamed.label!r} has that name already")
     else:
-        typer.echo(f"class {renamed.before!r} is {renamed.label!r} now")
+        tell(f"class {renamed.before!r} is {renamed.label!r} now")
 
 
 def merge_classes(
@@ -175,7 +176,7 @@ def backup(
         print_json(made)
     else:
         size = f"{made.bytes / 1e6:,.1f} MB"
-        typer.echo(f"{made.path}: {counted(made.items, 'item')}, {size}, checked")
+        tell(f"{made.path}: {counted(made.items, 'item')}, {size}, checked")
 
 
 def restore(
@@ -200,7 +201,7 @@ def restore(
         print_json(restored)
     else:
         items = counted(restored.items, "item")
-        typer.echo(f"{restored.path}: {items} of generation {restored.generation} restored")
+        tell(f"{restored.path}: {items} of generation {restored.generation} restored")
 
 
 def _named(
@@ -223,7 +224,7 @@ def _named(
 
 def _print_forgotten(done: Forgotten) -> None:
     about = f" and {counted(done.classes, 'class')}" if done.classes else ""
-    typer.echo(f"{counted(done.pictures, 'picture')}{about} forgotten")
+    tell(f"{counted(done.pictures, 'picture')}{about} forgotten")
     if done.event:
         say("backups that were made before still have it")
 
@@ -255,6 +256,6 @@ def _print_moved(moved: Moved, *, json: bool) -> None:
     else:
         what = "new class" if moved.created else "class"
         known = f", {moved.known} there already" if moved.known else ""
-        typer.echo(f"{what} {moved.label!r}: {counted(moved.moved, 'item')} moved to it{known}")
+        tell(f"{what} {moved.label!r}: {counted(moved.moved, 'item')} moved to it{known}")
     for gone in moved.emptied:
         say(f"class {gone!r} has no items left, and is gone")

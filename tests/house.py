@@ -24,7 +24,7 @@ FOLDERS = {
 }
 """Each package that has a folder at the top of the checkout, and that folder."""
 
-_LEAVES = {"catalog.machine", "catalog.descriptors"}
+_LEAVES = {"catalog.machine", "catalog.descriptors", "catalog.text"}
 _BESIDE = {*_LEAVES, "catalog.data", "catalog.embedder", "catalog.index", "catalog.head"}
 _BELOW = {
     *_BESIDE,
@@ -41,13 +41,17 @@ _CALLS = {
 MAY_IMPORT: dict[str, set[str]] = {
     "catalog.machine": set(),
     "catalog.descriptors": set(),
+    "catalog.text": set(),
     "catalog.data": {"catalog.descriptors"},
     "catalog.embedder": {*_LEAVES, "catalog.data"},
     "catalog.index": {"catalog.descriptors"},
     "catalog.head": {"catalog.descriptors"},
     "catalog.manifest": {"catalog.descriptors", "catalog.embedder"},
     "catalog.pictures": {"catalog.descriptors", "catalog.embedder"},
-    "catalog.store": {"catalog.descriptors", "catalog.data", "catalog.embedder", "catalog.head"},
+    "catalog.store": {
+        *("catalog.descriptors", "catalog.text"),
+        *("catalog.data", "catalog.embedder", "catalog.head"),
+    },
     "catalog.judging": {"catalog.descriptors", "catalog.head", "catalog.index"},
     "catalog.learning": _BELOW - {"catalog.learning"},
     "catalog.answers": _BELOW,

@@ -28,6 +28,7 @@ from catalog.pictures import Progress, Refusal, counted
 from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
 from catalog.store.names import Name, clean_label
+from catalog.text import natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Imported:
     """What came of an import.
 
     Attributes:
-        classes: each class that something was done for, in order.
+        classes: each class that something was done for, in natural order.
         refused_classes: classes that could not be made, with the reason.
         respelt: names as they were given, of pictures that went to a class of another spelling.
         passed_over: what was not taken for a picture of a class, by kind.
@@ -144,11 +145,11 @@ def _land_all(
 def _importable(entries: Iterable[Entry], refused: dict[str, str]) -> dict[Name, list[Entry]]:
     """Pictures by class, for every class that can be made; the others are noted in ``refused``.
 
-    Of several spellings of a class the first counts, in the order of Unicode.
+    Of several spellings of a class the first counts, in natural order.
     """
     classes: dict[str, tuple[Name, list[Entry]]] = {}
-    by_label = attrgetter("label")
-    for given, group in groupby(sorted(entries, key=by_label), key=by_label):
+    ordered = sorted(entries, key=lambda entry: natural(entry.label))
+    for given, group in groupby(ordered, key=attrgetter("label")):
         try:
             name = Name.parse(given)
         except InvalidLabel as error:

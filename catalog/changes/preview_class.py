@@ -20,6 +20,7 @@ from catalog.learning.snapshot import JudgingSnapshot, Snapshot
 from catalog.pictures import Progress, Refusal
 from catalog.store.classes import refuse_existing
 from catalog.store.names import Name
+from catalog.text import natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +108,4 @@ def _takes(snapshot: Snapshot, descriptors: NDArray[np.float32], rows: Rows) -> 
         Share(moment.names[moment.order[at]], int(losing[at]), int(of[at]))
         for at in np.flatnonzero(losing)
     ]
-    return tuple(sorted(found, key=lambda one: (-one.pictures / one.of, one.label)))
+    return tuple(sorted(found, key=lambda one: (-one.pictures / one.of, natural(one.label))))

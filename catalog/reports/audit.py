@@ -26,6 +26,7 @@ from catalog.reports.proposals import (
     propose_classes,
 )
 from catalog.store import inventory
+from catalog.text import natural
 
 LISTED = 200
 """How many duplicates, mislabelled items and pairs of classes are listed at most."""
@@ -380,11 +381,13 @@ def _confusable(items: GroupedItems, judge: LeaveGroupOut) -> tuple[Confusable, 
             (share_of(there, judged[one]), items.names[one]),
             (share_of(back, judged[two]), items.names[two]),
         ]
-        sides.sort(key=lambda side: (1.0 if side[0] is None else -side[0], side[1]))
+        sides.sort(key=lambda side: (1.0 if side[0] is None else -side[0], natural(side[1])))
         (to_other, label), (from_other, other) = sides
         share = (there + back) / float(judged[one] + judged[two])
         pairs.append(Confusable(label, other, share, to_other or 0.0, from_other))
-    return tuple(sorted(pairs, key=lambda p: (-p.share, p.label, p.other))[:LISTED])
+    return tuple(
+        sorted(pairs, key=lambda p: (-p.share, natural(p.label), natural(p.other)))[:LISTED]
+    )
 
 
 def _class_audits(
@@ -401,6 +404,6 @@ def _class_audits(
     return tuple(sorted(audits, key=_urgency))
 
 
-def _urgency(found: ClassAudit) -> tuple[bool, float, int, str]:
+def _urgency(found: ClassAudit) -> tuple[bool, float, int, tuple[str, str]]:
     share = -1.0 if found.share_right is None else found.share_right
-    return found.needs is None, share, found.groups, found.label
+    return found.needs is None, share, found.groups, natural(found.label)

@@ -17,6 +17,7 @@ from catalog.judging.reliability import Reliability
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
 from catalog.store import files
 from catalog.store.inventory import Item
+from catalog.text import unwritten, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -199,12 +200,20 @@ def _confusion_chart(evaluation: Evaluation) -> tuple[str | None, int]:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader
 
-    return Environment(loader=PackageLoader("catalog.reports"), autoescape=True, trim_blocks=True)
+    return Environment(
+        loader=PackageLoader("catalog.reports"), autoescape=True, trim_blocks=True, finalize=_shown
+    )
+
+
+def _shown(value: object) -> object:
+    """What a template shows: texts with what cannot be seen written out, and made HTML as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def _image_at(place: str | None) -> str | None:
     if place is None:
         return None
+    place = unwritten(place)
     boxed = re.fullmatch(r"(.*)#(\d+,\d+,[1-9]\d*,[1-9]\d*)", place, re.DOTALL)
     if boxed:
         return _image(Picture(boxed[1], Box.parse(boxed[2])))

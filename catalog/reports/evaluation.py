@@ -133,7 +133,7 @@ class ConfusionMatrix:
     """How many pictures of each class (row) were taken for each class (column).
 
     Attributes:
-        labels: the classes that occur as truth or answer, in the order of names.
+        labels: the classes that occur as truth or answer, in the natural order of names.
         counts: a row for each of them.
     """
 
@@ -154,7 +154,7 @@ class Evaluation:
         neighbours: of the nearest item's class.
         retrieval: of the ranking of items.
         agreement: of head, centroid and nearest item.
-        per_class: by class, in the order of names.
+        per_class: by class, in the natural order of names.
         confusions: the most frequent first.
         confusion_matrix: all of them, and what was right.
         mistakes: every picture that was taken for another class.

@@ -7,7 +7,6 @@ same figure, whatever the user's own Matplotlib settings are.
 from __future__ import annotations
 
 import math
-import re
 import threading
 import unicodedata
 import warnings
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import InvalidInput
 from catalog.judging.reliability import CoveragePoint, Reliability
+from catalog.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,6 @@ _MOST_NAMED = 120
 _WHITE_FROM = 0.85  # strength of a cell on which white is easier to read than ink
 _MOST_POINTS = 1000  # of a training; more batches are averaged
 _DASHES = (0, (5, 4))
-_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LETTERS_ABROAD = ("Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")
 _LATIN = "DejaVu Sans"  # comes with Matplotlib
 
@@ -371,7 +370,7 @@ def _count(pictures: int) -> str:
 
 def _text(name: str) -> str:
     """A name on one line, of characters that XML can have."""
-    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", " ".join(name.split()))
+    return visible(" ".join(name.split()))
 
 
 def _shortened(name: str) -> str:

@@ -39,6 +39,7 @@ from catalog.reports.evaluation import (
     Retrieval,
     VerdictCount,
 )
+from catalog.text import natural
 
 _BLOCK_QUERIES = 256
 _TOP = 5  # the place up to which a class is sought
@@ -88,6 +89,7 @@ def score(
     moment = snapshot.moment
     labels = [moment.names[slot] for slot in moment.order]
     place = {label: at for at, label in enumerate(labels)}
+    listed = sorted(range(len(labels)), key=lambda at: natural(moment.keys[moment.order[at]]))
     truth = np.array([place[query.label] for query in queries], dtype=np.int64)
     asked = _ask(queries, snapshot, rows)
     precisions = _average_precision(queries, truth, snapshot, rows)
@@ -106,9 +108,9 @@ def score(
         neighbours=_accuracy(_rank_of(asked.witnesses.neighbours, truth)),
         retrieval=Retrieval(float(np.mean(by_item)), float(precisions.mean())),
         agreement=_agreement(asked.witnesses, truth),
-        per_class=_per_class(asked.witnesses, precisions, right, truth, labels),
+        per_class=_per_class(asked.witnesses, precisions, right, truth, labels, listed=listed),
         confusions=_confusions(truth[wrong], judgement.chosen[wrong], labels),
-        confusion_matrix=_matrix(truth, judgement.chosen, labels),
+        confusion_matrix=_matrix(truth, judgement.chosen, labels, listed),
         mistakes=tuple(
             Mistake(
                 queries[at].place,
@@ -274,12 +276,14 @@ def _per_class(
     right: NDArray[np.bool_],
     truth: NDArray[np.int64],
     labels: Sequence[str],
+    *,
+    listed: Sequence[int],
 ) -> tuple[ClassResult, ...]:
     by_centroid = _rank_of(witnesses.centroid, truth) == 0
     by_head = None if witnesses.head is None else _rank_of(witnesses.head, truth) == 0
     by_item = _rank_of(witnesses.neighbours, truth) == 0
     results = []
-    for at in np.unique(truth).tolist():
+    for at in _present(listed, truth):
         own = truth == at
         results.append(
             ClassResult(
@@ -300,14 +304,24 @@ def _confusions(
 ) -> tuple[Confusion, ...]:
     counts = Counter(zip(truth.tolist(), predicted.tolist(), strict=True))
     confusions = [Confusion(labels[t], labels[p], count) for (t, p), count in counts.items()]
-    return tuple(sorted(confusions, key=lambda c: (-c.pictures, c.truth, c.predicted)))
+    confusions.sort(key=lambda c: (-c.pictures, natural(c.truth), natural(c.predicted)))
+    return tuple(confusions)
 
 
 def _matrix(
-    truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str]
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    labels: Sequence[str],
+    listed: Sequence[int],
 ) -> ConfusionMatrix:
-    present, places = np.unique(np.concatenate([truth, predicted]), return_inverse=True)
-    counts = confusion_matrix(places[: len(truth)], places[len(truth) :], len(present))
-    return ConfusionMatrix(
-        tuple(labels[at] for at in present.tolist()), tuple(map(tuple, counts.tolist()))
-    )
+    present = _present(listed, truth, predicted)
+    place = np.zeros(len(labels), np.int64)
+    place[present] = np.arange(len(present))
+    counts = confusion_matrix(place[truth], place[predicted], len(present))
+    return ConfusionMatrix(tuple(labels[at] for at in present), tuple(map(tuple, counts.tolist())))
+
+
+def _present(listed: Sequence[int], *named: NDArray[np.int64]) -> list[int]:
+    """Those of some classes that are named at all, in the order in which they are listed."""
+    present = set(np.concatenate(named).tolist())
+    return [at for at in listed if at in present]

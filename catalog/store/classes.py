@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from catalog.descriptors import Advice, Damaged, InvalidInput, LabelConflict, NotFound
 from catalog.store import Slot
 from catalog.store.names import Name, label_key, likeness
+from catalog.text import natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +112,15 @@ def retire(tx: sqlite3.Connection, slot: Slot) -> None:
 
 
 def alike(tx: sqlite3.Connection, name: Name) -> tuple[str, ...]:
-    """The other classes whose names look like one, sorted."""
+    """The other classes whose names look like one, in natural order."""
     rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
     look = likeness(name.text)
     names = [other for (other,) in rows if other != name.text and likeness(other) == look]
-    return tuple(sorted(names))
+    return tuple(sorted(names, key=natural))
 
 
 def emptied(tx: sqlite3.Connection, slots: Iterable[Slot]) -> tuple[str, ...]:
-    """Which of some classes have no items, by name, sorted."""
+    """Which of some classes have no items, by name, in natural order."""
     names = [
         tx.execute(
             "SELECT name FROM label WHERE slot = ? "
@@ -128,7 +129,7 @@ def emptied(tx: sqlite3.Connection, slots: Iterable[Slot]) -> tuple[str, ...]:
         ).fetchone()
         for slot in slots
     ]
-    return tuple(sorted(row[0] for row in names if row))
+    return tuple(sorted((row[0] for row in names if row), key=natural))
 
 
 def names_of(tx: sqlite3.Connection, slots: Sequence[int]) -> list[str]:
