@@ -46,7 +46,7 @@ def choose_backbone() -> str:
     except NotFound:
         pass
     if sys.stdin and sys.stdin.isatty() and sys.stderr.isatty():
-        say(_OFFER)
+        say(*_OFFER.splitlines())
         places = " or, where that fails, from ".join(map(str, sources(models.IMAGENET_HANDLE)))
         if confirmed(f"Download it from {places}?", default=True):
             try:

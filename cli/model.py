@@ -10,7 +10,7 @@ import typer
 from catalog.cli import backbone
 from catalog.cli.completion import backbone_names
 from catalog.cli.options import Json
-from catalog.cli.output import counted, print_json, print_table, say, steps_bar
+from catalog.cli.output import counted, print_json, print_table, say, steps_bar, tell
 
 if TYPE_CHECKING:
     from catalog.embedder.model_cache import Model
@@ -92,7 +92,7 @@ def measure(
         print_json(measured)
         return
     refused = f", {measured.refused} could not be read" if measured.refused else ""
-    typer.echo(
+    tell(
         f"{measured.network}: a {measured.kind} from {counted(measured.pictures, 'picture')}"
         f"{refused}: {measured.file}"
     )
@@ -122,4 +122,4 @@ def _show(model: Model, *, json: bool) -> None:
         print_json(model)
         return
     state = "ready" if model.fresh else "was here already"
-    typer.echo(f"{model.name} ({model.sha256[:12]}) {state}: {model.path}")
+    tell(f"{model.name} ({model.sha256[:12]}) {state}: {model.path}")

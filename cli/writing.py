@@ -38,6 +38,7 @@ from catalog.cli.output import (
     resumable,
     say,
     steps_bar,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -93,10 +94,10 @@ def init(
     if json:
         print_json(info)
     else:
-        typer.echo(f"{info.path}: an empty catalogue")
-        typer.echo(f"  backbone   {info.backbone}")
-        typer.echo(f"  views      {info.views}")
-        typer.echo(f"  descriptor {_in_words(info.descriptor)}")
+        tell(f"{info.path}: an empty catalogue")
+        tell(f"  backbone   {info.backbone}")
+        tell(f"  views      {info.views}")
+        tell(f"  descriptor {_in_words(info.descriptor)}")
     if backbone is None and chosen == models.STARTER:
         say(STARTER_NOTE)
     if not json and not info.prior:
@@ -250,7 +251,7 @@ def remove(
     if json:
         print_json(removed)
         return
-    typer.echo(f"{counted(removed.items, 'item')} removed")
+    tell(f"{counted(removed.items, 'item')} removed")
     for label in removed.classes:
         say(f"class {label!r} has no items left, and is gone")
 
@@ -283,7 +284,7 @@ def remove_class(
     if json:
         print_json(removed)
     else:
-        typer.echo(f"class {removed.classes[0]!r} with {counted(removed.items, 'item')} removed")
+        tell(f"class {removed.classes[0]!r} with {counted(removed.items, 'item')} removed")
 
 
 def compact(
@@ -309,7 +310,7 @@ def compact(
     if json:
         print_json(done)
     else:
-        typer.echo(
+        tell(
             f"descriptors of {counted(done.items, 'item')} in "
             f"{counted(len(done.labels), 'class')} dropped; their sums are kept"
         )
@@ -328,10 +329,8 @@ def undo(catalog: CatalogPath, json: Json = False) -> None:
     kinds = ", ".join(sorted({event.kind for event in events}))
     labels = [str(event.detail["label"]) for event in events if "label" in event.detail]
     about = f" ({labels[0]!r})" if len(labels) == 1 else f" ({counted(len(labels), 'class')})"
-    typer.echo(f"undone: {kinds} of {events[-1].at}{about if labels else ''}")
-    typer.echo(
-        f"left: {counted(sum(row.items for row in left), 'item')}, {counted(len(left), 'class')}"
-    )
+    tell(f"undone: {kinds} of {events[-1].at}{about if labels else ''}")
+    tell(f"left: {counted(sum(row.items for row in left), 'item')}, {counted(len(left), 'class')}")
 
 
 def _note_folders(listing: Listing, root: Path) -> None:
@@ -368,13 +367,13 @@ def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> No
     if json:
         print_json(found)
     else:
-        typer.echo(f"class {found.label!r} would have {counted(found.pictures, 'picture')}")
+        tell(f"class {found.label!r} would have {counted(found.pictures, 'picture')}")
         for now in found.now:
-            typer.echo(f"  {now.pictures} of them are taken for {now.label!r} now")
+            tell(f"  {now.pictures} of them are taken for {now.label!r} now")
         for taken in found.takes:
-            typer.echo(f"  it would take {taken.pictures} of the {taken.of} of {taken.label!r}")
+            tell(f"  it would take {taken.pictures} of the {taken.of} of {taken.label!r}")
         if not found.takes:
-            typer.echo("  it would take nothing from other classes")
+            tell("  it would take nothing from other classes")
     report_refusals(found.refused)
     if found.refused:
         raise typer.Exit(5)
@@ -408,4 +407,4 @@ def _print_added(added: Added) -> None:
     moved = f", {added.moved} moved from other classes" if added.moved else ""
     known = f", {added.known} known already" if added.known else ""
     what = "new class" if added.created else "class"
-    typer.echo(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
+    tell(f"{what} {added.label!r}: {counted(added.added, 'picture')} added{moved}{known}")
