@@ -35,8 +35,9 @@ def _run(program: Callable[[], object]) -> int | str | None:
     except ImportError as error:
         say(f"error: {error}; `catalog doctor` says which library is amiss")
     except BrokenPipeError:
-        pass
+        streams.abandon()
     except OSError as error:
+        streams.abandon()
         say(f"error: {_of_the_system(error)}")
     except MemoryError as error:
         say(f"error: there is not enough memory{f': {error}' if str(error) else ''}")
@@ -59,7 +60,9 @@ def _of_the_system(error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and error.filename is None and _is_lost():
         return "the folder in which this was started is gone; go to another, and try again"
     reason = error.strerror or str(error) or type(error).__name__
-    return reason if error.filename is None else f"{reason}: {os.fsdecode(error.filename)}"
+    if error.filename is None:
+        return f"the system says: {reason}"
+    return f"{os.fsdecode(error.filename)} cannot be used: {reason}"
 
 
 def _is_lost() -> bool:

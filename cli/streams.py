@@ -15,13 +15,13 @@ _unsaid: list[OSError] = []
 class _Closed(io.TextIOBase):
     """Standard output where there is none: what is written to it is not lost in silence."""
 
-    def write(self, text: str) -> int:
+    def write(self, _text: str) -> int:
         """Refuse it.
 
         Raises:
             OSError: always.
         """
-        raise OSError(errno.EBADF, f"closed, so {len(text)} characters have nowhere to go")
+        raise OSError(errno.EBADF, "it is closed", "standard output")
 
 
 def prepare() -> None:
@@ -55,8 +55,13 @@ def put(text: str = "") -> None:
         stream.flush()
     except OSError as error:
         _drop(stream)
-        reason = f"standard output cannot be written: {error.strerror or error}"
-        raise OSError(error.errno, reason) from error
+        raise OSError(error.errno, error.strerror or str(error), "standard output") from error
+
+
+def abandon() -> None:
+    """Let what cannot be written to standard output go nowhere."""
+    with contextlib.suppress(OSError):  # which was said already
+        put()
 
 
 def note(text: str) -> None:

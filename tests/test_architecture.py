@@ -60,6 +60,27 @@ def test_sql_stays_in_the_store(module: Module) -> None:
             assert node.func.attr not in {"execute", "executemany", "executescript"}
 
 
+MAY_WRITE = {
+    "catalog.cli.streams",
+    "catalog.cli.completion",  # what a shell reads
+    "catalog.cli.health",  # what has to work where nothing else does
+    "catalog.embedder.export",  # a process of its own, whose output is read
+}
+"""What may write to the standard streams; the rest goes through it, and so no name goes bare."""
+
+
+@every_module
+def test_one_place_writes_to_the_terminal(module: Module) -> None:
+    """Nothing else prints, or writes to a standard stream."""
+    if module.name in MAY_WRITE:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"print", "typer.echo", "typer.secho", "typer.style"}, called
+            assert not re.search(r"\bstd(out|err)(__)?(\.buffer)?\.write", called), called
+
+
 def test_nothing_goes_by_another_name() -> None:
     """Nothing imports a folder of the checkout by its own name, which is not installed."""
     own = {folder for folder in FOLDERS.values() if folder != "catalog"}
