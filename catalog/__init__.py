@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from catalog.answers import Candidate, Neighbour, Prediction
     from catalog.care.backup import Backup
     from catalog.care.export import Exported
+    from catalog.care.places import ForgottenPlaces
     from catalog.care.verify import Verification
     from catalog.catalog import Catalog
     from catalog.changes.compact import Compacted
@@ -86,6 +87,7 @@ __all__ = [
     "Exported",
     "Feedback",
     "Forgotten",
+    "ForgottenPlaces",
     "HeadTraining",
     "Imported",
     "Info",
@@ -131,6 +133,7 @@ _HOMES = {
     ),
     "catalog.care.backup": ("Backup",),
     "catalog.care.export": ("Exported",),
+    "catalog.care.places": ("ForgottenPlaces",),
     "catalog.care.verify": ("Verification",),
     "catalog.catalog": ("Catalog",),
     "catalog.changes.compact": ("Compacted",),

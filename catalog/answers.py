@@ -59,6 +59,8 @@ class Neighbour:
         score: cosine of the whitened descriptors, in [-1, 1].
         class_score: cosine of the query with the centroid of the item's class.
         sources: where its picture was found, as recorded then, sorted; empty for bytes and arrays.
+        content: the SHA-256 that its picture goes by, 64 hexadecimal digits: what lies at its
+            sources now may be another picture.
     """
 
     item: int
@@ -66,6 +68,7 @@ class Neighbour:
     score: float
     class_score: float
     sources: tuple[str, ...]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +193,15 @@ def nearest(
             near.scores.tolist(),
             near.class_scores.tolist(),
             sources(items),
+            moment.contents[near.places].astype(">u8"),
             strict=True,
         )
         answers.append(
             [
-                Neighbour(item, moment.names[slot], score, class_score, places)
-                for item, slot, score, class_score, places in found
+                Neighbour(
+                    item, moment.names[slot], score, class_score, places, content.tobytes().hex()
+                )
+                for item, slot, score, class_score, places, content in found
             ]
         )
     return answers

@@ -10,6 +10,7 @@ from types import TracebackType
 from catalog import questions
 from catalog.care.backup import backup, restore
 from catalog.care.export import export
+from catalog.care.places import forget_places
 from catalog.care.verify import verify
 from catalog.changes.add import add
 from catalog.changes.add_class import add_class
@@ -61,7 +62,7 @@ class Catalog(Opened):
     history = listing.history  # what was done to it
     training_curves = listing.training_curves  # of the last training of the head
 
-    # What changes it. All but `compact` and `forget` can be undone.
+    # What changes it. All but `compact`, `forget` and `forget_places` can be undone.
     add_class = add_class  # a new class of some pictures
     preview_class = preview_class  # what that would take from the others
     add = add  # more pictures for a class
@@ -76,6 +77,7 @@ class Catalog(Opened):
     remove_class = remove_class
     compact = compact  # drops descriptors, and keeps their sums
     forget = forget  # deletes for good
+    forget_places = forget_places  # where pictures are no longer
     undo = undo  # takes the last command back
 
     # How good it is, and how well.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors import Advice, RefusalReason
-from catalog.embedder import Picture, Source, as_picture, content_hash, read_picture
+from catalog.embedder import Box, Picture, Source, as_picture, content_hash, read_picture
+from catalog.text import unwritten, written
 
 Progress: TypeAlias = Callable[[int], None]
 """Called with how many more pictures are done."""
@@ -91,9 +93,15 @@ def place_of(source: Source | Picture) -> str | None:
         return None
     # A link stays the link that the user wrote.
     path = os.path.abspath(os.fspath(picture.source))  # noqa: PTH100
-    # SQLite keeps UTF-8 alone; of another name the odd bytes are written out.
-    path = path.encode("utf-8", "backslashreplace").decode()
+    path = written(path)  # SQLite keeps UTF-8 alone
     return f"{path}#{picture.box}" if picture.box else path
+
+
+def picture_at(place: str) -> Picture:
+    """The picture that a place, as :func:`place_of` words it, is of."""
+    place = unwritten(place)
+    boxed = re.fullmatch(r"(.*)#(\d+,\d+,[1-9]\d*,[1-9]\d*)", place, re.DOTALL)
+    return Picture(boxed[1], Box.parse(boxed[2])) if boxed else Picture(place)
 
 
 def counted(outcomes: Iterable[_Outcome], progress: Progress | None) -> Iterator[_Outcome]:

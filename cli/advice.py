@@ -22,6 +22,7 @@ COMMAND: Final[Wording] = {
     "shows where), and `catalog model import` it here",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
+    "force": "--force does it all the same",
     "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
     "FOLDER` takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported "
     ".tflite",

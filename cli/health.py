@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.options import Json
-from catalog.cli.output import print_json
+from catalog.cli.output import print_json, tell
 
 if TYPE_CHECKING:
     from catalog.machine import Check
@@ -63,9 +63,9 @@ def _print(checks: Sequence[Check]) -> None:
     """Print a line for each check, and under it what to do."""
     width = max(len(check.name) for check in checks)
     for check in checks:
-        typer.echo(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
+        tell(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
         lines = textwrap.wrap(
             check.advice, _WIDTH - 9, break_long_words=False, break_on_hyphens=False
         )
         for line in lines:
-            typer.echo(f"{'':<9}{line}")
+            tell(f"{'':<9}{line}")

@@ -11,7 +11,7 @@ from catalog.cli.answers import print_audit
 from catalog.cli.backbone import UNMEASURED_NOTE
 from catalog.cli.completion import class_names
 from catalog.cli.options import CatalogPath, Json
-from catalog.cli.output import counted, print_json, print_table, say, tell
+from catalog.cli.output import counted, print_json, print_table, report_gone, say, tell
 
 if TYPE_CHECKING:
     from catalog import Event
@@ -124,6 +124,7 @@ def verify(catalog: CatalogPath, json: Json = False) -> None:
         print_json(found)
     elif found.sound:
         tell(f"sound: {found.items} items, generation {found.generation}")
+    report_gone(found.gone)
     for fault in found.derived:
         say(f"derived file replaced: {fault}")
     for problem in found.problems[:_PROBLEMS]:

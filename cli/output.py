@@ -203,15 +203,22 @@ def print_imported(result: Imported, *, json: bool) -> None:
                 "to measure how sure answers are, photos were made up of "
                 f"{counted(made_up, 'picture')} whose {classes} nothing else to hold out"
             )
-    note_alike(result.classes)
+    note_odd(result.classes)
     report_refusals(result.refused)
     for label, reason in result.refused_classes.items():
         say(f"refused: class {label!r}: {reason}")
 
 
-def note_alike(classes: Iterable[Added]) -> None:
-    """Say which new classes have names that look like those of others."""
+def note_odd(classes: Iterable[Added]) -> None:
+    """Say which new classes look like others, and which items lost their files to others."""
     for added in classes:
+        if added.replaced:
+            items = ", ".join(map(str, added.replaced))
+            what = "item" if len(added.replaced) == 1 else "items"
+            say(
+                f"note: where {what} {items} came from lie other pictures now, which were added to "
+                f"{added.label!r}; what was learnt before stays until `catalog remove`"
+            )
         if added.alike:
             others = ", ".join(map(repr, added.alike))
             say(
@@ -225,6 +232,15 @@ def report_passed_over(kinds: Iterable[PassedOver]) -> None:
     for kind in kinds:
         more = ", ..." if kind.count > len(kind.examples) else ""
         say(f"passed over: {kind.count} {kind.what} ({kind.why}): {', '.join(kind.examples)}{more}")
+
+
+def report_gone(places: Sequence[str]) -> None:
+    """Say that pictures are no longer where they were found."""
+    if places:
+        say(
+            f"note: at {counted(len(places), 'place')} of pictures nothing lies any more, such as "
+            f"{places[0]}; `catalog forget-places` drops them"
+        )
 
 
 def report_refusals(refused: Sequence[Refusal]) -> None:

@@ -140,6 +140,40 @@ def forget(
     _note_remains(done)
 
 
+def forget_places(
+    catalog: CatalogPath,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which places these are.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also if more than half of all places are gone."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Forget places where nothing lies any more, or another picture; the items stay.
+
+    Cannot be undone. To have the new places of pictures that were moved, import them again.
+    """
+    from catalog import Catalog
+
+    with Catalog.open(catalog) as opened, pictures_bar("looking", None) as progress:
+        done = opened.forget_places(dry_run=dry_run, force=force, progress=progress)
+    if json:
+        print_json(done)
+        return
+    for what, places in (("nothing lies at", done.gone), ("another picture lies at", done.another)):
+        for place in places:
+            say(f"{what} {place}")
+    lost, (be, have) = len(done.gone) + len(done.another), ("", "have")
+    if dry_run:
+        be, have = "would be ", "would have"
+    tell(
+        f"{lost} of {counted(done.checked, 'place')} {be}forgotten; "
+        f"{counted(done.items, 'item')} {have} none left"
+    )
+
+
 def merge(
     other: Annotated[Path, typer.Argument(help="A catalogue of the same embedder.")],
     catalog: CatalogPath,

@@ -27,7 +27,7 @@ from catalog.cli.options import (
 )
 from catalog.cli.output import (
     counted,
-    note_alike,
+    note_odd,
     pictures_bar,
     print_imported,
     print_json,
@@ -388,7 +388,7 @@ def _note_head(head: str | None) -> None:
 def _report_added(added: Added, *, json: bool, head: str | None = None) -> None:
     """Print what came of adding pictures to a class, and exit with 5 if some were refused."""
     taken = bool(added.added or added.moved or added.known)
-    note_alike([added])
+    note_odd([added])
     if json:
         print_json(added)
     elif taken:

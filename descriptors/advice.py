@@ -22,6 +22,7 @@ AdviceKind: TypeAlias = Literal[
     "class level",
     "copy network",
     "copy projection",
+    "force",
     "get network",
     "get network by hand",
     "get network from a copy",
@@ -59,6 +60,7 @@ PYTHON: Final[Wording] = {
     "catalog.embedder.models.import_model",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
+    "force": "force=True does it all the same",
     "get network": "catalog.embedder.models.fetch downloads the ImageNet network; import_model "
     "takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported .tflite",
     "get network by hand": "download {about} in a browser or on another computer, and give the "

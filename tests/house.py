@@ -46,8 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog.embedder": {*_LEAVES, "catalog.data"},
     "catalog.index": {"catalog.descriptors"},
     "catalog.head": {"catalog.descriptors"},
-    "catalog.manifest": {"catalog.descriptors", "catalog.embedder"},
-    "catalog.pictures": {"catalog.descriptors", "catalog.embedder"},
+    "catalog.manifest": {"catalog.descriptors", "catalog.embedder", "catalog.text"},
+    "catalog.pictures": {"catalog.descriptors", "catalog.embedder", "catalog.text"},
     "catalog.store": {
         *("catalog.descriptors", "catalog.text"),
         *("catalog.data", "catalog.embedder", "catalog.head"),
@@ -115,6 +115,7 @@ EXPORTS = {
         "Exported",
         "Feedback",
         "Forgotten",
+        "ForgottenPlaces",
         "HeadTraining",
         "Imported",
         "Info",

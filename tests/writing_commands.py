@@ -118,6 +118,14 @@ def _staged(catalog: Catalog) -> None:
     catalog.remove(_cup(catalog)[:2])
 
 
+def _found_in_files(catalog: Catalog) -> None:
+    filled(catalog)
+    folder = catalog.path.parent / "found"
+    places = photos.draw(folder, 0, 3, first=40)
+    catalog.add("cup", places)
+    places[0].unlink(missing_ok=True)
+
+
 def _backed_up(catalog: Catalog) -> None:
     filled(catalog)
     catalog.backup(_beside(catalog, COPY))
@@ -199,6 +207,7 @@ COMMANDS = (
     WritingCommand("forget items", lambda c: c.forget(_cup(c)[:2]), filled),
     WritingCommand("forget a class", lambda c: c.forget(labels=["jug"]), _frozen),
     WritingCommand("forget --staged", lambda c: c.forget(staged=True), _staged),
+    WritingCommand("forget_places", lambda c: c.forget_places(), _found_in_files),
     WritingCommand("backup", lambda c: c.backup(_beside(c, COPY)), filled),
     WritingCommand(
         "backup --replace", lambda c: c.backup(_beside(c, COPY), replace=True), _backed_up

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog import machine
+from catalog.care.places import gone_places
 from catalog.data import prior_for
 from catalog.data.starter import FLATBUFFER
 from catalog.descriptors import BackboneError, CatalogError, InvalidInput
@@ -113,6 +114,7 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
         with contextlib.closing(read_only(path, _BUSY_SECONDS)) as connection:
             yield _pages(connection, path)
             yield _contents(connection)
+            yield _places(connection)
             yield _clock(connection)
             bound = binding.read(connection)
     except (DatabaseError, CatalogError, ValueError, TypeError) as error:
@@ -218,6 +220,19 @@ def _contents(connection: Transaction) -> Check:
         f"{items} items, {len(counts)} classes, generation {journal.version(connection).generation}"
     )
     return Check("contents", "ok", f"{found}; `catalog verify` reads everything")
+
+
+def _places(connection: Transaction) -> Check:
+    """Whether pictures still lie where they were found."""
+    gone = gone_places(connection)
+    if gone:
+        advice = (
+            "answers are as before, but their pictures cannot be shown; import the pictures again "
+            "where they are now, and `catalog forget-places` drops the old places"
+        )
+        found = f"nothing lies any more at {len(gone)} of them, such as {gone[0]}"
+        return Check("places", "warning", found, advice)
+    return Check("places", "ok", "something lies at each of them")
 
 
 def _clock(connection: Transaction) -> Check:

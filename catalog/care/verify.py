@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.care.places import gone_places
 from catalog.index import array_file
 from catalog.learning.kinds import KINDS
 from catalog.learning.opened import Opened
@@ -22,12 +23,14 @@ class Verification:
         derived: what was wrong with derived files; they were deleted, and will be made again.
         generation: of the state that was checked.
         items: how many items it has.
+        gone: places of items where nothing lies any more, which is nothing wrong with the file.
     """
 
     problems: tuple[str, ...]
     derived: tuple[str, ...]
     generation: int
     items: int
+    gone: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -49,10 +52,11 @@ def verify(catalog: Opened) -> Verification:
             state = journal.version(tx).generation, inventory.count(tx)
         except (DatabaseError, AttributeError, TypeError):  # which the problems name
             state = 0, 0
+        gone = () if problems else gone_places(tx)
     faults = list(_unsound(catalog._cache))
     if not problems and not catalog._keeper.check():
         faults.append("sums: not those of the descriptors")
-    return Verification(problems, tuple(faults), *state)
+    return Verification(problems, tuple(faults), *state, gone)
 
 
 def _unsound(cache: Path) -> Iterator[str]:

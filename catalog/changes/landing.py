@@ -37,6 +37,8 @@ class Added:
         made_up: of how many of them photos were made up, as evidence of how sure answers are.
         refused: the pictures that were not taken, with reasons.
         emptied: classes that have no items left, since all of theirs moved.
+        replaced: items that were found where pictures now lie that were added: they keep what was
+            learnt of them, and have that place no more.
         alike: other classes whose names look like this one's, where the class is new: they may be
             meant as one.
         event: the journal's entry, None if nothing changed.
@@ -50,6 +52,7 @@ class Added:
     made_up: int = 0
     refused: tuple[Refusal, ...] = ()
     emptied: tuple[str, ...] = ()
+    replaced: tuple[int, ...] = ()
     alike: tuple[str, ...] = ()
     event: int | None = None
 
@@ -113,6 +116,7 @@ def land(
         return Added(name.text, refused=refused)
     gone: tuple[str, ...] = ()
     looks: tuple[str, ...] = ()
+    replaced: tuple[ItemId, ...] = ()
     event = None
     command.prepare()
     with command.store.writing() as tx:
@@ -125,6 +129,7 @@ def land(
         before = [change.before for change in found.changes if change.before is not None]
         added, moved = len(found.changes) - len(before), len(before)
         if found.is_something or (note and not refused):
+            replaced = tuple(sorted(_owners(tx, found.places)))
             detail = {"added": added, "moved": moved, **(note or {})}
             event = command.record(tx, kind, label, found.changes, detail, name=name)
             inventory.note_sources(tx, found.places, event)
@@ -146,6 +151,7 @@ def land(
         made_up=len(found.made_up),
         refused=refused,
         emptied=gone,
+        replaced=replaced,
         alike=looks,
         event=event,
     )
@@ -210,6 +216,12 @@ def _against(
         advice = Advice("move here", repr(label.name))
         return f"the picture is in class {name!r} already", advice
     return None
+
+
+def _owners(tx: Transaction, places: Sequence[tuple[ItemId, Place]]) -> set[ItemId]:
+    """The other items whose pictures were found at places before."""
+    found = ((inventory.owner(tx, place.path), item) for item, place in places)
+    return {owner for owner, item in found if owner is not None and owner != item}
 
 
 def free_items(

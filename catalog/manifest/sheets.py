@@ -15,6 +15,7 @@ from typing import Any, Final
 from catalog.descriptors import Advice, InvalidInput
 from catalog.embedder import Box, Picture, is_picture
 from catalog.manifest.entries import BadRow, Entry, Listing
+from catalog.text import written
 
 _DELIMITERS: Final = ",;\t|"
 _MARKS: Final = {
@@ -146,8 +147,7 @@ def _entry(row: Mapping[str, Any], base: Path) -> Entry:
     named = _text_of(group)
     if group is not None and named is None:
         raise InvalidInput("a group is a text or a number")
-    # SQLite keeps UTF-8 alone, as with paths.
-    named = (named or "").encode("utf-8", "backslashreplace").decode()
+    named = written(named or "")  # SQLite keeps UTF-8 alone, as with paths
     return Entry(label, Picture(path_below(base, path), _box(row)), group=named or None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,13 @@ import numpy as np
 
 from catalog.answers import Neighbour
 from catalog.descriptors import PictureError
-from catalog.embedder import Box, Picture, Source, as_picture, thumbnail
+from catalog.embedder import Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
+from catalog.pictures import hold, picture_at
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
 from catalog.store import files
 from catalog.store.inventory import Item
-from catalog.text import unwritten, visible
+from catalog.text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -72,7 +73,7 @@ def nearest_sheet(
                         "score": n.score,
                         "class_score": n.class_score,
                         "place": _first(n.sources),
-                        "image": _image_at(_first(n.sources)),
+                        "image": _image_of(n.sources, n.content),
                     }
                     for n in neighbours
                 ],
@@ -91,9 +92,7 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
     Returns:
         One HTML page, with at most 200 mistakes spread over all of them, the surest first.
     """
-    places: dict[int, tuple[str, str | None]] = {
-        item.id: (item.label, _first(item.sources)) for item in items
-    }
+    known: dict[int, Item] = {item.id: item for item in items}
     step = max(1, -(-len(evaluation.mistakes) // _MOST_MISTAKES))
     shown = sorted(evaluation.mistakes[::step], key=lambda m: -(m.probability or 0.0))
     calibration = evaluation.cross_check.reliability
@@ -106,10 +105,7 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
         calibration=None if calibration is None else _calibration_chart(calibration),
         confusions=confusions,
         charted=charted,
-        mistakes=[
-            _mistake(mistake, *places.get(mistake.nearest_item or 0, ("?", None)))
-            for mistake in shown
-        ],
+        mistakes=[_mistake(mistake, known.get(mistake.nearest_item or 0)) for mistake in shown],
     )
 
 
@@ -139,13 +135,13 @@ def require_writable(path: Path, *, replace: bool = False) -> None:
     files.require_writable(path, mark=_MARK, replace=replace)
 
 
-def _mistake(mistake: Mistake, nearest_label: str, nearest_place: str | None) -> dict[str, Any]:
+def _mistake(mistake: Mistake, nearest: Item | None) -> dict[str, Any]:
     return {
         "found": mistake,
         "image": _image_at(mistake.place),
-        "nearest_label": nearest_label,
-        "nearest_place": nearest_place,
-        "nearest_image": _image_at(nearest_place),
+        "nearest_label": nearest.label if nearest else "?",
+        "nearest_place": _first(nearest.sources) if nearest else None,
+        "nearest_image": _image_of(nearest.sources, nearest.content) if nearest else None,
     }
 
 
@@ -211,13 +207,17 @@ def _shown(value: object) -> object:
 
 
 def _image_at(place: str | None) -> str | None:
-    if place is None:
-        return None
-    place = unwritten(place)
-    boxed = re.fullmatch(r"(.*)#(\d+,\d+,[1-9]\d*,[1-9]\d*)", place, re.DOTALL)
-    if boxed:
-        return _image(Picture(boxed[1], Box.parse(boxed[2])))
-    return _image(Picture(place))
+    return None if place is None else _image(picture_at(place))
+
+
+def _image_of(places: Sequence[str], content: str) -> str | None:
+    """The picture of an item, where it still lies; what lies there now may be another."""
+    for place in places:
+        with contextlib.suppress(PictureError):
+            held = hold(picture_at(place))
+            if held.content.hex() == content:
+                return _image(held.picture)
+    return None
 
 
 def _image(picture: Picture) -> str | None:

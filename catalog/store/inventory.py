@@ -14,6 +14,9 @@ from catalog.store.names import Name
 from catalog.store.store import now
 from catalog.text import natural
 
+# Of a change and its event: that a picture became an item, and is one through that.
+_TAKEN_IN = "change.before IS NULL AND event.kind != 'undo' AND event.undone_by IS NULL"
+
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
@@ -77,7 +80,8 @@ def items(tx: sqlite3.Connection, label: Name | None) -> list[Item]:
         "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
         (slot, slot),
     ).fetchall()
-    return [Item(row[0], row[1], row[2].hex(), sources(tx, row[0])) for row in rows]
+    places = all_sources(tx)
+    return [Item(row[0], row[1], row[2].hex(), tuple(places.get(row[0], ()))) for row in rows]
 
 
 def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
@@ -167,16 +171,48 @@ def sources(tx: sqlite3.Connection, item: ItemId) -> tuple[str, ...]:
 def places(tx: sqlite3.Connection, item: ItemId) -> tuple[Place, ...]:
     """Where an item's picture was found since it was last taken in, by path.
 
-    What was noted before an earlier removal is kept for the sake of undo, but is not shown.
+    What was noted before an earlier removal is kept for the sake of undo, but is not shown. Neither
+    is a place where another picture was found since: a place belongs to the last.
     """
     rows = tx.execute(
-        "SELECT place, size, modified, max(event) FROM source WHERE item = :item AND event >= ("
+        "SELECT place, size, modified FROM (SELECT place, size, modified, max(event) AS last "  # noqa: S608
+        "FROM source WHERE item = :item AND event >= ("
         "SELECT coalesce(max(event.id), 0) FROM change JOIN event ON event.id = change.event "
-        "WHERE change.item = :item AND change.before IS NULL "
-        "AND event.kind != 'undo' AND event.undone_by IS NULL) GROUP BY place ORDER BY place",
+        f"WHERE change.item = :item AND {_TAKEN_IN}) GROUP BY place) AS own "
+        "WHERE NOT EXISTS (SELECT 1 FROM source AS later WHERE later.place = own.place "
+        "AND later.item != :item AND later.event > own.last) ORDER BY place",
         {"item": item},
     )
-    return tuple(Place(*row[:3]) for row in rows)
+    return tuple(Place(*row) for row in rows)
+
+
+def all_sources(tx: sqlite3.Connection) -> dict[ItemId, list[str]]:
+    """:func:`sources` of every item that has some."""
+    taken_in = dict(
+        tx.execute(
+            "SELECT change.item, max(event.id) FROM change JOIN event "  # noqa: S608
+            f"ON event.id = change.event WHERE {_TAKEN_IN} GROUP BY change.item"
+        )
+    )
+    last: dict[str, tuple[ItemId, int]] = {}
+    for item, place, event in tx.execute("SELECT item, place, event FROM source ORDER BY event"):
+        last[place] = item, event
+    found: dict[ItemId, list[str]] = {}
+    for place in sorted(last):
+        item, event = last[place]
+        if event >= taken_in.get(item, 0):
+            found.setdefault(item, []).append(place)
+    return found
+
+
+def owner(tx: sqlite3.Connection, place: str) -> ItemId | None:
+    """The item whose picture was found last at a place; None where none was, or it is gone."""
+    row = tx.execute(
+        "SELECT item FROM source JOIN item ON item.id = source.item "
+        "WHERE place = ? AND label IS NOT NULL ORDER BY event DESC LIMIT 1",
+        (place,),
+    ).fetchone()
+    return None if row is None else ItemId(row[0])
 
 
 def note_sources(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]], event: int) -> None:
@@ -185,6 +221,11 @@ def note_sources(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]], 
         "INSERT INTO source (item, place, event, size, modified) VALUES (?, ?, ?, ?, ?)",
         [(item, place.path, event, place.size, place.modified) for item, place in found],
     )
+
+
+def drop_sources(tx: sqlite3.Connection, places: Iterable[tuple[ItemId, str]]) -> None:
+    """Forget that the pictures of items were found at places."""
+    tx.executemany("DELETE FROM source WHERE item = ? AND place = ?", list(places))
 
 
 def find(tx: sqlite3.Connection, content: bytes) -> tuple[ItemId, Slot | None, str | None] | None:

@@ -174,8 +174,12 @@ CREATE TABLE made_up (
 );
 """
 
-# Format 5 changed no table, but the keys of classes: names that differ by accents or width had one.
-SCHEMA_5 = ""
+# What format 5 added to format 4. It changed the keys of classes, too: names that differ by accents
+# or width had one.
+SCHEMA_5 = """
+-- A place belongs to the picture that was found there last.
+CREATE INDEX source_place ON source (place);
+"""
 
 SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5)
 """What each format added to the one before."""
