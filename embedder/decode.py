@@ -1,17 +1,26 @@
 """The door to the outside: a source becomes bytes, and bytes an upright RGB picture, or a refusal.
 
+OpenCV decodes, but for HEIC (libheif, through ``pi_heif``), AVIF and TIFF of up to 8 bits (Pillow),
+and BMP with masks (:mod:`catalog.embedder.bmp`). ``pi_heif`` and Pillow are imported when such a
+picture comes. OpenCV 4.12 to 5.0 could decode AVIF and TIFF, but tells an AVIF by its first 500
+bytes, which not all grids pass, and gives what memory held before for some TIFFs.
+
 One rule for each kind of sample, whatever the format:
 
-- **Orientation** is taken from Exif (JPEG, PNG, WebP) and applied here, never by the decoder.
-- **16 bits** are rounded to 8: ``round(v / 257)``.
+- **Orientation** is that of the header, and applied here, never by the decoder. A HEIC has none
+  left: its turns, mirrors and crops are part of how it is coded.
+- **16 bits** are rounded to 8: ``round(v / 257)``. 10 and 12 bits (HEIC, AVIF) likewise:
+  ``round(255 * v / 1023)``, ``round(255 * v / 4095)``.
 - **Grey** is repeated into three channels; a **palette** is looked up.
 - **Alpha** (a channel, a palette's tRNS, a colour declared transparent) is composed over white, in
-  8 bits, rounded: ``255 - round((255 - c) * a / 255)``. The fourth byte of a BMP is not alpha: most
-  writers leave it at zero.
+  8 bits, rounded: ``255 - round((255 - c) * a / 255)``; where colours are stored multiplied by
+  alpha already, ``c + 255 - a``. The fourth byte of a BMP is not alpha: most writers leave it at
+  zero. Nor is a fourth sample of a TIFF that is not declared to be.
 - **CMYK** (and YCCK) in a JPEG is read as Adobe writes it, inverted: red is ``c * k / 255``, and so
-  on, give or take one.
-- **Animations** give their first frame; what it leaves uncovered has the background colour, or is
-  transparent where the frame has transparency.
+  on, give or take one. In a TIFF it is read the same way after inverting it.
+- **Animations** give their first frame, sequences their primary picture, TIFFs their first page.
+  What the first frame of a GIF leaves uncovered has the background colour, or is transparent where
+  the frame has transparency.
 - **Colour profiles** and gamma are ignored: the samples are taken for sRGB.
 
 ``imread`` is never called: it returns a grey-filled picture for a truncated JPEG. ``libpng`` and
@@ -21,17 +30,22 @@ One rule for each kind of sample, whatever the format:
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from catalog.descriptors.errors import InvalidInput, PictureError
-from catalog.embedder.formats import DEFAULT_LIMITS, Header, Limits, essence, inspect, png_grey_key
+from catalog.embedder import bmp, png, tiff
+from catalog.embedder.formats import essence, inspect
+from catalog.embedder.header import DEFAULT_LIMITS, Header, Limits
 
 # OpenCV reads these once, while it is imported. The first is a second line of defence behind the
 # header check; the second keeps its log of bad files off the caller's terminal. A value that the
 # user has set wins.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2
@@ -40,6 +54,7 @@ import numpy as np
 if TYPE_CHECKING:
     from cv2.typing import MatLike
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 _COLOUR_FLAGS: Final = {
     1: cv2.IMREAD_COLOR,
@@ -47,6 +62,7 @@ _COLOUR_FLAGS: Final = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_THREADS: Final[dict[str, int]] = {}
 NO_MEMORY: Final = "decoding it takes more memory than there is"
 """What is said of a picture, allowed in itself, that does not fit."""
 
@@ -132,7 +148,28 @@ def _read_regular(source: str | os.PathLike[str], limits: Limits) -> bytes:
     return data
 
 
+def one_thread() -> None:
+    """Have the libraries decode in one thread each, where other processes are at work as well."""
+    cv2.setNumThreads(1)
+    _THREADS["most"] = 1
+
+
 def _pixels(data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
+    decoder = {"heic": _heic, "avif": _avif, "tiff": _tiff}.get(header.format)
+    if decoder:
+        image = decoder(data, header)
+    elif header.format == "bmp" and bmp.is_masked(data):
+        image = bmp.masked_pixels(data)
+    else:
+        key = png.grey_key(data) if header.format == "png" else None
+        image = _rgb(_by_opencv(data, scale, header), grey_key=key)
+    if image.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
+        raise PictureError("corrupt", "its picture has another size than its header says")
+    return np.ascontiguousarray(_upright(image, header.orientation), np.uint8)
+
+
+def _by_opencv(data: bytes, scale: int, header: Header) -> MatLike:
+    """Samples as stored: grey, BGR, or BGR and alpha."""
     if header.format in {"jpeg", "bmp"}:
         flags = _COLOUR_FLAGS[scale] | cv2.IMREAD_IGNORE_ORIENTATION
     else:
@@ -140,21 +177,90 @@ def _pixels(data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
     stored = cv2.imdecode(np.frombuffer(essence(data, header), np.uint8), flags)
     if stored is None:
         raise PictureError("corrupt", "the decoder gave up")
-    if stored.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
-        raise PictureError("corrupt", "its picture has another size than its header says")
-    key = png_grey_key(data) if header.format == "png" else None
-    return np.ascontiguousarray(_upright(_rgb(stored, key), header.orientation), np.uint8)
+    return stored
 
 
-def _rgb(stored: MatLike, grey_key: int | None) -> MatLike:
+def _heic(data: bytes, header: Header) -> MatLike:
+    """By libheif within its limits, which makes crops, turns and mirrors itself."""
+    import pi_heif
+
+    if _THREADS:
+        pi_heif.options.DECODE_THREADS = _THREADS["most"]
+    with _giving_up():
+        found = pi_heif.open_heif(
+            essence(data, header), convert_hdr_to_8bit=False, hdr_to_16bit=False
+        )
+        stored = np.asarray(found)
+    kind, _, bits = found.mode.partition(";")
+    if stored.ndim == 3:
+        stored = np.ascontiguousarray(stored[..., [2, 1, 0, *range(3, stored.shape[2])]])
+    return _rgb(stored, 2 ** int(bits or 8) - 1, premultiplied=kind.endswith("a"))
+
+
+def _avif(data: bytes, header: Header) -> MatLike:
+    """By Pillow, which rounds what has more bits to 8, and makes no turns."""
+    from PIL import AvifImagePlugin
+
+    if not AvifImagePlugin.SUPPORTED:
+        raise PictureError("unsupported", "an AVIF, and Pillow is installed without its decoder")
+    if _THREADS:
+        AvifImagePlugin.DEFAULT_MAX_THREADS = _THREADS["most"]
+    with _giving_up(), AvifImagePlugin.AvifImageFile(io.BytesIO(essence(data, header))) as image:
+        return _rgb(_of_pillow(image))
+
+
+def _tiff(data: bytes, header: Header) -> MatLike:
+    """16 bits by OpenCV, which keeps them; what has fewer by Pillow, which knows more of it."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    page = tiff.page(data)
+    if page.bits == 16:
+        stored = _by_opencv(data, 1, header)
+        stored = cv2.bitwise_not(stored) if page.from_white else stored
+    else:
+        with _giving_up(), TiffImageFile(io.BytesIO(essence(data, header))) as image:
+            stored = _of_pillow(image)
+    if page.alpha == "ignored" and stored.ndim == 3:
+        stored = np.ascontiguousarray(stored[..., :3])
+    return _rgb(stored, premultiplied=page.alpha == "premultiplied")
+
+
+@contextmanager
+def _giving_up() -> Iterator[None]:
+    """Say of a picture that its decoder, a library of Python, raised something."""
+    try:
+        yield
+    except (MemoryError, PictureError):
+        raise
+    except Exception as error:
+        raise PictureError("corrupt", f"the decoder gave up: {error}") from error
+
+
+def _of_pillow(image: Image) -> MatLike:
+    """Samples of 8 bits, as OpenCV would give them: grey, BGR, or BGR and alpha."""
+    if image.mode == "CMYK":
+        *inks, black = cv2.split(cv2.bitwise_not(np.asarray(image)))
+        return cv2.merge([cv2.multiply(ink, black, scale=1 / 255) for ink in reversed(inks)])
+    mode = {"1": "L", "L": "L", "LA": "RGBA", "RGBA": "RGBA"}.get(image.mode, "RGB")
+    pixels = np.asarray(image.convert(mode))
+    swap = {"RGB": cv2.COLOR_RGB2BGR, "RGBA": cv2.COLOR_RGBA2BGRA}.get(mode)
+    return pixels if swap is None else cv2.cvtColor(pixels, swap)
+
+
+def _rgb(
+    stored: MatLike, most: int = 65535, *, grey_key: int | None = None, premultiplied: bool = False
+) -> MatLike:
+    """RGB over white, from grey or BGR and perhaps alpha; ``most`` is full, if it is not 255."""
     seen = None if grey_key is None else stored != grey_key
-    image = stored if stored.dtype == np.uint8 else cv2.convertScaleAbs(stored, alpha=1 / 257)
+    image = stored if stored.dtype == np.uint8 else cv2.convertScaleAbs(stored, alpha=255 / most)
     if image.ndim == 2:
         grey = image if seen is None else np.where(seen, image, 255).astype(np.uint8)
         return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     if image.shape[2] == 3:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     blue, green, red, alpha = cv2.split(image)
+    if premultiplied:
+        return cv2.merge([cv2.add(c, cv2.bitwise_not(alpha)) for c in (red, green, blue)])
     ink = (cv2.multiply(cv2.bitwise_not(c), alpha, scale=1 / 255) for c in (red, green, blue))
     return cv2.merge([cv2.bitwise_not(i) for i in ink])
 

@@ -23,7 +23,8 @@ from catalog.embedder.describe import (
     require_descriptor,
 )
 from catalog.embedder.fingerprint import Specification
-from catalog.embedder.formats import Header, inspect
+from catalog.embedder.formats import inspect
+from catalog.embedder.header import Header
 from catalog.embedder.isolation import IsolatedDecoder
 from catalog.embedder.layers import LAYERS_RULE
 from catalog.embedder.litert import LiteRTNetwork

@@ -41,12 +41,17 @@ class _Entry(NamedTuple):
 
 def orientation(exif: bytes) -> int:
     """How the camera was held: 1 (upright) to 8; 1 where that is not said."""
+    return stated_orientation(exif) or 1
+
+
+def stated_orientation(exif: bytes) -> int | None:
+    """How the camera was held: 1 (upright) to 8; None where that is not said."""
     block, order = _opened(exif)
     entry = _directory(block, order, _first(block, order)).get(_ORIENTATION)
     if entry is None or entry.kind != _SHORT:
-        return 1
+        return None
     (value,) = struct.unpack_from(order + "H", block, entry.at)
-    return int(value) if 1 <= value <= 8 else 1
+    return int(value) if 1 <= value <= 8 else None
 
 
 def shot(exif: bytes) -> Shot | None:

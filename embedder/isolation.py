@@ -43,8 +43,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.descriptors.errors import CatalogError, InvalidInput, PictureError, RefusalReason
-from catalog.embedder.decode import NO_MEMORY, check_scale
-from catalog.embedder.formats import Format, Header, inspect
+from catalog.embedder.decode import NO_MEMORY, check_scale, one_thread
+from catalog.embedder.formats import inspect
+from catalog.embedder.header import Format, Header
 
 Door: TypeAlias = Callable[[bytes, int, Header], NDArray[np.uint8]]
 """What decodes: bytes of a file, scale and header in, uint8 (H, W, 3) out."""
@@ -320,10 +321,8 @@ def _end(workers: list[_Worker]) -> None:
 
 def serve(door: str, seconds: float, memory: int) -> None:
     """Answer one picture after another, until standard input is closed: the child's whole life."""
-    import cv2
-
     decode: Door = pkgutil.resolve_name(door)
-    cv2.setNumThreads(1)  # as many children as processors are at work already
+    one_thread()  # as many children as processors are at work already
     _confine(memory)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the caller may have had it ignored
     silence = os.open(os.devnull, os.O_WRONLY)

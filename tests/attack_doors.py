@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.embedder.decode import decode
-from catalog.embedder.formats import Header
+from catalog.embedder.header import Header
 
 LETHAL = b"lethal"
 """What makes a picture one to misbehave on, when it stands anywhere in the file."""

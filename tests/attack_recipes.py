@@ -12,16 +12,19 @@ from functools import cache
 from random import Random
 from types import ModuleType
 
+import attack_avif
 import attack_bmp
 import attack_gif
+import attack_heic
 import attack_jpeg
 import attack_png
+import attack_tiff
 import attack_webp
 from attack_bits import ANYWHERE
 
 MODULES: dict[str, ModuleType] = {
     "jpeg": attack_jpeg, "png": attack_png, "webp": attack_webp, "gif": attack_gif,
-    "bmp": attack_bmp,
+    "bmp": attack_bmp, "heic": attack_heic, "avif": attack_avif, "tiff": attack_tiff,
 }  # fmt: skip
 """What draws and spoils each format."""
 

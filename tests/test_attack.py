@@ -31,7 +31,8 @@ from doubles import FakeEmbedder
 from catalog import Catalog
 from catalog.descriptors.errors import PictureError
 from catalog.embedder.decode import decode
-from catalog.embedder.formats import Limits, inspect
+from catalog.embedder.formats import inspect
+from catalog.embedder.header import Limits
 from catalog.embedder.isolation import IsolatedDecoder
 
 QUICK, SOAK = 5_000, 1_000_000

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from catalog.descriptors.errors import InvalidInput
 from catalog.embedder.decode import decode
-from catalog.embedder.formats import Header, essence, inspect
+from catalog.embedder.formats import essence, inspect
+from catalog.embedder.header import Header
 
 # --- what comes in -------------------------------------------------------------------------------
 

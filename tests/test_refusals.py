@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from catalog.descriptors.errors import PictureError
 from catalog.embedder.decode import decode, read
-from catalog.embedder.formats import Limits, inspect
+from catalog.embedder.formats import inspect
+from catalog.embedder.header import Limits
 
 # --- refusals ------------------------------------------------------------------------------------
 
