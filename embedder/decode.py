@@ -181,20 +181,34 @@ def _by_opencv(data: bytes, scale: int, header: Header) -> MatLike:
 
 
 def _heic(data: bytes, header: Header) -> MatLike:
-    """By libheif within its limits, which makes crops, turns and mirrors itself."""
+    """By libheif within its limits, which makes crops, turns and mirrors itself.
+
+    ``pi_heif`` 1.4 takes the depth that the header states for that of the samples. Where rows are
+    to be moved together it overwrites what lies behind them if that is a lie (so they are not), and
+    grey of more than 8 bits is the one kind of which the samples themselves could be others.
+    """
     import pi_heif
 
     if _THREADS:
         pi_heif.options.DECODE_THREADS = _THREADS["most"]
     with _giving_up():
         found = pi_heif.open_heif(
-            essence(data, header), convert_hdr_to_8bit=False, hdr_to_16bit=False
+            essence(data, header),
+            convert_hdr_to_8bit=False,
+            hdr_to_16bit=False,
+            remove_stride=False,
         )
-        stored = np.asarray(found)
-    kind, _, bits = found.mode.partition(";")
-    if stored.ndim == 3:
-        stored = np.ascontiguousarray(stored[..., [2, 1, 0, *range(3, stored.shape[2])]])
-    return _rgb(stored, 2 ** int(bits or 8) - 1, premultiplied=kind.endswith("a"))
+        kind, _, bits = found.mode.partition(";")
+        if bits and not kind.startswith("RGB"):
+            raise PictureError("unsupported", "a grey HEIC of more than 8 bits")
+        rows = np.frombuffer(found.data, np.uint8).reshape(-1, found.stride)
+        channels, sample = max(1, len(kind)), np.dtype("<u2" if bits else "u1")
+        width, height = found.size
+        used = rows[:, : width * channels * sample.itemsize]
+        stored = used.copy().view(sample).reshape(height, width, channels)
+    swap = {1: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[channels]
+    image = stored[..., 0] if swap is None else cv2.cvtColor(stored, swap)
+    return _rgb(image, 2 ** int(bits or 8) - 1, premultiplied=kind.endswith("a"))
 
 
 def _avif(data: bytes, header: Header) -> MatLike:

@@ -104,6 +104,9 @@ def walk(data: bytes, limits: Limits) -> Header:
         raise PictureError("unsupported", "a sequence of pictures without a still one")
     if any(end > len(data) for spans in items.extents.values() for _, end in spans):
         raise PictureError("truncated", "its pictures run past its end")
+    total = sum(end - start for spans in items.extents.values() for start, end in spans)
+    if total > limits.max_bytes:  # items may share bytes, and are decoded one by one
+        raise PictureError("too_large", f"a HEIF of items of {total:,} bytes together")
     kind = _codec(data, items, items.primary)
     for name, content in items.properties:
         if name == b"ispe":

@@ -113,7 +113,10 @@ class _Directory:
         if count > limits.max_parts:
             raise PictureError("too_large", f"a file of more than {limits.max_parts:,} parts")
         first = start + struct.calcsize("=" + self.count)
-        if first + self.entry * count > len(data):
+        end = (
+            first + self.entry * count + struct.calcsize("=" + self.offset)
+        )  # the next one's place
+        if end > len(data):
             raise PictureError("truncated", "a TIFF that ends within its directory")
         self.fields: dict[int, _Field] = {}
         for at in range(first, first + self.entry * count, self.entry):
@@ -236,22 +239,30 @@ def _check_places(directory: _Directory, width: int, height: int) -> None:
     planes = 1
     if directory.value(_PLANES, _CHUNKY) != _CHUNKY:
         planes = directory.value(_SAMPLES, 1)
-    if _TILE_STARTS in directory.fields or _TILE_WIDTH in directory.fields:
+    tiled = _TILE_STARTS in directory.fields or _TILE_WIDTH in directory.fields
+    if tiled:
         across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
         check_size("tiff", across, down, directory.limits)
-        needed = -(-width // across) * -(-height // down)
         tags = (_TILE_STARTS, _TILE_LENGTHS)
     else:
-        rows = directory.value(_ROWS, 2**32 - 1)
-        if not rows:
+        across, down = width, min(directory.value(_ROWS, height), height)
+        if not down:
             raise PictureError("corrupt", "a TIFF whose strips have no rows")
-        needed = -(-height // rows)
         tags = (_STARTS, _LENGTHS)
+    needed = -(-width // across) * -(-height // down)
     starts, lengths = (directory.values(tag) for tag in tags)
     if len(starts) != len(lengths) or len(starts) < needed * planes:
         raise PictureError("corrupt", "a TIFF without all the strips or tiles it has")
     if any(a + b > len(directory.data) for a, b in zip(starts, lengths, strict=True)):
         raise PictureError("truncated", "a TIFF whose pixels run past its end")
+    if directory.value(_COMPRESSION, _PLAIN) == _PLAIN:
+        samples = directory.value(_SAMPLES, 1) // planes
+        row = -(-across * samples * directory.value(_BITS, 1) // 8)
+        rows = [min(down, height - top) for top in range(0, height, down)] * planes
+        if tiled:
+            rows = [down] * needed * planes
+        if any(length < row * count for length, count in zip(lengths, rows, strict=False)):
+            raise PictureError("corrupt", "a TIFF whose strips or tiles are shorter than its rows")
     kept = [found for tag, found in directory.fields.items() if tag in _KEPT]
     if any(found.at + found.bytes > len(directory.data) for found in kept):
         raise PictureError("truncated", "a TIFF whose fields run past its end")

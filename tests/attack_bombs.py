@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 import attack_bmp
 import cv2
+import heifs
 import malformed
 import numpy as np
+import tiffs
 from attack_bits import packed
 from attack_png import SAMPLES
 from malformed import jpeg_segment, png_chunk, png_of_chunks, riff
@@ -35,8 +37,10 @@ def png(
     return head + png_chunk(b"IDAT", stream) + png_chunk(b"IEND")
 
 
-def jpeg(width: int, height: int, components: int, scans: int = 0) -> bytes:
+def jpeg(width: int, height: int, components: int, scans: int = 0, *, apart: bool = False) -> bytes:
     """Write a grey JPEG of many components: baseline, or progressive of that many scans.
+
+    The components of a baseline one are in one scan, or in scans of their own (``apart``).
 
     The scans after the first each refine all coefficients of one component, by end-of-band runs as
     long as there are: a few hundred bytes for a pass over every coefficient.
@@ -54,8 +58,12 @@ def jpeg(width: int, height: int, components: int, scans: int = 0) -> bytes:
     ]
     if not scans:
         parts.append(jpeg_segment(0xC4, bytes([0x10, 1, *[0] * 15, 0])))
-        parts.append(jpeg_segment(0xDA, selectors + bytes([0, 63, 0])))
-        parts.append(bytes(-(-5 * blocks * components // 8)))
+        each = [selectors]
+        if apart:
+            each = [bytes([1, name, 0]) for name in names]
+        for chosen in each:
+            parts.append(jpeg_segment(0xDA, chosen + bytes([0, 63, 0])))
+            parts.append(bytes(-(-5 * blocks * chosen[0] // 8)))
     else:
         parts.append(jpeg_segment(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0])))
         parts.append(jpeg_segment(0xDA, selectors + bytes([0, 0, 0])))
@@ -114,6 +122,38 @@ def bmp_runs(width: int, height: int) -> bytes:
     return attack_bmp.written(width, height, 8, b"\0\1", compression=1)
 
 
+def tiled(kind: str, bits: int = 8, *, alpha: bool = False) -> bytes:
+    """Write a HEIC or an AVIF of 50 megapixels: tiles that are all the same noise, listed often."""
+    noise = np.random.default_rng(0).integers(0, 2**bits, (500, 500, 3 + alpha))
+    image = noise.astype(np.uint16 if bits > 8 else np.uint8)
+    if alpha:  # libheif and libavif want one for the grid, too; a whole picture is enough here
+        return heifs.avif(np.zeros((5_000, 10_000, 4), np.uint8), quality=60)
+    if kind == "avif":
+        tile = heifs.coded(heifs.avif(image, bits=bits, quality=60))
+    else:
+        tile = heifs.coded(heifs.heic(image, bits=bits, quality=30, chroma="420"))
+    columns, rows = -(-10_000 // tile.size[0]), -(-5_000 // tile.size[1])
+    return heifs.muxed([tile] * (columns * rows), grid=(columns, rows), size=(10_000, 5_000))
+
+
+def tiff(bits: int, channels: int, photometric: int, width: int = 10_000) -> bytes:
+    """Write a black TIFF of 50 megapixels in one strip, packed."""
+    height = 50_000_000 // width
+    length = -(-width * bits * channels // 8) * height
+    deflater = zlib.compressobj(1)
+    step = 2**20
+    parts = [deflater.compress(bytes(min(step, length - at))) for at in range(0, length, step)]
+    fields = {
+        256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * channels), 259: (3, [8]),
+        262: (3, [photometric]), 277: (3, [channels]), 278: (4, [height]),
+    }  # fmt: skip
+    if photometric == tiffs.RGB and channels == 4:
+        fields[338] = (3, [2])
+    if photometric == tiffs.PALETTE:
+        fields[320] = (3, [0] * 3 * 2**bits)
+    return tiffs.written(fields, [b"".join(parts) + deflater.flush()])
+
+
 def parts_of_nothing(kind: str, size: int = 60 * 2**20) -> bytes:
     """Write a picture with as many empty parts as its bytes allow: work for the header check."""
     valid = malformed.valid_pictures()
@@ -141,16 +181,32 @@ ALLOWED: dict[str, Callable[[], bytes]] = {
     ),
     "png grey 16 keyed": lambda: png(2_500, 20_000, 16, 0, extra=png_chunk(b"tRNS", bytes(2))),
     "png grey 1 interlaced": lambda: png(20_000, 2_500, 1, 0, interlaced=True),
-    "jpeg baseline": lambda: jpeg(12_000, 10_000, 3),
-    "jpeg baseline cmyk": lambda: jpeg(12_000, 10_000, 4),
-    "jpeg progressive 10 scans": lambda: jpeg(12_000, 10_000, 3, 10),
-    "jpeg progressive cmyk 10 scans": lambda: jpeg(12_000, 10_000, 4, 10),
-    "jpeg progressive 64 scans": lambda: jpeg(5_000, 3_750, 3, 64),
+    "jpeg baseline": lambda: jpeg(16_320, 12_240, 3),
+    "jpeg baseline cmyk": lambda: jpeg(16_320, 12_240, 4),
+    "jpeg baseline apart": lambda: jpeg(16_000, 10_000, 3, apart=True),
+    "jpeg progressive 12 scans": lambda: jpeg(16_000, 10_000, 3, 12),
+    "jpeg progressive cmyk 16 scans": lambda: jpeg(12_000, 10_000, 4, 16),
+    "jpeg progressive grey 10 scans": lambda: jpeg(16_320, 12_240, 1, 10),
+    "jpeg progressive 64 scans": lambda: jpeg(6_250, 5_000, 3, 64),
     "webp lossy": lambda: webp(10_000, 5_000, 80),
     "webp lossless": lambda: webp(10_000, 5_000, 101),
     "webp animated": lambda: webp_animated(10_000, 5_000),
     "gif": lambda: gif(10_000, 5_000),
     "bmp rle8": lambda: bmp_runs(10_000, 5_000),
+    "bmp masks": lambda: attack_bmp.written(
+        8_000, 2_000, 32, bytes(4 * 8_000 * 2_000), compression=3,
+        masks=(0xFF0000, 0xFF00, 0xFF), header=108,
+    ),
+    "heic": lambda: tiled("heic"),
+    "heic 10 bits": lambda: tiled("heic", 10),
+    "avif": lambda: tiled("avif"),
+    "avif 12 bits": lambda: tiled("avif", 12),
+    "avif alpha": lambda: tiled("avif", alpha=True),
+    "tiff rgb 8": lambda: tiff(8, 3, tiffs.RGB),
+    "tiff rgba 8": lambda: tiff(8, 4, tiffs.RGB),
+    "tiff rgba 16": lambda: tiff(16, 4, tiffs.RGB),
+    "tiff cmyk": lambda: tiff(8, 4, tiffs.CMYK),
+    "tiff palette 1": lambda: tiff(1, 1, tiffs.PALETTE, 20_000),
     "bmp 1 bit": lambda: attack_bmp.written(
         20_000, 2_500, 1, bytes((20_000 + 31) // 32 * 4 * 2_500)
     ),

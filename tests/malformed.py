@@ -1,7 +1,8 @@
 """Pictures for tests: valid ones in every accepted format, and ways to spoil them.
 
-Drawn with OpenCV, NumPy and ``struct``. What OpenCV cannot write (CMYK JPEG, palettes, tRNS, Exif,
-GIF of chosen colours) is put together here, chunk by chunk.
+Drawn with OpenCV, NumPy and ``struct``; HEIC, AVIF and TIFF in :mod:`heifs` and :mod:`tiffs`. What
+OpenCV cannot write (CMYK JPEG, palettes, tRNS, Exif, GIF of chosen colours, BMP with masks) is put
+together here, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -225,6 +226,19 @@ def black_png(side: int) -> bytes:
     return png_of_chunks([(b"IHDR", header), (b"IDAT", stream), (b"IEND", b"")])
 
 
+def png_with_text(data: bytes, *texts: tuple[bytes, bytes]) -> bytes:
+    """Put text chunks, given as name and content, after IHDR."""
+    head, *rest = png_chunks(data)
+    return png_of_chunks([head, *texts, *rest])
+
+
+def raw_profile(name: bytes, content: bytes) -> bytes:
+    """Write a profile as ImageMagick writes it into a text: name, length, digits in lines."""
+    digits = content.hex().encode()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    return b"\n" + name + b"\n%8d\n" % len(content) + b"\n".join(lines) + b"\n"
+
+
 def png_with_exif(data: bytes, block: bytes) -> bytes:
     """Put an eXIf chunk after IHDR."""
     head, *rest = png_chunks(data)
@@ -280,13 +294,24 @@ def _gif_codes(indices: Sequence[int]) -> bytes:
     return b"".join(bytes([b - a]) + data[a:b] for a, b in pairwise(cuts))
 
 
-def bmp(width: int, height: int, bits: int, body: bytes, compression: int = 0) -> bytes:
-    """Write a BMP with a 40-byte header and, up to 8 bits, a palette of QUARTERS."""
+def bmp(
+    width: int,
+    height: int,
+    bits: int,
+    body: bytes,
+    compression: int = 0,
+    *,
+    header: int = 40,
+    masks: Sequence[int] = (),
+) -> bytes:
+    """Write a BMP with a header of a length and, up to 8 bits, a palette of QUARTERS.
+
+    Masks stand behind the first 40 bytes, within a longer header or not.
+    """
     palette = b"".join(bytes([b, g, r, 0]) for r, g, b in QUARTERS) if bits <= 8 else b""
-    offset = 54 + len(palette)
     info = struct.pack(
         "<IiiHHIIiiII",
-        40,
+        header,
         width,
         height,
         1,
@@ -298,6 +323,8 @@ def bmp(width: int, height: int, bits: int, body: bytes, compression: int = 0) -
         len(palette) // 4,
         0,
     )
+    info = (info + struct.pack(f"<{len(masks)}I", *masks)).ljust(header, b"\0")
+    offset = 14 + len(info) + len(palette)
     return b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset) + info + palette + body
 
 
@@ -310,7 +337,12 @@ def still_gif(width: int = 48, height: int = 32) -> bytes:
 
 def valid_pictures(height: int = 32, width: int = 48) -> dict[str, bytes]:
     """Draw :func:`quarters` as a file of every kind; the key begins with the format's name."""
+    # Here, since few of those who draw pictures draw these.
+    import heifs
+    import tiffs
+
     image = quarters(height, width)
+    deep, ten = image.astype(np.uint16) * 257, np.rint(image * (1023 / 255)).astype(np.uint16)
     veiled = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
     jpeg = encode(".jpg", image)
     lossless = encode(".webp", image, cv2.IMWRITE_WEBP_QUALITY, 101)
@@ -329,6 +361,16 @@ def valid_pictures(height: int = 32, width: int = 48) -> dict[str, bytes]:
         "gif": still_gif(width, height),
         "bmp": encode(".bmp", image),
         "bmp grey": encode(".bmp", image[..., 0]),
+        "heic": heifs.heic(image),
+        "heic alpha": heifs.heic(veiled),
+        "heic 10 bits": heifs.heic(ten, bits=10),
+        "avif": heifs.avif(image),
+        "avif alpha": heifs.avif(veiled),
+        "avif 10 bits": heifs.avif(ten, bits=10),
+        "tiff": tiffs.tiff(image, rows=8),
+        "tiff alpha": tiffs.tiff(veiled, extra=2),
+        "tiff 16 bits": tiffs.tiff(deep, rows=5, compression=tiffs.DEFLATE, order=">"),
+        "tiff big": tiffs.tiff(image, big=True),
     }
 
 

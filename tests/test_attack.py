@@ -35,7 +35,7 @@ from catalog.embedder.formats import inspect
 from catalog.embedder.header import Limits
 from catalog.embedder.isolation import IsolatedDecoder
 
-QUICK, SOAK = 5_000, 1_000_000
+QUICK, SOAK = 8_000, 1_600_000
 SEED = 20
 GIB = 2**30
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from pathlib import Path
 
 import cv2
 import malformed
@@ -12,8 +14,8 @@ from door import KINDS, QUARTERS, VALID, many, middles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.descriptors.errors import InvalidInput
-from catalog.embedder.decode import decode
+from catalog.descriptors.errors import InvalidInput, PictureError
+from catalog.embedder.decode import decode, read
 from catalog.embedder.formats import essence, inspect
 from catalog.embedder.header import Header
 
@@ -305,5 +307,142 @@ def test_bmp_variants() -> None:
     )
     runs = bytes([1, 2, 1, 3, 0, 0, 1, 0, 1, 1, 0, 1])
     assert decode(malformed.bmp(2, 2, 8, runs, compression=1)).tolist() == expected
-    assert decode(malformed.bmp(1, 1, 16, struct.pack("<HH", 0x7C00, 0)))[0, 0, 0] >= 248
+    assert decode(malformed.bmp(1, 1, 16, struct.pack("<HH", 0x7C00, 0))).tolist() == [
+        [[255, 0, 0]]
+    ]
     assert decode(malformed.bmp(1, 1, 32, bytes([3, 2, 1, 0]))).tolist() == [[[1, 2, 3]]]
+
+
+LAYOUTS = {
+    "555": (16, (0x7C00, 0x03E0, 0x001F)),
+    "565": (16, (0xF800, 0x07E0, 0x001F)),
+    "444": (16, (0x0F00, 0x00F0, 0x000F)),
+    "8880": (32, (0xFF0000, 0x00FF00, 0x0000FF)),
+    "0888": (32, (0xFF000000, 0x00FF0000, 0x0000FF00)),
+    "backwards": (32, (0x0000FF, 0x00FF00, 0xFF0000)),
+    "10 bits": (32, (0x3FF00000, 0x000FFC00, 0x000003FF)),
+}
+
+
+@pytest.mark.parametrize("header", [40, 52, 56, 108, 124])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masks_of_a_bmp_are_read_wherever_they_stand(layout: str, header: int) -> None:
+    """Every header and depth: colours lie where the masks say, and fill the range."""
+    bits, masks = LAYOUTS[layout]
+    pixels = np.random.default_rng(header).integers(0, 2**bits, (5, 7), np.uint64)
+    expected = np.empty((5, 7, 3))
+    for channel, mask in enumerate(masks):
+        most = mask // (mask & -mask)
+        levels = (pixels & np.uint64(mask)) // np.uint64(mask & -mask)
+        expected[..., channel] = np.floor(levels * 255 / most + 0.5)
+    kind = np.dtype("<u2" if bits == 16 else "<u4")
+    rows = np.pad(pixels.astype(kind), ((0, 0), (0, 7 % (4 // kind.itemsize))))
+    options = {"compression": 3, "header": header, "masks": masks}
+    assert np.array_equal(decode(malformed.bmp(7, -5, bits, rows.tobytes(), **options)), expected)
+    upwards = malformed.bmp(7, 5, bits, rows[::-1].tobytes(), **options)
+    assert np.array_equal(decode(upwards), expected)
+    if layout == "555":
+        plain = malformed.bmp(7, -5, bits, rows.tobytes(), header=header)
+        assert np.array_equal(decode(plain), expected)
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks", "reason"),
+    [
+        (16, (0, 0x07E0, 0x001F), "corrupt"),
+        (16, (0xF80000, 0x07E0, 0x001F), "corrupt"),
+        (16, (0xF801, 0x07E0, 0x001F), "corrupt"),
+        (32, (0xFF00, 0x0FF0, 0x000F), "corrupt"),
+        (24, (0xFF0000, 0xFF00, 0xFF), "unsupported"),
+    ],
+)
+def test_senseless_masks_are_refused(bits: int, masks: tuple[int, ...], reason: str) -> None:
+    """Masks of nothing, beyond the pixel, with gaps or over each other are no colours."""
+    data = malformed.bmp(2, 2, bits, bytes(24), 3, masks=masks)
+    with pytest.raises(PictureError) as refused:
+        decode(data)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("screen", [(2, 1), (0, 0), (3, 9)])
+def test_a_gif_frame_beyond_its_screen_enlarges_it(screen: tuple[int, int]) -> None:
+    """The screen is what it says and its first frame together, as in a browser."""
+    red, green, blue, yellow = (list(c) for c in malformed.QUARTERS)
+    frame = ((1, 1, 2, 1), [2, 3])
+    data = malformed.gif([frame, ((0, 0, 40, 40), [0] * 1600)], screen=screen, background=1)
+    width, height = max(screen[0], 3), max(screen[1], 2)
+    expected = np.full((height, width, 3), green)
+    expected[1, 1:3] = blue, yellow
+    assert (inspect(data).width, inspect(data).height) == (width, height)
+    assert np.array_equal(decode(data), expected)
+    assert red not in decode(data).reshape(-1, 3).tolist()
+
+
+# --- where orientation is written ----------------------------------------------------------------
+
+XMP = b"<rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' %s/>"
+EXIF_6 = b"Exif\0\0" + malformed.exif(6)
+TEXTS = {
+    "profile": (b"zTXt", b"Raw profile type exif\0\0", malformed.raw_profile(b"exif", EXIF_6)),
+    "APP1": (b"tEXt", b"Raw profile type APP1\0", malformed.raw_profile(b"a profile", EXIF_6)),
+    "bare": (b"tEXt", b"Raw profile type exif\0", malformed.raw_profile(b"exif", EXIF_6[6:])),
+    "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", XMP % b'tiff:Orientation="6"'),
+    "XMP packed": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0", XMP % b"tiff:Orientation='6'"),
+    "XMP element": (
+        b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", b"<tiff:Orientation>6</tiff:Orientation>",
+    ),
+    "XMP profile": (
+        b"zTXt", b"Raw profile type xmp\0\0",
+        malformed.raw_profile(b"xmp", XMP % b'tiff:Orientation="6"'),
+    ),
+}  # fmt: skip
+
+
+def text_chunk(name: str, content: bytes | None = None) -> tuple[bytes, bytes]:
+    """Write one of :data:`TEXTS`, packed where it says so."""
+    kind, head, usual = TEXTS[name]
+    body = usual if content is None else content
+    packed = kind == b"zTXt" or head.endswith(b"\1\0\0\0")
+    return kind, head + (zlib.compress(body) if packed else body)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_png_says_in_a_text_how_it_is_held(name: str) -> None:
+    """Raw Exif profiles and XMP turn a PNG that has no Exif chunk, and give way to one."""
+    png = malformed.encode(".png", np.ascontiguousarray(STORED[6]))
+    turned = malformed.png_with_text(png, text_chunk(name))
+    assert np.array_equal(decode(turned), QUARTERS)
+    plain = malformed.png_with_exif(turned, malformed.exif(1))
+    assert np.array_equal(decode(plain), STORED[6])
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_senseless_texts_mean_upright(name: str) -> None:
+    """A text of nothing, of chance, or that inflates without end never refuses a PNG."""
+    for content in (b"", b"\n", b"\nexif\n 99999999999\nzz", bytes(2**24), b"\xff" * 99):
+        data = malformed.png_with_text(VALID["png"], text_chunk(name, content))
+        assert inspect(data).orientation == 1
+        kind, head, _ = TEXTS[name]
+        data = malformed.png_with_text(VALID["png"], (kind, head[:-1]), (kind, head + content[:50]))
+        assert np.array_equal(decode(data), QUARTERS)
+
+
+def test_xmp_of_a_jpeg_and_a_webp_is_not_asked() -> None:
+    """They have a place for Exif, and browsers look nowhere else."""
+    packet = XMP % b'tiff:Orientation="6"'
+    segment = malformed.jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet)
+    assert inspect(VALID["jpeg"][:2] + segment + VALID["jpeg"][2:]).orientation == 1
+    lossless = VALID["webp lossless"]
+    canvas = malformed.webp_canvas(48, 32, 4)
+    data = malformed.riff(canvas, (b"VP8L", lossless[20:]), (b"XMP ", packet))
+    assert inspect(data).orientation == 1
+
+
+def test_a_jpeg_by_any_name_is_a_jpeg(tmp_path: Path) -> None:
+    """An MPO, which is one JPEG behind another, gives its first, and no name is looked at."""
+    others = malformed.encode(".jpg", malformed.noise(64, 80))
+    index = malformed.jpeg_segment(0xE2, b"MPF\0II*\0" + bytes(20))
+    mpo = VALID["jpeg"][:2] + index + VALID["jpeg"][2:] + bytes(7) + others
+    for name in ("a.jfif", "a.jpe", "a.mpo", "a.txt"):
+        (tmp_path / name).write_bytes(mpo)
+        assert np.array_equal(decode(read(tmp_path / name)), decode(VALID["jpeg"]))

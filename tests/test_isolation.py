@@ -313,8 +313,25 @@ class TestLife:
             from catalog.embedder.isolation import IsolatedDecoder
             print(*sorted(sys.modules))
         """)
-        heavy = {"tensorflow", "ai_edge_litert", "faiss", "matplotlib", "rich", "catalog.catalog"}
-        assert not heavy & {name.partition(".")[0] for name in script.stdout.split()}
+        heavy = {"tensorflow", "ai_edge_litert", "faiss", "matplotlib", "rich", "PIL", "pi_heif"}
+        loaded = set(script.stdout.split())
+        assert not heavy & {name.partition(".")[0] for name in loaded}
+        assert "catalog.embedder.isolation" in loaded
+        assert "catalog.catalog" not in loaded
+
+    def test_libraries_of_rare_formats_are_imported_when_one_comes(self) -> None:
+        """Neither the command nor a JPEG brings Pillow or libheif along; a HEIC does."""
+        script = run_child("""
+            import sys
+            import catalog.cli.main
+            from catalog.embedder.decode import decode
+            import cv2, malformed, numpy as np
+            decode(malformed.encode(".jpg", malformed.quarters()))
+            print(*{"PIL", "pi_heif"} & {*sys.modules}, "and then")
+            decode(malformed.valid_pictures()["heic"])
+            print("pi_heif" in sys.modules)
+        """)
+        assert script.stdout.splitlines() == ["and then", "True"], script.stderr
 
 
 class TestEmbedder:
