@@ -40,7 +40,8 @@ def walk(data: bytes, limits: Limits) -> Header:
     height = abs(height)  # negative: rows run from top to bottom
     (header,) = struct.unpack_from("<I", data, 14)
     masked = compression in _MASKED and bits in {16, 32} and header != _OS2
-    if bits not in _DEPTHS or not (masked or compression in {_PLAIN, *_RUNS}):
+    plain = compression == _PLAIN and bits in _DEPTHS
+    if not (plain or masked or _RUNS.get(compression) == bits):
         raise PictureError("unsupported", f"a BMP of {bits} bits and compression {compression}")
     check_size("bmp", width, height, limits)
     if compression not in _RUNS:

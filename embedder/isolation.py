@@ -51,10 +51,10 @@ Door: TypeAlias = Callable[[bytes, int, Header], NDArray[np.uint8]]
 """What decodes: bytes of a file, scale and header in, uint8 (H, W, 3) out."""
 
 SECONDS: Final = 20.0
-"""How long a picture may take; the slowest that pass the header check take about a fifth of it."""
+"""How long a picture may take; the slowest that pass the header check take about half of it."""
 
 MEMORY: Final = 2 * 2**30
-"""How many bytes a child may hold; the widest that pass the header check take two thirds of it."""
+"""How many bytes a child may hold; the widest that pass the header check take about 1.4 GiB."""
 
 _START_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 0.25

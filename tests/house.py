@@ -76,6 +76,8 @@ ENTRY = "catalog.__main__"
 
 ONLY_IN = {
     "cv2": {"catalog.embedder", "catalog.data", "catalog.cli.demo"},
+    "PIL": {"catalog.embedder.decode"},
+    "pi_heif": {"catalog.embedder.decode"},
     "ai_edge_litert": {"catalog.embedder"},
     "tensorflow": {"catalog.embedder.export"},
     "tensorflow_hub": {"catalog.embedder.export"},

@@ -198,14 +198,23 @@ def test_lone_markers_of_a_jpeg_count_as_parts() -> None:
 
 
 def test_scans_are_weighed_by_their_pixels() -> None:
-    """The largest JPEG may have the ten scans of an encoder; only a smaller one may have more."""
-    ten = attack_bombs.jpeg(12_000, 10_000, 3, 10)
-    assert inspect(ten).width == 12_000
-    eleven = attack_bombs.jpeg(12_000, 10_000, 3, 11)
+    """A JPEG of 200 megapixels may have the ten scans of an encoder; a smaller one may have more."""
+    assert inspect(attack_bombs.jpeg(16_320, 12_240, 1, 10)).width == 16_320
     with pytest.raises(PictureError, match="11 scans of") as refused:
-        inspect(eleven)
+        inspect(attack_bombs.jpeg(16_320, 12_240, 1, 11))
     assert refused.value.reason == "too_large"
     assert decode(attack_bombs.jpeg(64, 48, 3, 64)).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(("scans", "apart"), [(2, False), (0, True)], ids=["progressive", "apart"])
+def test_what_is_kept_until_the_last_scan_is_weighed(scans: int, *, apart: bool) -> None:
+    """In several scans, 160 megapixels of three components are as many as may be held."""
+    assert inspect(attack_bombs.jpeg(16_000, 10_000, 3, scans, apart=apart)).width == 16_000
+    with pytest.raises(PictureError, match="samples") as refused:
+        inspect(attack_bombs.jpeg(16_000, 10_008, 3, scans, apart=apart))
+    assert refused.value.reason == "too_large"
+    assert inspect(attack_bombs.jpeg(16_320, 12_240, 4)).width == 16_320
+    assert decode(attack_bombs.jpeg(64, 48, 3, scans, apart=apart)).shape == (48, 64, 3)
 
 
 def test_an_import_of_malformed_pictures_keeps_the_good_ones(tmp_path: Path) -> None:

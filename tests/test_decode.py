@@ -364,6 +364,14 @@ def test_senseless_masks_are_refused(bits: int, masks: tuple[int, ...], reason: 
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize(("bits", "compression"), [(16, 1), (16, 2), (4, 1), (8, 2), (32, 1)])
+def test_run_lengths_of_other_depths_are_refused_by_name(bits: int, compression: int) -> None:
+    """Runs are of 8 bits or of 4, as the compression says."""
+    with pytest.raises(PictureError, match=f"{bits} bits and compression") as refused:
+        decode(malformed.bmp(2, 2, bits, b"\0\1", compression))
+    assert refused.value.reason == "unsupported"
+
+
 @pytest.mark.parametrize("screen", [(2, 1), (0, 0), (3, 9)])
 def test_a_gif_frame_beyond_its_screen_enlarges_it(screen: tuple[int, int]) -> None:
     """The screen is what it says and its first frame together, as in a browser."""
