@@ -161,8 +161,8 @@ def _pixels(data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
     elif header.format == "bmp" and bmp.is_masked(data):
         image = bmp.masked_pixels(data)
     else:
-        key = png.grey_key(data) if header.format == "png" else None
-        image = _rgb(_by_opencv(data, scale, header), grey_key=key)
+        stored = _by_opencv(data, scale, header)
+        image = _rgb(stored, grey_key=png.grey_key(data) if header.format == "png" else None)
     if image.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
         raise PictureError("corrupt", "its picture has another size than its header says")
     return np.ascontiguousarray(_upright(image, header.orientation), np.uint8)

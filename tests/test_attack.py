@@ -198,7 +198,7 @@ def test_lone_markers_of_a_jpeg_count_as_parts() -> None:
 
 
 def test_scans_are_weighed_by_their_pixels() -> None:
-    """A JPEG of 200 megapixels may have the ten scans of an encoder; a smaller one may have more."""
+    """200 megapixels may come in the ten scans of an encoder; only fewer may come in more."""
     assert inspect(attack_bombs.jpeg(16_320, 12_240, 1, 10)).width == 16_320
     with pytest.raises(PictureError, match="11 scans of") as refused:
         inspect(attack_bombs.jpeg(16_320, 12_240, 1, 11))

@@ -67,6 +67,9 @@ def test_a_cut_jpeg_is_refused(
         pytest.param(
             malformed.png(9, 8, 3, [bytes(9)]), "corrupt", id="palette PNG without a palette"
         ),
+        pytest.param(
+            malformed.png(2, 0, 0, [b"\0"], transparency=b"\0\0"), "corrupt", id="PNG of no depth"
+        ),
         pytest.param(malformed.riff((b"EXIF", b"")), "corrupt", id="WebP without a picture"),
         pytest.param(
             malformed.webp_with_exif(VALID["webp lossless"], 9, 9, b""),
