@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -43,7 +44,7 @@ class HeldPicture:
     """A picture that was read, so that what is hashed is what is embedded.
 
     Attributes:
-        place: where it was found, or None for bytes and arrays.
+        place: where it was found, or None for bytes, arrays and pipes.
         picture: its bytes or pixels, with the box.
         content: its SHA-256, 32 bytes.
         size: of the bytes or pixels that are held.
@@ -65,7 +66,9 @@ def hold(source: Source | Picture) -> HeldPicture:
         PictureError: it cannot be read.
     """
     picture = as_picture(source)
-    modified = _modified(picture.source)
+    status = _status(picture.source)
+    place = None if status and stat.S_ISFIFO(status.st_mode) else place_of(picture)
+    modified = status.st_mtime_ns if status and place else None
     if isinstance(picture.source, np.ndarray):
         data: bytes | NDArray[np.uint8] = picture.source
         size = picture.source.nbytes
@@ -73,15 +76,15 @@ def hold(source: Source | Picture) -> HeldPicture:
         data = read_picture(picture.source)
         size = len(data)
     content = content_hash(data, picture.box)
-    return HeldPicture(place_of(picture), Picture(data, picture.box), content, size, modified)
+    return HeldPicture(place, Picture(data, picture.box), content, size, modified)
 
 
-def _modified(source: Source) -> int | None:
-    """The time of a file, before it is read: if it is changed meanwhile, it has a later one."""
+def _status(source: Source) -> os.stat_result | None:
+    """What is known of a file before it is read: changed meanwhile, it has a later time."""
     if isinstance(source, bytes | np.ndarray):
         return None
     try:
-        return os.stat(source).st_mtime_ns  # noqa: PTH116
+        return os.stat(source)  # noqa: PTH116
     except (OSError, ValueError):  # reading it says what is wrong
         return None
 

@@ -17,12 +17,13 @@ from catalog import answers
 from catalog.answers import Neighbour, Prediction
 from catalog.changes.keep_unknown import Unknown
 from catalog.changes.keep_unknown import keep_unknown as keep
-from catalog.descriptors import InvalidInput, PictureError, unit_rows
+from catalog.descriptors import Conflict, InvalidInput, PictureError, unit_rows
 from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
 from catalog.pictures import Progress, counted, hold
 from catalog.store import ItemId, inventory
+from catalog.store.compaction import is_compacted
 
 Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
 """A picture, or its descriptor: a float array (D,)."""
@@ -55,18 +56,34 @@ def embed_many(
     return list(counted(catalog.embedder.embed_each(wanted), progress))
 
 
-def nearest(catalog: Opened, picture: Asked, k: int = 10) -> list[Neighbour]:
-    """The items that look most like a picture, best first.
+def nearest(
+    catalog: Opened, picture: Asked | None = None, k: int = 10, *, item: int | None = None
+) -> list[Neighbour]:
+    """The items that look most like a picture, or like an item, best first.
 
     Args:
         picture: a path, bytes, an array, or any of these with a box; or a descriptor.
         k: how many.
+        item: the id of an item, instead of a picture; it is not among its own neighbours. Neither
+            its file nor the network is needed.
 
     Raises:
         PictureError: the picture is refused.
-        InvalidInput: k < 1, or a descriptor of another length.
+        NotFound: there is no such item.
+        Conflict: its descriptor was dropped.
+        InvalidInput: k < 1, a descriptor of another length, or not one of picture and item.
     """
-    return _only(nearest_many(catalog, [picture], k))
+    if (picture is None) == (item is None):
+        raise InvalidInput("either a picture or an item is asked about")
+    if item is None:
+        return _only(nearest_many(catalog, [picture], k))  # type: ignore[list-item]
+    with catalog._store.reading() as tx:
+        inventory.slot_of(tx, ItemId(item))
+        if is_compacted(tx, ItemId(item)):
+            raise Conflict(f"the descriptor of item {item} was dropped; ask with its picture")
+    row = catalog._rows.floats(np.array([item], np.int64))[0]
+    found = _only(nearest_many(catalog, [row], k + 1 if k > 0 else k))
+    return [near for near in found if near.item != item][:k]
 
 
 def nearest_many(

@@ -38,33 +38,47 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-Photos = Annotated[
-    list[str], typer.Argument(help="Picture files, or - for the bytes of one on stdin.")
-]
+_PHOTOS = typer.Argument(help="Picture files, or - for the bytes of one on stdin.")
+Photos = Annotated[list[str], _PHOTOS]
 
 
 def nearest(
-    pictures: Photos,
     catalog: CatalogPath,
+    pictures: Annotated[list[str] | None, _PHOTOS] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many items to show.")] = 10,
+    item: Annotated[
+        int | None,
+        typer.Option(
+            help="More like this item, by its id, instead of a picture: neither its file nor the "
+            "network is needed."
+        ),
+    ] = None,
     box: BoxText = None,
     html: Html = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Show the items that look most like a picture."""
-    from catalog import Catalog
+    """Show the items that look most like a picture, or like an item."""
+    from catalog import Catalog, InvalidInput
     from catalog.reports import contact_sheet
 
+    if bool(pictures) == (item is not None):
+        raise InvalidInput("name pictures, or an item with --item")
     if html is not None:
         contact_sheet.require_writable(html, replace=replace)
-    asked = _pictures(pictures, box)
+    names = pictures or [f"item {item}"]
+    asked = _pictures(pictures or [], box)
+    answers: Sequence[list[Neighbour] | PictureError]
     with Catalog.open(catalog) as opened:
-        with pictures_bar("embedding", len(asked)) as progress:
-            answers = opened.nearest_many(asked, k, progress=progress)
+        if item is not None:
+            answers = [opened.nearest(k=k, item=item)]
+        else:
+            with pictures_bar("embedding", len(asked)) as progress:
+                answers = opened.nearest_many(asked, k, progress=progress)
         if html is not None:
-            _write_page(contact_sheet.nearest_sheet(asked, answers), html, replace)
-        _print_answers(pictures, answers, "neighbours", _print_neighbours, json=json)
+            shown = [one for one in opened.items() if one.id == item] or asked
+            _write_page(contact_sheet.nearest_sheet(shown, answers), html, replace)
+        _print_answers(names, answers, "neighbours", _print_neighbours, json=json)
     _exit_for(answers)
 
 
@@ -158,9 +172,11 @@ def evaluate(
 
 def _pictures(places: Iterable[str], box: str | None) -> list[Picture]:
     from catalog import Box, Picture
+    from catalog.embedder.header import DEFAULT_LIMITS
 
     region = Box.parse(box) if box else None
-    return [Picture(read_bytes() if place == "-" else place, region) for place in places]
+    most = DEFAULT_LIMITS.max_bytes + 1  # more would be refused anyway
+    return [Picture(read_bytes(most) if place == "-" else place, region) for place in places]
 
 
 def _write_page(page: str, html: Path, replace: bool) -> None:

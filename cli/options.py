@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
 import typer
 
 from catalog.cli.completion import among, class_names
-from catalog.cli.output import counted, require_yes, say
+from catalog.cli.output import counted, read_bytes, require_yes, say
 
 if TYPE_CHECKING:
     from catalog import Listing
@@ -120,7 +120,7 @@ def read_listing(
     from catalog.manifest import listed
 
     level = _level_of(class_level)
-    text = sys.stdin.buffer.read() if source == "-" else None
+    text = read_bytes() if source == "-" else None
     listing = read_manifest(Path() if text is not None else Path(source), text, class_level=level)
     for note in listing.notes:
         say(f"note: {note}")

@@ -95,8 +95,8 @@ def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) 
     streams.put("".join(lines))
 
 
-def read_bytes() -> bytes:
-    """All that stands on standard input.
+def read_bytes(most: int = -1) -> bytes:
+    """What stands on standard input: all of it, or at most so many bytes.
 
     Raises:
         InvalidInput: it is closed, or cannot be read.
@@ -106,24 +106,20 @@ def read_bytes() -> bytes:
     if sys.stdin is None:
         raise InvalidInput("standard input is closed")
     try:
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(most)
     except OSError as error:
         raise InvalidInput(f"standard input cannot be read: {error.strerror}") from error
 
 
-def read_stdin(*, paths: bool = False) -> str:
-    """Standard input as text; with ``paths``, file names of any bytes pass.
+def read_paths(*, null: bool) -> list[str]:
+    """A list of paths on standard input, one a line or each ended by a NUL; of any bytes.
 
     Raises:
-        InvalidInput: it is not UTF-8, is closed, or cannot be read.
+        InvalidInput: it is closed, or cannot be read.
     """
-    from catalog.descriptors import InvalidInput
-
-    given = read_bytes()
-    try:
-        return os.fsdecode(given) if paths else given.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"standard input is not UTF-8: {error}") from error
+    given = os.fsdecode(read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    found = given.split("\0") if null else given.replace("\r\n", "\n").split("\n")
+    return [path for path in found if path]
 
 
 def counted(count: int, noun: str) -> str:

@@ -31,7 +31,7 @@ from catalog.cli.output import (
     pictures_bar,
     print_imported,
     print_json,
-    read_stdin,
+    read_paths,
     report_passed_over,
     report_refusals,
     require_yes,
@@ -48,6 +48,12 @@ if TYPE_CHECKING:
 Pictures = Annotated[
     list[str],
     typer.Argument(help="Files, folders, or - for a list of paths on stdin, one a line."),
+]
+Null = Annotated[
+    bool,
+    typer.Option(
+        "--null", "-0", help="Paths on stdin end with NUL, as `find -print0` writes them."
+    ),
 ]
 
 
@@ -118,6 +124,7 @@ def add_class(
     head: HeadName = None,
     group_by: GroupBy = None,
     no_made_up: NoMadeUp = False,
+    null: Null = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only show what it would take from the other classes."),
@@ -128,9 +135,9 @@ def add_class(
     from catalog import Catalog
 
     if dry_run:
-        _preview(label, pictures, catalog, json=json)
+        _preview(label, pictures, catalog, null=null, json=json)
         return
-    found = _pictures_at(pictures)
+    found = _pictures_at(pictures, null=null)
     with (
         Catalog.open(catalog) as opened,
         pictures_bar(label, len(found.pictures)) as progress,
@@ -157,12 +164,13 @@ def add(
     move: Move = False,
     group_by: GroupBy = None,
     no_made_up: NoMadeUp = False,
+    null: Null = False,
     json: Json = False,
 ) -> None:
     """Add pictures to a class that exists."""
     from catalog import Catalog
 
-    found = _pictures_at(pictures)
+    found = _pictures_at(pictures, null=null)
     with (
         Catalog.open(catalog) as opened,
         pictures_bar(label, len(found.pictures)) as progress,
@@ -350,18 +358,18 @@ def _note_folders(listing: Listing, root: Path) -> None:
             say(f"note: pictures that lie in {root} itself are class {label!r} now")
 
 
-def _pictures_at(places: Sequence[str]) -> Found:
+def _pictures_at(places: Sequence[str], *, null: bool) -> Found:
     """The pictures that are named on the command line, and on standard input for a -."""
     from catalog.manifest import look_up
 
-    listed = read_stdin(paths=True).replace("\r\n", "\n").split("\n") if "-" in places else []
-    return look_up(place for place in [*places, *listed] if place not in {"", "-"})
+    listed = read_paths(null=null) if "-" in places else []
+    return look_up([*(place for place in places if place not in {"", "-"}), *listed])
 
 
-def _preview(label: str, places: Sequence[str], path: Path, *, json: bool) -> None:
+def _preview(label: str, places: Sequence[str], path: Path, *, null: bool, json: bool) -> None:
     from catalog import Catalog
 
-    pictures = _pictures_at(places).pictures
+    pictures = _pictures_at(places, null=null).pictures
     with Catalog.open(path) as opened, pictures_bar(label, len(pictures)) as progress:
         found = opened.preview_class(label, pictures, progress=progress)
     if json:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ _COLOUR_FLAGS: Final = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _THREADS: Final[dict[str, int]] = {}
+_PIPE_SECONDS: Final = 30
 NO_MEMORY: Final = "decoding it takes more memory than there is"
 """What is said of a picture, allowed in itself, that does not fit."""
 
@@ -70,16 +72,18 @@ NO_MEMORY: Final = "decoding it takes more memory than there is"
 def read(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Get the bytes of a picture from a file, or pass bytes on, within ``limits.max_bytes``.
 
-    Only regular files (and links to them) are read: a pipe or a device could block for ever.
+    Files (and links to them) are read, and pipes, as of ``<(...)`` in a shell; a device or a socket
+    could go on for ever.
 
     Raises:
-        PictureError: ``too_large`` before anything is read, or ``unreadable``.
+        PictureError: ``too_large`` before more is read, ``unreadable``, or ``timeout`` of a pipe
+            through which nothing comes.
     """
     if isinstance(source, bytes):
         _check_weight(len(source), limits)
         return source
     try:
-        return _read_regular(source, limits)
+        return _read_file(source, limits)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise PictureError("unreadable", reason or str(error), os.fspath(source)) from error
@@ -129,13 +133,17 @@ def _check_weight(size: int, limits: Limits, source: str | None = None) -> None:
         raise PictureError("too_large", detail, source)
 
 
-def _read_regular(source: str | os.PathLike[str], limits: Limits) -> bytes:
+def _read_file(source: str | os.PathLike[str], limits: Limits) -> bytes:
     # O_NONBLOCK: opening a pipe that nobody writes to would wait. O_BINARY exists on Windows only.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     name = os.fspath(source)
     descriptor = os.open(name, flags)
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISFIFO(status.st_mode):
+            data = _read_pipe(descriptor, limits.max_bytes + 1, name)
+            _check_weight(len(data), limits, name)
+            return data
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise PictureError("unreadable", what, name)
@@ -146,6 +154,28 @@ def _read_regular(source: str | os.PathLike[str], limits: Limits) -> bytes:
         os.close(descriptor)
     _check_weight(len(data), limits, name)  # it may have grown
     return data
+
+
+def _read_pipe(descriptor: int, most: int, name: str) -> bytes:
+    """At most so many bytes of a pipe that does not block, until its writer closes it."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    parts: list[bytes] = []
+    while most > 0:
+        try:
+            part = os.read(descriptor, min(most, 2**20))
+        except BlockingIOError:  # nothing yet
+            if not waiting.poll(_PIPE_SECONDS * 1000):
+                late = f"nothing came through the pipe for {_PIPE_SECONDS} s"
+                raise PictureError("timeout", late, name) from None
+            continue
+        if not part:
+            break
+        parts.append(part)
+        most -= len(part)
+    if not parts:
+        raise PictureError("unreadable", "nobody writes to this pipe", name)
+    return b"".join(parts)
 
 
 def one_thread() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from catalog.descriptors import Advice, BackboneError, InvalidInput, PictureError, Projection
 from catalog.embedder import known, models, probes
-from catalog.embedder.decode import decode, read
+from catalog.embedder.decode import read
 from catalog.embedder.describe import (
     DEFAULT_DESCRIPTOR,
     POOLED,
@@ -25,7 +25,7 @@ from catalog.embedder.describe import (
 from catalog.embedder.fingerprint import Specification
 from catalog.embedder.formats import inspect
 from catalog.embedder.header import Header
-from catalog.embedder.isolation import IsolatedDecoder
+from catalog.embedder.isolation import IsolatedDecoder, decode_guarded
 from catalog.embedder.layers import LAYERS_RULE
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.made_up import photos
@@ -278,7 +278,7 @@ class _Workers:
     def _start(self) -> None:
         self.pool = ThreadPoolExecutor(self.count, "embedder")
         self._isolated = IsolatedDecoder(self.count) if self._isolate else None
-        self.decode = self._isolated.decode if self._isolated else decode
+        self.decode = self._isolated.decode if self._isolated else decode_guarded
         self._process = os.getpid()  # last, since another thread may look meanwhile
 
     def close(self) -> None:

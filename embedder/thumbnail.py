@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from catalog.embedder.decode import decode
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.formats import inspect
+from catalog.embedder.isolation import decode_guarded
 from catalog.embedder.picture import Picture
 
 
@@ -25,7 +25,7 @@ def thumbnail(picture: Picture, side: int = 160) -> bytes:
         header = inspect(data)
         longer = max(header.width, header.height)
         scale = next((s for s in (8, 4, 2) if longer / s >= side), 1)
-        pixels = decode(data, scale, header)
+        pixels = decode_guarded(data, scale, header)
         full_width = header.height if header.orientation >= 5 else header.width
     height, width = pixels.shape[:2]
     shrink = side / max(height, width)

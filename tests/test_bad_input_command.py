@@ -46,7 +46,7 @@ class TestCommand:
         ("arguments", "code", "words"),
         [
             (("add-class", "cup", "PHOTO"), 1, "there is a class 'cup' with 2 items"),
-            (("add-class", "CUP", "PHOTO"), 1, "differs from it only by case"),
+            (("add-class", "CUP", "PHOTO"), 1, "there is a class 'cup' with 2 items"),
             (("add-class", "", "PHOTO"), 2, "needs a name"),
             (("add-class", "new", "EMPTY"), 2, "there are no pictures in"),
             (("add", "pot", "PHOTO"), 3, "there is no class 'pot'"),

@@ -240,7 +240,10 @@ class TestChanges:
         made = change("add-class", "lid", *lids[:2])
         assert (made["label"], made["created"], made["added"]) == ("lid", True, 2)
         listed = "".join(f"{path}\n" for path in lids)
-        more = change("add", "lid", "-", stdin=listed)
+        more = change("add", "lid", "-", "-0", stdin="\0".join(map(str, lids)))
+        assert (more["created"], more["added"], more["known"]) == (False, 1, 2)
+        change("undo")
+        more = change("add", "lid", "-", stdin=f"\ufeff{listed}")
         assert (more["created"], more["added"], more["known"]) == (False, 1, 2)
         (item, *_) = change("items", "--label", "lid")
         assert change("remove", item["id"]) == {"items": 1, "classes": []}
@@ -407,7 +410,7 @@ class TestCorrespondence:
 
     def test_every_option_has_a_keyword(self) -> None:
         """Options mean what keywords of that name mean; one with ``no`` before it turns it off."""
-        of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot"}
+        of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot", "null"}
         of_the_shell |= {"dry_run"}  # preview_class
         calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
         commands = [(self.COMMANDS[name], call) for name, call in calls.items()]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import heifs
 import malformed
 import numpy as np
 import photos
@@ -21,7 +22,7 @@ from attack_run import children
 from door import KINDS, VALID, child_command, run_child
 
 from catalog.descriptors import CatalogError, InvalidInput, PictureError
-from catalog.embedder import MobileNetEmbedder
+from catalog.embedder import MobileNetEmbedder, Picture, thumbnail
 from catalog.embedder.decode import decode
 from catalog.embedder.isolation import IsolatedDecoder
 from catalog.embedder.model_cache import Model
@@ -367,3 +368,27 @@ def start_script(code: str) -> subprocess.Popen[str]:
     """Run Python code beside this process, with the tests on its path, and go on."""
     command, environment = child_command(code)
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_heic_is_decoded_apart(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing else is isolated, too; thumbnails as well, and a crash takes nothing along."""
+    picture = heifs.heic(malformed.quarters(64, 96))
+    seen: list[int] = []
+
+    def note(_: object, data: bytes, *__: object) -> object:
+        seen.append(len(data))
+        raise PictureError("corrupt", "seen apart")
+
+    with closing(MobileNetEmbedder(tiny_model)) as embedder:
+        apart = embedder.embed(picture)
+    with closing(MobileNetEmbedder(tiny_model, isolate=True)) as embedder:
+        assert np.array_equal(apart, embedder.embed(picture))
+    assert thumbnail(Picture(picture)).startswith(b"\xff\xd8")
+    monkeypatch.setattr(IsolatedDecoder, "decode", note)
+    with closing(MobileNetEmbedder(tiny_model)) as embedder:
+        embedder.embed(GOOD)
+        with pytest.raises(PictureError, match="seen apart"):
+            embedder.embed(picture)
+    with pytest.raises(PictureError, match="seen apart"):
+        thumbnail(Picture(picture))
+    assert seen == [len(picture)] * 2

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import struct
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import heifs
 import malformed
+import photos
 import pytest
 import tiffs
 from door import KINDS, QUARTERS, VALID, decode_or_refuse, many, refusal, run_child
+from doubles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog import Catalog
 from catalog.descriptors.errors import PictureError
+from catalog.embedder import decode as decode_module
 from catalog.embedder.decode import decode, read
 from catalog.embedder.formats import inspect
 from catalog.embedder.header import Limits
@@ -277,6 +284,61 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     assert unreadable(pipe).reason == "unreadable"
     assert unreadable("/dev/zero").reason == "unreadable"
+
+
+@contextlib.contextmanager
+def piped(data: bytes) -> Iterator[str]:
+    """A path, as a shell's ``<(...)`` is, through which bytes come, slowly."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:
+            for start in range(0, len(data), 100_000):
+                stream.write(data[start : start + 100_000])
+                stream.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
+        writer.join()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no files for descriptors here")
+class TestPipes:
+    """What a shell puts where a file would be."""
+
+    def test_all_that_comes_is_read(self) -> None:
+        """However slowly, until its writer is through."""
+        data = bytes(range(256)) * 5000
+        with piped(data) as path:
+            assert read(path) == data
+
+    def test_no_more_than_the_cap_is_read(self) -> None:
+        """An endless pipe is refused once it is too much."""
+        with piped(bytes(2_000_000)) as path:
+            assert unreadable(path, Limits(max_bytes=1_000_000)).reason == "too_large"
+
+    def test_silence_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A writer that says nothing is not waited for for ever."""
+        monkeypatch.setattr(decode_module, "_PIPE_SECONDS", 0.1)
+        reading, writing = os.pipe()
+        try:
+            assert unreadable(f"/dev/fd/{reading}").reason == "timeout"
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    def test_it_is_no_place(self, tmp_path: Path) -> None:
+        """A picture from a pipe is taken in like one from memory: nothing lies there later."""
+        with Catalog.init(tmp_path / "x.catalog", embedder=FakeEmbedder()) as shop:
+            with piped(photos.photo(1)) as path:
+                assert shop.add_class("cup", [path]).added == 1
+            (item,) = shop.items()
+            assert item.sources == ()
+            assert shop.nearest(photos.photo(1))[0].item == item.id
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files through /proc")

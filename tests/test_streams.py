@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "remove": ("remove", "1"),
     "remove-class": ("remove-class", "杯子", "--yes"),
     "forget": ("forget", "1", "--yes"),
+    "forget-places": ("forget-places", "--force"),
     "compact": ("compact", "--yes"),
     "undo": ("undo",),
     "merge": ("merge", "other.catalog"),

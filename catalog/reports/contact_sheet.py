@@ -32,7 +32,7 @@ _MOST_CHARTED = 1000  # classes; with more, a cell is smaller than a pixel
 
 
 def nearest_sheet(
-    pictures: Iterable[Source | Picture],
+    pictures: Iterable[Source | Picture | Item],
     answers: Iterable[list[Neighbour] | PictureError],
     *,
     truths: Iterable[str | None] | None = None,
@@ -41,7 +41,7 @@ def nearest_sheet(
     """Show queries and their nearest items.
 
     Args:
-        pictures: the queries.
+        pictures: the queries; of an item the picture is shown that was learnt.
         answers: what :meth:`Catalog.nearest_many` said of them.
         truths: the class of each query where it is known; names of classes are then shown as right
             or wrong.
@@ -57,14 +57,15 @@ def nearest_sheet(
     asked = list(pictures)
     known = [None] * len(asked) if truths is None else truths
     for query, answer, truth in zip(asked, answers, known, strict=True):
-        picture = as_picture(query)
         refused = str(answer) if isinstance(answer, PictureError) else None
         neighbours = [] if isinstance(answer, PictureError) else answer
         rows.append(
             {
-                "name": _name(picture),
+                "name": _name(query),
                 "truth": truth,
-                "image": _image(picture),
+                "image": _image_of(query.sources, query.content)
+                if isinstance(query, Item)
+                else _image(as_picture(query)),
                 "refused": refused,
                 "neighbours": [
                     {
@@ -227,7 +228,10 @@ def _image(picture: Picture) -> str | None:
         return None
 
 
-def _name(picture: Picture) -> str:
+def _name(query: Source | Picture | Item) -> str:
+    if isinstance(query, Item):
+        return f"item {query.id} of {query.label}"
+    picture = as_picture(query)
     if isinstance(picture.source, bytes | np.ndarray):
         return "picture"
     return Path(picture.source).name
