@@ -68,17 +68,22 @@ def starter() -> Model:
     """The network that comes with the program.
 
     It is kept in the cache like any other, so that a later version of the program, with another
-    starter, still finds it for the catalogues that were made with it.
+    starter, still finds it for the catalogues that were made with it. Where the cache cannot be
+    written it is used where it lies.
 
     Raises:
-        BackboneError: the cache cannot be written, or the program was not installed whole.
+        BackboneError: the program was not installed whole.
     """
     digest = _starter_digest()
     for model in recorded():
         if model.sha256 == digest and model.is_intact:
             return replace(model, name=STARTER)
     candidate = _candidate(Origin(STARTER, digest), _shipped)
-    return _keep(candidate, name=STARTER, fallback=STARTER)
+    try:
+        return _keep(candidate, name=STARTER, fallback=STARTER)
+    except BackboneError as error:  # the cache cannot be written
+        _log.warning("%s", error)
+        return replace(candidate.model, name=STARTER, path=shipped.FLATBUFFER)
 
 
 def find(reference: str) -> Model:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import photos
 import pytest
 from hub_server import (
     HANDLE,
@@ -27,6 +28,7 @@ from hub_server import (
 )
 from tiny_network import run
 
+from catalog import Catalog
 from catalog.data.starter import FLATBUFFER
 from catalog.descriptors.errors import BackboneError, InvalidInput, NoSpace, NotFound
 from catalog.embedder import download, export, models, probes
@@ -194,6 +196,21 @@ class TestImport:
         monkeypatch.setenv("CATALOG_CACHE", str(held.path / "below a file"))
         with pytest.raises(BackboneError, match="CATALOG_CACHE"):
             models.import_model(held.path)
+
+    def test_the_starter_needs_no_cache(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the cache cannot be written the starter is used where it lies, also to embed."""
+        monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
+        with Catalog.init(tmp_path / "shop.catalog", backbone="starter") as made:
+            made.add_class("cup", [photos.photo(0)])
+        (tmp_path / "file").write_text("no folder")
+        monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "file"))
+        with Catalog.open(tmp_path / "shop.catalog") as shop:
+            assert shop.nearest(photos.photo(0), 1)[0].score > 1 - 1e-5
+        assert models.default().name == "starter"
+        with Catalog.init(tmp_path / "new.catalog", backbone="starter") as made:
+            assert made.info().descriptor == "1280"
 
     def test_the_same_folder_gives_the_same_bytes(
         self, held: Model, tiny: Path, tmp_path: Path

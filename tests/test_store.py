@@ -432,6 +432,31 @@ class TestPlaces:
                 assert catalog.verify().sound
         assert cache_folder(shop).read_text() == "a file where the folder should be"
 
+    def test_a_file_in_wal_mode_that_cannot_be_written(self) -> None:
+        """It says why it cannot be read; where files may be written beside it, it is as before."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            path = Path(folder, "shop.catalog")
+            with Catalog.init(path, embedder=FakeEmbedder()) as made:
+                made.add_class("cup", photos.shots(0, 3))
+            with closing(sqlite3.connect(path)) as other:
+                assert other.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+            path.chmod(0o444)
+            Path(folder).chmod(0o555)
+            try:
+                with (
+                    without_privileges(),
+                    pytest.raises(
+                        CatalogError, match=r"shop\.catalog is in WAL mode, .* may write"
+                    ),
+                ):
+                    opened(path)
+            finally:
+                Path(folder).chmod(0o755)
+                path.chmod(0o644)
+            with opened(path) as catalog:
+                assert catalog.labels()[0].items == 3
+
     def test_a_file_that_cannot_be_written(self) -> None:
         """A read-only catalogue answers; a change is refused with the file's name."""
         with tempfile.TemporaryDirectory() as folder:

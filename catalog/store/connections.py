@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from catalog.descriptors import InvalidInput, Locked
+from catalog.descriptors import CatalogError, InvalidInput, Locked
 from catalog.store.row_checksums import register
+
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 
 
 class Connection:
@@ -110,12 +112,27 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
         # Spilling pages to the file in the middle of a transaction would shut readers out until its
         # end, and wait for them once a page.
         connection.execute("PRAGMA cache_spill = OFF")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        if in_wal_mode(path):
             _leave_wal(connection, path)
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _UNWRITABLE and in_wal_mode(path):
+            raise CatalogError(
+                f"{path} is in WAL mode, into which another tool has put it, and so can be read "
+                "only where files may be written beside it: open it, or a copy, where you may write"
+            ) from error
         raise
     return connection
+
+
+def in_wal_mode(path: Path) -> bool:
+    """Whether another tool has put a file into WAL mode, as its header says."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+    except OSError:  # which SQLite says in its own way
+        return False
 
 
 def _leave_wal(connection: sqlite3.Connection, path: Path) -> None:
