@@ -227,7 +227,8 @@ def report_passed_over(kinds: Iterable[PassedOver]) -> None:
     """Say what was not taken for a picture, by kind, with a few examples."""
     for kind in kinds:
         more = ", ..." if kind.count > len(kind.examples) else ""
-        say(f"passed over: {kind.count} {kind.what} ({kind.why}): {', '.join(kind.examples)}{more}")
+        what = kind.what.removesuffix("s") if kind.count == 1 else kind.what
+        say(f"passed over: {kind.count} {what} ({kind.why}): {', '.join(kind.examples)}{more}")
 
 
 def report_gone(places: Sequence[str]) -> None:

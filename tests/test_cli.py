@@ -291,7 +291,7 @@ class TestChanges:
             (label, 2) for label in LABELS
         ]
         assert found["refused_classes"] == {}
-        passed_over = f"passed over: 1 .csv files (not pictures): {tree / 'list.csv'}\n"
+        passed_over = f"passed over: 1 .csv file (not pictures): {tree / 'list.csv'}\n"
         assert done.stderr == (passed_over if form == "tree" else "")
         with Catalog.open(path) as catalog:
             sources = {item.sources[0]: item.label for item in catalog.items()}

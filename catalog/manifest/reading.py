@@ -107,8 +107,7 @@ def require_one_meaning(listing: Listing) -> None:
     )
     more = f", and {len(others)} more names" if others else ""
     raise InvalidInput(
-        f"several folders are called {first}{more}: are they one class, or does another level of "
-        "folders name the classes?",
+        f"several folders are called {first}{more}, and it was not said whether they are one class",
         Advice("class level"),
     )
 

@@ -141,8 +141,8 @@ def _entry(row: Mapping[str, Any], base: Path) -> Entry:
     Raises:
         InvalidInput: the row names none, or no class.
     """
-    path, label, group = row.get("path"), _text_of(row.get("label")), row.get("group")
-    if not isinstance(path, str) or label is None or not path.strip():
+    path, label, group = row.get("path"), _text_of(row.get("label")) or "", row.get("group")
+    if not isinstance(path, str) or not path.strip() or not label.strip():
         raise InvalidInput("needs a path and a label")
     named = _text_of(group)
     if group is not None and named is None:
