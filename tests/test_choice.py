@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import shlex
 import subprocess
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer, Status, pack
-from terminal import read_terminal
+from terminal import answered
 from tiny_network import command, environment, run
 
 from catalog import Catalog, NotFound
@@ -28,18 +26,9 @@ def mirrors(server: str) -> dict[str, str]:
 
 def on_a_terminal(answer: str, *arguments: str | Path, cache: Path, hub: str, code: int = 0) -> str:
     """Run ``catalog`` on a terminal where someone types an answer; all that appears there."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command(*arguments),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(cache, TERM="xterm", COLUMNS="300", no_proxy="*", **mirrors(hub)),
-    ) as process:
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        seen = read_terminal(ours)
-    assert process.returncode == code, seen
+    env = environment(cache, TERM="xterm", COLUMNS="300", no_proxy="*", **mirrors(hub))
+    seen, ended = answered(answer, command(*arguments), env)
+    assert ended == code, seen
     return seen
 
 
