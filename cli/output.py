@@ -52,7 +52,7 @@ def print_json(value: Any) -> None:
     of_all = codecs.lookup(_encoding()).name == "utf-8"
     text = json.dumps(plain(value), indent=2, ensure_ascii=not of_all)
     hidden = {one for one in set(text) - {"\n"} if is_hidden(one)}  # they are within strings alone
-    streams.put(text.translate({ord(one): f"\\u{ord(one):04x}" for one in hidden}) + "\n")
+    streams.put(text.translate({ord(one): json.dumps(one)[1:-1] for one in hidden}) + "\n")
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from catalog import Catalog
 from catalog.descriptors import CatalogError
 from catalog.store.files import cache_folder
 
-SUBJECTS = ("format-4-exact", "format-4-frozen", "format-4-document")
+SUBJECTS = ("format-5-exact", "format-4-frozen", "format-4-document")
 """The golden catalogues of the present format."""
 
 Outcome = str

@@ -134,7 +134,7 @@ def test_many_damaged_catalogues(room: Path) -> None:
 
 def rename(catalog: Catalog) -> None:
     """Change the row of the first class."""
-    catalog.rename_class("Blåbar", "Krypton")
+    catalog.rename_class("BLÅBÄR", "Krypton")
 
 
 def remove(catalog: Catalog) -> None:
@@ -188,7 +188,7 @@ class TestTypes:
     def test_verify_finds(self, room: Path, statement: str, problem: str) -> None:
         """What contradicts something else in the file is named."""
         path = room / "shop.catalog"
-        unpacked("format-4-frozen", path)
+        unpacked("format-5-frozen", path)
         with closing(sqlite3.connect(path)) as connection, connection:
             assert connection.execute(statement).rowcount > 0
         with opened(path) as catalog:
@@ -198,7 +198,7 @@ class TestTypes:
     @pytest.mark.parametrize(
         ("statement", "change"),
         [
-            ("UPDATE label SET name = 'Blåbar' WHERE slot = 1", rename),
+            ("UPDATE label SET name = 'BLÅBÄR' WHERE slot = 1", rename),
             ("UPDATE item SET content = zeroblob(32) WHERE id = 1", remove),
         ],
         ids=["label", "item"],
@@ -208,7 +208,7 @@ class TestTypes:
     ) -> None:
         """A command does not change a row that is damaged, which would make it a sound one."""
         path = room / "shop.catalog"
-        unpacked("format-4-exact", path)
+        unpacked("format-5-exact", path)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(statement)
         before = path.read_bytes()
@@ -224,7 +224,7 @@ class TestTypes:
     def test_how_it_is_written(self, room: Path, at: int, bit: int) -> None:
         """A file that says it is written by a later SQLite could be read, and never written."""
         path = room / "shop.catalog"
-        content = unpacked("format-4-exact", path)
+        content = unpacked("format-5-exact", path)
         expected = asked_of(path)
         write(path, flipped(content, at, bit))
         assert outcome_of(path, expected) in {"noticed", "refused"}
@@ -233,7 +233,7 @@ class TestTypes:
     def test_the_type_of_a_name(self, room: Path, bit: int) -> None:
         """A name that becomes a number, in its table or in an index of it alone, is damage."""
         path = room / "shop.catalog"
-        content = unpacked("format-4-exact", path)
+        content = unpacked("format-5-exact", path)
         expected = asked_of(path)
         for found in re.finditer(b"blabar", content):
             write(path, flipped(content, found.start() - 2, bit))
@@ -242,7 +242,7 @@ class TestTypes:
     def test_damaged_curves(self, room: Path) -> None:
         """Curves of a training that cannot be read are damage, by verify and when asked for."""
         path = room / "shop.catalog"
-        content = unpacked("format-4-document", path)
+        content = unpacked("format-5-document", path)
         at = content.index(b"loss.npy") + 180
         path.write_bytes(flipped(content, at, 2))
         with opened(path) as catalog:
@@ -268,7 +268,7 @@ def test_commands_on_damaged_catalogues(
 ) -> None:
     """The command ends with an exit code that is documented, and never with a traceback."""
     path, rng = room / "shop.catalog", random.Random(5)
-    content = unpacked("format-4-frozen", path)
+    content = unpacked("format-5-frozen", path)
     used = regions(path)
     for _ in range(scale):
         for command in ("verify", "labels", "items", "info", "undo"):

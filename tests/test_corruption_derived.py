@@ -26,7 +26,7 @@ class Learnt:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "shop.catalog"
-        unpacked("format-4-exact", self.path)
+        unpacked("format-5-exact", self.path)
         self.expected = self.ask()
         self.files = {kind: (cache_folder(self.path) / kind).read_bytes() for kind in KINDS}
 

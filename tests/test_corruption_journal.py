@@ -20,7 +20,7 @@ pytest_plugins = ["trial_fixtures"]
 def interrupted(folder: Path) -> tuple[Path, bytes, bytes]:
     """A file and its journal as a kill in the middle of writing leaves them; also their bytes."""
     path, left = folder / "shop.catalog", folder / "left.catalog"
-    unpacked("format-4-exact", path)
+    unpacked("format-5-exact", path)
     with opened(path) as catalog:
         # Pages are written to the file before the transaction ends, so that there is a mixture.
         connection_of(catalog).execute("PRAGMA cache_size = 1")
@@ -39,7 +39,7 @@ def test_an_interrupted_transaction_is_rolled_back(room: Path) -> None:
     """A file that was left in the middle of writing is as it was before."""
     left, content, _ = interrupted(room)
     whole = room / "whole.catalog"
-    assert content != unpacked("format-4-exact", whole)
+    assert content != unpacked("format-5-exact", whole)
     assert outcome_of(left, asked_of(whole)) == "harmless"
 
 
@@ -47,7 +47,7 @@ def endure_journals(folder: Path, times: int, seed: int) -> Counter[Outcome]:
     """Damage the journal of an interrupted transaction so many times; what came of it."""
     rng, outcomes = random.Random(seed), Counter[Outcome]()
     whole = folder / "whole.catalog"
-    unpacked("format-4-exact", whole)
+    unpacked("format-5-exact", whole)
     expected = asked_of(whole)
     left, content, journal = interrupted(folder)
     for _ in range(times):
@@ -86,7 +86,7 @@ def test_what_is_copied_from_is_rolled_back(room: Path, way: str) -> None:
     if way == "restore":
         Catalog.restore(left, copy)
     elif way == "merge":
-        unpacked("format-4-exact", copy)
+        unpacked("format-5-exact", copy)
         with opened(copy) as catalog:
             for row in catalog.labels():
                 catalog.remove_class(row.label)

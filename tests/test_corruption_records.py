@@ -43,7 +43,7 @@ awkward = (
 def small_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A golden catalogue that is left as it is."""
     path = tmp_path_factory.mktemp("small") / "shop.catalog"
-    unpacked("format-4-frozen", path)
+    unpacked("format-5-frozen", path)
     cache_folder(path).mkdir()
     return path
 

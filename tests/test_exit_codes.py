@@ -121,8 +121,8 @@ class TestExitCodes:
         assert str(sheet.parent) in err
 
     def test_a_list_in_another_encoding(self, shop: Path, tiny_cache: Path) -> None:
-        """A manifest on stdin that is not UTF-8 is refused as one in a file is."""
-        manifest = "path,label\ncafé.jpg,café\n".encode("latin-1")
+        """A manifest on stdin in no encoding that is known is refused as one in a file is."""
+        manifest = "path,label\ncafé.jpg,café\n".encode("latin-1") + b"\x81\n"
         done = run(
             "import",
             "-",
@@ -132,4 +132,4 @@ class TestExitCodes:
             stdin=manifest,
             PYTHONIOENCODING="utf-8:strict",
         )
-        self.check((done.returncode, done.stdout, done.stderr), 2, "utf-8")
+        self.check((done.returncode, done.stdout, done.stderr), 2, "neither UTF-8")

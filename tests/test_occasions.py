@@ -121,7 +121,7 @@ class TestWhatTheOwnerSays:
         assert told_of(shop) == expected
         assert shop.verify().problems == ()
 
-    @pytest.mark.parametrize("group", ['["a"]', '{"a": 1}', "1.5"])
+    @pytest.mark.parametrize("group", ['["a"]', '{"a": 1}', "true"])
     def test_what_is_no_group(self, shop: Catalog, tree: Path, group: str) -> None:
         """What is neither text nor number is refused with its line, before anything is stored."""
         (tree / "list.jsonl").write_text(
@@ -158,7 +158,7 @@ class TestWhatTheOwnerSays:
         self, shop: Catalog, tree: Path, in_process: Callable[..., tuple[int, str, str]]
     ) -> None:
         """An audit says of how many pictures it was told, and calls a guess one."""
-        shop.import_(tree)
+        shop.import_(tree, class_level="last")
         shop.add_class("pan", photos.shots(30, 2))
         assert shop.audit().named == 0
         guess = "(a guess, by how alike they are and when they were taken)"

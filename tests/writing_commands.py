@@ -120,7 +120,7 @@ def _staged(catalog: Catalog) -> None:
 
 def _found_in_files(catalog: Catalog) -> None:
     filled(catalog)
-    folder = catalog.path.parent / "found"
+    folder = catalog.path.parent.parent / "found"
     places = photos.draw(folder, 0, 3, first=40)
     catalog.add("cup", places)
     places[0].unlink(missing_ok=True)
