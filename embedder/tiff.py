@@ -234,15 +234,25 @@ def _alpha(directory: _Directory, photometric: int, samples: int, bits: int) -> 
     return _ALPHAS.get(directory.value(_EXTRA, 0), "ignored")
 
 
+def _tile(directory: _Directory, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a tile; tiles reach beyond the picture's edges, but not for ever."""
+    across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
+    check_size("tiff", across, down, directory.limits)
+    pixels = -(-width // across) * across * -(-height // down) * down
+    if pixels > 2 * directory.limits.max_pixels:
+        raise PictureError("too_large", f"a TIFF in tiles of {across:,} x {down:,}")
+    return across, down
+
+
 def _check_places(directory: _Directory, width: int, height: int) -> None:
     """Check that all strips or tiles are there."""
     planes = 1
     if directory.value(_PLANES, _CHUNKY) != _CHUNKY:
         planes = directory.value(_SAMPLES, 1)
-    tiled = _TILE_STARTS in directory.fields or _TILE_WIDTH in directory.fields
+    # One of them is enough for libtiff.
+    tiled = not directory.fields.keys().isdisjoint((_TILE_WIDTH, _TILE_HEIGHT, _TILE_STARTS))
     if tiled:
-        across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
-        check_size("tiff", across, down, directory.limits)
+        across, down = _tile(directory, width, height)
         tags = (_TILE_STARTS, _TILE_LENGTHS)
     else:
         across, down = width, min(directory.value(_ROWS, height), height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from datetime import UTC, datetime
 
 import malformed
@@ -86,6 +87,21 @@ def test_tiles_are_put_together() -> None:
         for y in (0, 16) for x in (0, 16)
     ]  # fmt: skip
     assert np.array_equal(decode(tiffs.written(deep, tiles, tiled=True)), PHOTO)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(322, 2**24), (323, 2**24), (322, 16), (324, 8)])
+def test_half_a_tile_is_refused(tag: int, value: int) -> None:
+    """One field of tiles makes libtiff read tiles: of a bit of fax code, sixteen million rows."""
+    data = tiff(np.zeros((21, 30), np.uint8), photometric=1, more={tag: (4, [value])})
+    assert refusal(data) == "corrupt"
+
+
+def test_tiles_far_beyond_the_edges_are_refused() -> None:
+    """A row of many pixels in tiles of many rows would take the decoder for ever."""
+    fields = {256: (4, [20_000]), 257: (4, [1]), 258: (3, [8]), 259: (3, [8]), 262: (3, [1]),
+              277: (3, [1]), 322: (4, [16]), 323: (4, [19_984])}  # fmt: skip
+    tiles = [zlib.compress(bytes(16))] * 1250
+    assert refusal(tiffs.written(fields, tiles, tiled=True)) == "too_large"
 
 
 @pytest.mark.parametrize("bits", [8, 16])
