@@ -76,7 +76,7 @@ def nearest(
             with pictures_bar("embedding", len(asked)) as progress:
                 answers = opened.nearest_many(asked, k, progress=progress)
         if html is not None:
-            shown = [one for one in opened.items() if one.id == item] or asked
+            shown = asked if item is None else [one for one in opened.items() if one.id == item]
             _write_page(contact_sheet.nearest_sheet(shown, answers), html, replace)
         _print_answers(names, answers, "neighbours", _print_neighbours, json=json)
     _exit_for(answers)
@@ -148,9 +148,7 @@ def evaluate(
     listing = read_listing(source, split, part, seed, class_level)
     with Catalog.open(catalog) as opened:
         with pictures_bar("evaluating", len(listing.entries)) as progress:
-            result = opened.evaluate(
-                listing, precision=precision, class_level="last", progress=progress
-            )
+            result = opened.evaluate(listing, precision=precision, progress=progress)
         if html is not None:
             _write_page(contact_sheet.evaluation_sheet(result, opened.items()), html, replace)
     if json:

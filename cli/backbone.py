@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from catalog.cli.advice import said
-from catalog.cli.output import confirmed, download_bar, say
+from catalog.cli.output import anyone_there, confirmed, download_bar, say
 
 if TYPE_CHECKING:
     from catalog.embedder.model_cache import Model
@@ -45,7 +44,7 @@ def choose_backbone() -> str:
         return models.find(models.IMAGENET).sha256
     except NotFound:
         pass
-    if sys.stdin and sys.stdin.isatty() and sys.stderr.isatty():
+    if anyone_there():
         say(*_OFFER.splitlines())
         places = " or, where that fails, from ".join(map(str, sources(models.IMAGENET_HANDLE)))
         if confirmed(f"Download it from {places}?", default=True):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
 from catalog.cli.completion import among, class_names
-from catalog.cli.output import counted, read_bytes, require_yes, say
+from catalog.cli.output import anyone_there, counted, read_bytes, require_yes, say
 
 if TYPE_CHECKING:
     from catalog import Listing
+    from catalog.manifest import ClassLevel
 
 CatalogPath: TypeAlias = Annotated[
     Path,
@@ -124,7 +124,7 @@ def read_listing(
     listing = read_manifest(Path() if text is not None else Path(source), text, class_level=level)
     for note in listing.notes:
         say(f"note: {note}")
-    if listing.shared and _is_anyone_there():
+    if listing.shared and anyone_there():
         for folders in listing.shared:
             where = ", ".join(map(str, folders))
             say(f"{counted(len(folders), 'folder')} called {folders[0].name!r}: {where}")
@@ -135,15 +135,6 @@ def read_listing(
     return listed(listing, split, part, seed, level)
 
 
-def _level_of(given: str | None) -> int | Literal["last"] | None:
+def _level_of(given: str | None) -> ClassLevel | None:
     """What a level of folders was given as; whether it is one is seen where it is used."""
-    if given is None or given == "last":
-        return cast("Literal['last'] | None", given)
-    try:
-        return int(given)
-    except ValueError:
-        return 0
-
-
-def _is_anyone_there() -> bool:
-    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
+    return int(given) if given and given.isdecimal() else cast("ClassLevel | None", given)

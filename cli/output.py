@@ -137,6 +137,11 @@ def say(*lines: str) -> None:
     streams.note("".join(f"{visible(line)}\n" for line in lines))
 
 
+def anyone_there() -> bool:
+    """Whether someone can be asked, who sees the question."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+
 def confirmed(question: str, *, default: bool = False) -> bool:
     """Ask on stderr, and wait for yes or no.
 

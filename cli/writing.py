@@ -225,7 +225,6 @@ def import_(
             listing,
             move=move,
             head=head,
-            class_level="last",  # it was asked, where need was
             group_by=group_by,
             made_up=not no_made_up,
             progress=progress,

@@ -7,8 +7,10 @@ catalogue names its projection by its digest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from catalog.data import priors, projections
 from catalog.descriptors import Prior, Projection
 from catalog.embedder.model_cache import Model, write_whole
 from catalog.machine import model_cache
+
+_Known = TypeVar("_Known", Projection, Prior)
 
 
 def projection_for(vectors: NDArray[np.float32]) -> Projection | None:
@@ -29,10 +33,7 @@ def projection_for(vectors: NDArray[np.float32]) -> Projection | None:
     Raises:
         CatalogError: one of the files is damaged.
     """
-    found = data.projection_for(vectors)
-    if found is None and (folder := _readable("projections")):
-        found = data.projection_for(vectors, folder)
-    return found
+    return _found(data.projection_for, vectors, "projections")
 
 
 def projection_named(digest: str) -> Projection | None:
@@ -41,10 +42,7 @@ def projection_named(digest: str) -> Projection | None:
     Raises:
         CatalogError: its file is damaged.
     """
-    found = data.projection_named(digest)
-    if found is None and (folder := _readable("projections")):
-        found = data.projection_named(digest, folder)
-    return found
+    return _found(data.projection_named, digest, "projections")
 
 
 def prior_for(vectors: NDArray[np.float32]) -> Prior | None:
@@ -56,10 +54,7 @@ def prior_for(vectors: NDArray[np.float32]) -> Prior | None:
     Raises:
         CatalogError: one of the files is damaged.
     """
-    found = data.prior_for(vectors)
-    if found is None and (folder := _readable("priors")):
-        found = data.prior_for(vectors, folder)
-    return found
+    return _found(data.prior_for, vectors, "priors")
 
 
 def keep_projection(model: Model, projection: Projection, vectors: NDArray[np.float32]) -> Path:
@@ -83,6 +78,13 @@ def keep_prior(model: Model, prior: Prior, probes: NDArray[np.float32]) -> Path:
 
 def _measured(kind: str) -> Path:
     return model_cache() / "measured" / kind
+
+
+def _found(find: Callable[..., _Known | None], key: object, kind: str) -> _Known | None:
+    """What comes with the program, else what was measured here."""
+    found = find(key)
+    folder = _readable(kind) if found is None else None
+    return found if folder is None else find(key, folder)
 
 
 def _readable(kind: str) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import os
 import pty
@@ -18,13 +17,9 @@ import pytest
 from command_shop import LABELS
 from terminal import read_terminal
 from tiny_network import NAME, command, environment, run
-from typer.main import get_command
 
 from catalog import Box, Catalog, Evaluation, Info, Item, LabelCount, Picture, read_manifest
-from catalog.care.doctor import examine
 from catalog.cli.backbone import UNMEASURED_NOTE
-from catalog.cli.main import app
-from catalog.embedder import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -385,55 +380,6 @@ class TestTerminal:
             shown = on_a_terminal(*arguments, "--catalog", shop, cache=tiny_cache)
             assert "Traceback" not in shown
             assert label in shown or repr(label) in shown
-
-
-class TestCorrespondence:
-    """Commands and Python calls go by the same names."""
-
-    COMMANDS = get_command(app).commands
-    NETWORKS = COMMANDS["model"].commands
-
-    def call_of(self, name: str) -> Callable[..., Any]:
-        """The Python call of a command of catalogues."""
-        if name == "doctor":  # which has to work where no catalogue can be opened
-            return examine
-        return getattr(Catalog, "import_" if name == "import" else name.replace("-", "_"))
-
-    def test_every_command_has_a_call(self) -> None:
-        """What the shell can do a script can do, by the same name."""
-        names = set(self.COMMANDS) - {"model"}
-        assert all(callable(self.call_of(name)) for name in names)
-        wanted = "init add-class add import nearest predict evaluate labels items info remove"
-        assert names >= {*wanted.split(), "remove-class", "undo", "verify"}
-        assert set(self.NETWORKS) == {"fetch", "import", "list", "measure"}
-        assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
-
-    def test_every_option_has_a_keyword(self) -> None:
-        """Options mean what keywords of that name mean; one with ``no`` before it turns it off."""
-        of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot", "null"}
-        of_the_shell |= {"dry_run"}  # preview_class
-        calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
-        commands = [(self.COMMANDS[name], call) for name, call in calls.items()]
-        commands += [
-            (self.NETWORKS["fetch"], models.fetch),
-            (self.NETWORKS["import"], models.import_model),
-        ]
-        for one, call in commands:
-            options = {option.name for option in one.params if option.param_type_name == "option"}
-            if options & {"html", "plot"}:  # the functions that write them have it
-                options -= {"replace"}
-            options = {name.removeprefix("no_") for name in options - of_the_shell}
-            assert options <= set(inspect.signature(call).parameters), one.name
-
-    def test_every_command_takes_a_catalogue_and_gives_json(self) -> None:
-        """Every command has ``--json``; all but init and model take the catalogue as an option."""
-        of_catalogues = {name: one for name, one in self.COMMANDS.items() if name != "model"}
-        for one in [*of_catalogues.values(), *self.NETWORKS.values()]:
-            assert "json" in {option.name for option in one.params}, one.name
-            assert one.help, one.name
-        for name in of_catalogues.keys() - {"init"}:
-            options = {option.name: option for option in of_catalogues[name].params}
-            assert options["catalog"].envvar == "CATALOG_PATH", name
 
 
 def test_no_command_needs_tensorflow(

@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import made_networks
 import numpy as np
-import photos
 import pytest
 from hub_server import (
     HANDLE,
@@ -28,7 +28,6 @@ from hub_server import (
 )
 from tiny_network import run
 
-from catalog import Catalog
 from catalog.data.starter import FLATBUFFER
 from catalog.descriptors.errors import BackboneError, InvalidInput, NoSpace, NotFound
 from catalog.embedder import download, export, models, probes
@@ -39,84 +38,8 @@ from catalog.embedder.sources import IMAGENET_HANDLE, published, sources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
 
 # Built in one process that imports TensorFlow, so that this one does not.
-
-
-def build_tiny(folder: Path, seed: int, kind: str = "vector") -> None:
-    """Save a callable network of one convolution, 32 x 32 -> 1280, or an odd variant of it."""
-    import tensorflow as tf
-
-    class Tiny(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            kernel = np.random.default_rng(seed).normal(0, 0.3, (3, 3, 3, 1280))
-            self.kernel = tf.Variable(kernel.astype(np.float32))
-
-        @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32)])
-        def __call__(self, images: Any) -> Any:
-            maps = tf.nn.relu(tf.nn.conv2d(images, self.kernel, 4, "SAME"))
-            vector = tf.reduce_mean(maps, [1, 2])
-            answers = {
-                "vector": vector,
-                "map": maps,
-                "two": {"a": vector, "b": vector},
-                "constant": vector * 0 + self.kernel[0, 0, 0],
-            }
-            return answers[kind]
-
-    tf.saved_model.save(Tiny(), str(folder))
-
-
-def build_signature_only(folder: Path) -> None:
-    """Save a network the way Keras 3 does: a signature, and nothing to call."""
-    import keras
-
-    picture = keras.layers.Input((48, 48, 3))
-    maps = keras.layers.Conv2D(64, 3, strides=4, activation="relu")(picture)
-    keras.Model(picture, keras.layers.GlobalAveragePooling2D()(maps)).export(str(folder))
-
-
-def build_weights(file: Path, alpha: float) -> NDArray[np.float32]:
-    """Save a random MobileNetV2's weights; give its unit descriptors of the probe pictures."""
-    import keras
-
-    keras.utils.set_random_seed(3)
-    network = keras.applications.MobileNetV2(
-        input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights=None, pooling="avg"
-    )
-    for layer in network.layers:  # else the signal is lost in a random network of this depth
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.assign(layer.gamma * 2)
-    network.save_weights(file) if file.name.endswith(".weights.h5") else network.save(file)
-    raw = network(probes.pictures().astype(np.float32) / 127.5 - 1, training=False).numpy()
-    unit: NDArray[np.float32] = raw / np.linalg.norm(raw, axis=1, keepdims=True)
-    return unit
-
-
-def export_with_other_maps(file: Path) -> None:
-    """Export Keras weights, while other maps are taken in TensorFlow than in the flatbuffer."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "expanded_maps", lambda inputs: [inputs[12], inputs[6]])
-        export.export_keras_weights(file)
-
-
-def build_real_weights(saved_model: Path, file: Path) -> None:
-    """Save the real backbone's weights as Keras does."""
-    import keras
-    import tensorflow as tf
-
-    saved = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
-    shape = (224, 224, 3)
-    network = keras.applications.MobileNetV2(shape, include_top=False, weights=None, pooling="avg")
-    for layer in network.layers:
-        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        for variable in layer.weights:
-            name = "depthwise_kernel" if depthwise else variable.path.split("/")[-1]
-            key = f"_v/{layer.name}__{name}/.ATTRIBUTES/VARIABLE_VALUE"
-            variable.assign(saved.get_tensor(key))
-    network.save(file)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +53,7 @@ def tensorflow() -> Iterator[Callable[..., Any]]:
 def tiny(tensorflow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small SavedModel, 32 x 32 -> 1280."""
     folder = tmp_path_factory.mktemp("tiny") / "shoes"
-    tensorflow(build_tiny, folder, 0)
+    tensorflow(made_networks.build_tiny, folder, 0)
     return folder
 
 
@@ -197,21 +120,6 @@ class TestImport:
         with pytest.raises(BackboneError, match="CATALOG_CACHE"):
             models.import_model(held.path)
 
-    def test_the_starter_needs_no_cache(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Where the cache cannot be written the starter is used where it lies, also to embed."""
-        monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
-        with Catalog.init(tmp_path / "shop.catalog", backbone="starter") as made:
-            made.add_class("cup", [photos.photo(0)])
-        (tmp_path / "file").write_text("no folder")
-        monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "file"))
-        with Catalog.open(tmp_path / "shop.catalog") as shop:
-            assert shop.nearest(photos.photo(0), 1)[0].score > 1 - 1e-5
-        assert models.default().name == "starter"
-        with Catalog.init(tmp_path / "new.catalog", backbone="starter") as made:
-            assert made.info().descriptor == "1280"
-
     def test_the_same_folder_gives_the_same_bytes(
         self, held: Model, tiny: Path, tmp_path: Path
     ) -> None:
@@ -235,7 +143,7 @@ class TestImport:
     ) -> None:
         """Keras weights are recognised by their bytes and compute what Keras computes, to 1e-4."""
         file = tmp_path / "net.weights.h5"
-        expected = tensorflow(build_weights, file, 1.0)
+        expected = tensorflow(made_networks.build_weights, file, 1.0)
         plain = file.rename(tmp_path / "plain")
         model = models.import_model(plain)
         assert (model.name, model.input_size, model.width) == ("plain", 224, 1280)
@@ -251,7 +159,7 @@ class TestImport:
         assert [one.shape[-1] for one in outputs] == [1280, 576, 192]
         file.symlink_to(plain)
         with pytest.raises(BackboneError, match=r"differ by .* within it: refused"):
-            tensorflow(export_with_other_maps, file)
+            tensorflow(made_networks.export_with_other_maps, file)
 
     @pytest.mark.real
     def test_the_real_keras_weights(
@@ -263,7 +171,7 @@ class TestImport:
         hub: HubServer,
     ) -> None:
         """Where the Hub refuses, Keras's file is taken, and known by what it computes."""
-        tensorflow(build_real_weights, saved_model, tmp_path / "net.h5")
+        tensorflow(made_networks.build_real_weights, saved_model, tmp_path / "net.h5")
         hub.archives[KERAS] = (tmp_path / "net.h5").read_bytes()
         hub.faults.append(Status(403))
         mirrors = {"CATALOG_HUB_URL": hub.url, "CATALOG_KERAS_URL": hub.keras, "no_proxy": "*"}
@@ -277,13 +185,13 @@ class TestImport:
 
     def test_other_keras_weights(self, tensorflow: Callable[..., Any], tmp_path: Path) -> None:
         """Weights of another network are refused, with the name of the right file."""
-        tensorflow(build_weights, tmp_path / "half.h5", 0.35)
+        tensorflow(made_networks.build_weights, tmp_path / "half.h5", 0.35)
         with pytest.raises(BackboneError, match=r"_1\.0_224_no_top\.h5"):
             tensorflow(export.export_keras_weights, tmp_path / "half.h5")
 
     def test_a_signature(self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path) -> None:
         """A SavedModel that cannot be called is used by its signature, at the size it states."""
-        tensorflow(build_signature_only, tmp_path / "net")
+        tensorflow(made_networks.build_signature_only, tmp_path / "net")
         flatbuffer = tmp_path / "net.tflite"
         flatbuffer.write_bytes(tensorflow(export.export_saved_model, tmp_path / "net"))
         model = models.import_model(flatbuffer)
@@ -297,7 +205,7 @@ class TestImport:
         self, tensorflow: Callable[..., Any], tmp_path: Path, kind: str, message: str
     ) -> None:
         """A network that gives maps, or several vectors, is refused."""
-        tensorflow(build_tiny, tmp_path / kind, 0, kind)
+        tensorflow(made_networks.build_tiny, tmp_path / kind, 0, kind)
         with pytest.raises(BackboneError, match=message):
             tensorflow(export.export_saved_model, tmp_path / kind)
 
@@ -305,7 +213,7 @@ class TestImport:
         self, tensorflow: Callable[..., Any], cache: Path, tmp_path: Path
     ) -> None:
         """A network that sees no difference between pictures is refused."""
-        tensorflow(build_tiny, tmp_path / "net", 0, "constant")
+        tensorflow(made_networks.build_tiny, tmp_path / "net", 0, "constant")
         flatbuffer = tmp_path / "net.tflite"
         flatbuffer.write_bytes(tensorflow(export.export_saved_model, tmp_path / "net"))
         with pytest.raises(BackboneError, match="one descriptor for any picture"):

@@ -74,6 +74,17 @@ class TestMoved:
         assert set(places_of(catalog).values()) == {()}
         assert catalog.verify().sound
 
+    def test_places_of_removed_items_stay(self, catalog: Catalog, tmp_path: Path) -> None:
+        """They are not looked at, so that undo gives an item back with its place."""
+        before = places_of(catalog)
+        catalog.remove([1])
+        (gone,) = before[1]
+        Path(gone).unlink()
+        assert catalog.verify().gone == ()
+        assert catalog.forget_places().checked == 5
+        catalog.undo()
+        assert places_of(catalog) == before
+
 
 class TestReplaced:
     """A file is replaced in place."""

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import photos
 import pytest
 from tiny_network import NAME, environment, run
 
@@ -216,3 +217,17 @@ def test_the_demo_with_the_real_network(tmp_path: Path, imagenet: Model, model_c
     done = demo(tmp_path, model_cache, "--backbone", "imagenet")
     assert done.returncode == 0, done.stderr
     assert share_of(done.stdout) >= 0.99
+
+
+def test_the_starter_needs_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cache cannot be written the starter is used where it lies, also to embed."""
+    monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "cache"))
+    with Catalog.init(tmp_path / "shop.catalog", backbone="starter") as made:
+        made.add_class("cup", [photos.photo(0)])
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("CATALOG_CACHE", str(tmp_path / "file"))
+    with Catalog.open(tmp_path / "shop.catalog") as shop:
+        assert shop.nearest(photos.photo(0), 1)[0].score > 1 - 1e-5
+    assert models.default().name == "starter"
+    with Catalog.init(tmp_path / "new.catalog", backbone="starter") as made:
+        assert made.info().descriptor == "1280"

@@ -224,7 +224,7 @@ def _contents(connection: Transaction) -> Check:
 
 def _places(connection: Transaction) -> Check:
     """Whether pictures still lie where they were found."""
-    gone = gone_places(connection)
+    gone = gone_places(inventory.all_places(connection))
     if gone:
         advice = (
             "answers are as before, but their pictures cannot be shown; import the pictures again "

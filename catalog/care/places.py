@@ -7,14 +7,14 @@ a place that leads nowhere, or to another picture, is of no use to whoever wants
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from catalog.descriptors import Advice, Conflict, PictureError
 from catalog.learning.opened import Opened
-from catalog.pictures import Progress, hold, picture_at
-from catalog.store import ItemId, Transaction, inventory
+from catalog.pictures import Progress, counted, hold, picture_at
+from catalog.store import ItemId, inventory
 from catalog.store.inventory import Place
 
 State: TypeAlias = Literal["there", "gone", "another"]
@@ -66,8 +66,10 @@ def forget_places(
         Conflict: so many are gone, and it was not forced.
     """
     with catalog._store.reading() as tx:
-        found = list(_places(tx))
-    states = [_state(one, progress) for one in found]
+        places = inventory.all_places(tx)
+        contents = inventory.contents(tx, list(places))
+    found = [_Found(item, contents[item], place) for item in places for place in places[item]]
+    states = list(counted(map(_state, found), progress))
     lost = [(one, state) for one, state in zip(found, states, strict=True) if state != "there"]
     gone = tuple(one.place.path for one, state in lost if state == "gone")
     if len(gone) > _MOST_GONE * len(found) and not (force or dry_run):
@@ -84,24 +86,20 @@ def forget_places(
     return ForgottenPlaces(len(found), gone, another, len({one.item for one, _ in lost} - left))
 
 
-def gone_places(tx: Transaction) -> tuple[str, ...]:
-    """The places of items where nothing lies any more, sorted."""
-    places = {place for places in inventory.all_sources(tx).values() for place in places}
-    return tuple(place for place in sorted(places) if _is_gone(place))
+def gone_places(places: Mapping[ItemId, Iterable[Place]]) -> tuple[str, ...]:
+    """Those of some places where nothing lies any more, sorted; not to be asked in a transaction.
+
+    Args:
+        places: of items, as :func:`inventory.all_places` gives them.
+    """
+    paths = sorted(place.path for own in places.values() for place in own)
+    return tuple(path for path in paths if _is_gone(path))
 
 
-def _places(tx: Transaction) -> Iterator[_Found]:
-    for item in inventory.items(tx, None):
-        for place in inventory.places(tx, ItemId(item.id)):
-            yield _Found(ItemId(item.id), bytes.fromhex(item.content), place)
-
-
-def _state(found: _Found, progress: Progress | None) -> State:
-    if progress is not None:
-        progress(1)
-    picture = picture_at(found.place.path)
+def _state(found: _Found) -> State:
     if _is_gone(found.place.path):
         return "gone"
+    picture = picture_at(found.place.path)
     try:
         status = os.stat(os.fspath(picture.source))  # type: ignore[arg-type]  # noqa: PTH116
         if (status.st_size, status.st_mtime_ns) == found.place[1:]:

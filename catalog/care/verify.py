@@ -52,11 +52,11 @@ def verify(catalog: Opened) -> Verification:
             state = journal.version(tx).generation, inventory.count(tx)
         except (DatabaseError, AttributeError, TypeError):  # which the problems name
             state = 0, 0
-        gone = () if problems else gone_places(tx)
+        places = {} if problems else inventory.all_places(tx)
     faults = list(_unsound(catalog._cache))
     if not problems and not catalog._keeper.check():
         faults.append("sums: not those of the descriptors")
-    return Verification(problems, tuple(faults), *state, gone)
+    return Verification(problems, tuple(faults), *state, gone_places(places))
 
 
 def _unsound(cache: Path) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from catalog.manifest.entries import BadRow, Entry, Labelled, Listing, PassedOver
 from catalog.manifest.folders import Found, find_pictures, look_up
-from catalog.manifest.reading import ClassLevel, listed, read_manifest, require_one_meaning
+from catalog.manifest.reading import ClassLevel, listed, read_manifest
 from catalog.manifest.splits import take_part
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "listed",
     "look_up",
     "read_manifest",
-    "require_one_meaning",
     "take_part",
 ]

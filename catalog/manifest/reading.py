@@ -37,7 +37,8 @@ def listed(
         source = read_manifest(source, class_level=class_level)
     listing = source if isinstance(source, Listing) else Listing(tuple(source))
     if class_level is None:
-        require_one_meaning(listing)
+        _require_one_meaning(listing)
+    listing = replace(listing, shared=())  # it is said now
     if split is None and part is None:
         return listing
     if split is None or part is None:
@@ -94,7 +95,7 @@ def read_manifest(
     return replace(listing, entries=tuple(sorted(listing.entries, key=_order)))
 
 
-def require_one_meaning(listing: Listing) -> None:
+def _require_one_meaning(listing: Listing) -> None:
     """Make sure that no two folders of one name are taken for one class unasked.
 
     Raises:

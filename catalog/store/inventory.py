@@ -80,8 +80,13 @@ def items(tx: sqlite3.Connection, label: Name | None) -> list[Item]:
         "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
         (slot, slot),
     ).fetchall()
-    places = all_sources(tx)
-    return [Item(row[0], row[1], row[2].hex(), tuple(places.get(row[0], ()))) for row in rows]
+    if slot is not None:
+        return [Item(item, name, content.hex(), sources(tx, item)) for item, name, content in rows]
+    every = all_places(tx)  # in one pass, not one by one
+    return [
+        Item(item, name, content.hex(), tuple(place.path for place in every.get(item, ())))
+        for item, name, content in rows
+    ]
 
 
 def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
@@ -186,23 +191,25 @@ def places(tx: sqlite3.Connection, item: ItemId) -> tuple[Place, ...]:
     return tuple(Place(*row) for row in rows)
 
 
-def all_sources(tx: sqlite3.Connection) -> dict[ItemId, list[str]]:
-    """:func:`sources` of every item that has some."""
+def all_places(tx: sqlite3.Connection) -> dict[ItemId, list[Place]]:
+    """:func:`places` of every item of a class that has some, in one pass over all of them."""
     taken_in = dict(
         tx.execute(
             "SELECT change.item, max(event.id) FROM change JOIN event "  # noqa: S608
             f"ON event.id = change.event WHERE {_TAKEN_IN} GROUP BY change.item"
         )
     )
-    last: dict[str, tuple[ItemId, int]] = {}
-    for item, place, event in tx.execute("SELECT item, place, event FROM source ORDER BY event"):
-        last[place] = item, event
-    found: dict[ItemId, list[str]] = {}
-    for place in sorted(last):
-        item, event = last[place]
-        if event >= taken_in.get(item, 0):
-            found.setdefault(item, []).append(place)
-    return found
+    rows = tx.execute(
+        "SELECT place, item, event, size, modified, label FROM source "
+        "JOIN item ON item.id = source.item ORDER BY event"
+    )
+    last = {place: found for place, *found in rows}
+    places: dict[ItemId, list[Place]] = {}
+    for path in sorted(last):
+        item, event, size, modified, label = last[path]
+        if label is not None and event >= taken_in.get(item, 0):
+            places.setdefault(ItemId(item), []).append(Place(path, size, modified))
+    return places
 
 
 def owner(tx: sqlite3.Connection, place: str) -> ItemId | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from catalog.descriptors import InvalidLabel
 
@@ -69,7 +69,7 @@ def label_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
 
 
-@cache
+@lru_cache(maxsize=2**16)
 def likeness(name: str) -> str:
     """What two names have in common that look alike: that differ by accents, width or the like.
 
