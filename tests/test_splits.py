@@ -94,7 +94,7 @@ class TestParts:
     def test_no_split_is_everything(self) -> None:
         """Without a split a listing is left as it is."""
         whole = listing(5)
-        assert listed(whole) is whole
+        assert listed(whole) == whole
 
 
 class TestMisuse:
