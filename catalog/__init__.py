@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from catalog.changes.compact import Compacted
     from catalog.changes.feedback import Feedback
     from catalog.changes.forget import Forgotten
-    from catalog.changes.import_ import Imported
-    from catalog.changes.landing import Added
+    from catalog.changes.landing import Added, Imported
     from catalog.changes.move import Moved
     from catalog.changes.preview_class import Preview, Share
     from catalog.changes.remove import Removed
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from catalog.descriptors import (
         Advice,
         BackboneError,
+        Cancelled,
         CatalogError,
         Conflict,
         Damaged,
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     )
     from catalog.embedder import Box, Picture
     from catalog.head import Curves
+    from catalog.jobs.comparing import ByHand, Gone
+    from catalog.jobs.job import Job
+    from catalog.jobs.running import JobProgress
+    from catalog.jobs.sync import Synced
     from catalog.judging.cross_check import Verdict
     from catalog.learning.training import Trained, TrainingProgress
     from catalog.manifest import (
@@ -55,7 +59,7 @@ if TYPE_CHECKING:
         read_manifest,
         take_part,
     )
-    from catalog.pictures import Progress, Refusal
+    from catalog.manifest.pictures import Progress, Refusal
     from catalog.reports.audit import Audit, AuditReport, ProposedClass
     from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
     from catalog.reports.listing import Info
@@ -72,6 +76,8 @@ __all__ = [
     "Backup",
     "BadRow",
     "Box",
+    "ByHand",
+    "Cancelled",
     "Candidate",
     "Catalog",
     "CatalogError",
@@ -88,12 +94,15 @@ __all__ = [
     "Feedback",
     "Forgotten",
     "ForgottenPlaces",
+    "Gone",
     "HeadTraining",
     "Imported",
     "Info",
     "InvalidInput",
     "InvalidLabel",
     "Item",
+    "Job",
+    "JobProgress",
     "LabelConflict",
     "LabelCount",
     "Listing",
@@ -115,6 +124,7 @@ __all__ = [
     "Renamed",
     "Share",
     "Superseded",
+    "Synced",
     "Trained",
     "TrainingProgress",
     "Verdict",
@@ -139,8 +149,10 @@ _HOMES = {
     "catalog.changes.compact": ("Compacted",),
     "catalog.changes.feedback": ("Feedback",),
     "catalog.changes.forget": ("Forgotten",),
-    "catalog.changes.import_": ("Imported",),
-    "catalog.changes.landing": ("Added",),
+    "catalog.changes.landing": (
+        "Added",
+        "Imported",
+    ),
     "catalog.changes.move": ("Moved",),
     "catalog.changes.preview_class": (
         "Preview",
@@ -151,6 +163,7 @@ _HOMES = {
     "catalog.descriptors": (
         "Advice",
         "BackboneError",
+        "Cancelled",
         "CatalogError",
         "Conflict",
         "Damaged",
@@ -171,6 +184,13 @@ _HOMES = {
         "Picture",
     ),
     "catalog.judging.cross_check": ("Verdict",),
+    "catalog.jobs.comparing": (
+        "ByHand",
+        "Gone",
+    ),
+    "catalog.jobs.job": ("Job",),
+    "catalog.jobs.running": ("JobProgress",),
+    "catalog.jobs.sync": ("Synced",),
     "catalog.learning.training": (
         "Trained",
         "TrainingProgress",
@@ -184,7 +204,7 @@ _HOMES = {
         "read_manifest",
         "take_part",
     ),
-    "catalog.pictures": (
+    "catalog.manifest.pictures": (
         "Progress",
         "Refusal",
     ),

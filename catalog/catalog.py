@@ -17,7 +17,6 @@ from catalog.changes.add_class import add_class
 from catalog.changes.compact import compact
 from catalog.changes.feedback import feedback
 from catalog.changes.forget import forget
-from catalog.changes.import_ import import_
 from catalog.changes.merge import merge
 from catalog.changes.merge_classes import merge_classes
 from catalog.changes.move import move
@@ -28,6 +27,10 @@ from catalog.changes.rename_class import rename_class
 from catalog.changes.train_head import train_head
 from catalog.changes.undo import undo
 from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
+from catalog.jobs.import_ import import_
+from catalog.jobs.job import cancel_job, job, job_failures, jobs, resume_job
+from catalog.jobs.sync import sync
+from catalog.jobs.watch import watch
 from catalog.learning.opened import Opened
 from catalog.reports import listing
 from catalog.reports.audit import audit
@@ -67,6 +70,8 @@ class Catalog(Opened):
     preview_class = preview_class  # what that would take from the others
     add = add  # more pictures for a class
     import_ = import_  # pictures of many classes
+    sync = sync  # what a folder or manifest has, kept in step with it
+    watch = watch  # the same, whenever it changes
     feedback = feedback  # what a picture shows, said by someone who knows
     train_head = train_head  # the softmax head, in one of four ways
     move = move  # items to another class
@@ -79,6 +84,13 @@ class Catalog(Opened):
     forget = forget  # deletes for good
     forget_places = forget_places  # where pictures are no longer
     undo = undo  # takes the last command back
+
+    # Work on many pictures, while it goes on, and after it.
+    jobs = jobs
+    job = job
+    job_failures = job_failures  # the pictures that one could not take
+    cancel_job = cancel_job
+    resume_job = resume_job  # one that did not come to its end
 
     # How good it is, and how well.
     evaluate = evaluate  # against pictures whose class is known

@@ -21,7 +21,7 @@ from catalog.descriptors import Conflict, InvalidInput, PictureError, unit_rows
 from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
-from catalog.pictures import Progress, counted, hold
+from catalog.manifest.pictures import Progress, counted, hold
 from catalog.store import ItemId, inventory
 from catalog.store.compaction import is_compacted
 

@@ -23,6 +23,7 @@ COMMAND: Final[Wording] = {
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
     "force": "--force does it all the same",
+    "force removal": "--force removes them all the same",
     "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
     "FOLDER` takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported "
     ".tflite",
@@ -31,6 +32,7 @@ COMMAND: Final[Wording] = {
     "get network from a copy": "or use a local copy: `catalog model import FOLDER`",
     "list classes": "`catalog labels` lists them",
     "list items": "`catalog items` lists them",
+    "list jobs": "`catalog jobs` lists them",
     "make anew": "`catalog train-head --head exact` makes it anew",
     "make class": "--new makes it",
     "make or name catalogue": "say where yours is (--catalog or CATALOG_PATH), or make one with "

@@ -16,6 +16,7 @@ from catalog.cli import (
     exporting,
     health,
     inspecting,
+    jobs,
     model,
     training,
     upkeep,
@@ -101,6 +102,8 @@ app.add_typer(model.app, name="model")
 app.command("add-class")(writing.add_class)
 app.command("add")(writing.add)
 app.command("import")(writing.import_)
+app.command("sync")(jobs.sync)
+app.add_typer(jobs.app, name="jobs")
 app.command("nearest")(asking.nearest)
 app.command("predict")(asking.predict)
 app.command("feedback")(training.feedback)

@@ -107,6 +107,8 @@ def read_listing(
     part: str | None,
     seed: int,
     class_level: str | None,
+    *,
+    may_be_empty: bool = False,
 ) -> Listing:
     """The pictures of a folder tree, a manifest, or one on standard input; or one part of them.
 
@@ -119,9 +121,14 @@ def read_listing(
     from catalog import read_manifest
     from catalog.manifest import listed
 
-    level = _level_of(class_level)
+    level = level_of(class_level)
     text = read_bytes() if source == "-" else None
-    listing = read_manifest(Path() if text is not None else Path(source), text, class_level=level)
+    listing = read_manifest(
+        Path() if text is not None else Path(source),
+        text,
+        class_level=level,
+        may_be_empty=may_be_empty,
+    )
     for note in listing.notes:
         say(f"note: {note}")
     if listing.shared and anyone_there():
@@ -135,6 +142,6 @@ def read_listing(
     return listed(listing, split, part, seed, level)
 
 
-def _level_of(given: str | None) -> ClassLevel | None:
+def level_of(given: str | None) -> ClassLevel | None:
     """What a level of folders was given as; whether it is one is seen where it is used."""
     return int(given) if given and given.isdecimal() else cast("ClassLevel | None", given)

@@ -49,10 +49,16 @@ def print_json(value: Any) -> None:
     Raises:
         BrokenPipeError, OSError: as :func:`tell` does.
     """
-    of_all = codecs.lookup(_encoding()).name == "utf-8"
-    text = json.dumps(plain(value), indent=2, ensure_ascii=not of_all)
-    hidden = {one for one in set(text) - {"\n"} if is_hidden(one)}  # they are within strings alone
-    streams.put(text.translate({ord(one): json.dumps(one)[1:-1] for one in hidden}) + "\n")
+    streams.put(f"{_as_json(value, 2)}\n")
+
+
+def print_json_lines(values: Iterable[Any]) -> None:
+    """Print results as JSON, one a line; as :func:`print_json` does otherwise.
+
+    Raises:
+        BrokenPipeError, OSError: as :func:`tell` does.
+    """
+    streams.put("".join(f"{_as_json(value, None)}\n" for value in values))
 
 
 def plain(value: Any) -> Any:
@@ -289,16 +295,23 @@ def download_bar(what: str) -> Iterator[BytesProgress | None]:
 
 
 @contextmanager
-def steps_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal once the first step is done, and nothing elsewhere."""
-    from rich.progress import MofNCompleteColumn
+def steps_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with rate and time left on a terminal once a step is done, and nothing elsewhere."""
+    from rich.progress import MofNCompleteColumn, TextColumn
 
-    with _bar(what, None, MofNCompleteColumn(), shown=False) as bar:
+    rate = TextColumn("{task.fields[rate]}", markup=False)
+    with _bar(what, 1 if quiet else None, MofNCompleteColumn(), rate, shown=False) as bar:
         if bar is None:
             yield None
             return
         progress, task = bar
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+            speed = progress.tasks[task].speed
+            progress.update(task, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield advance
 
 
 @contextmanager
@@ -320,6 +333,13 @@ def _bar(
 
 def _encoding() -> str:
     return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def _as_json(value: Any, indent: int | None) -> str:
+    of_all = codecs.lookup(_encoding()).name == "utf-8"
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=not of_all)
+    hidden = {one for one in set(text) - {"\n"} if is_hidden(one)}  # they are within strings alone
+    return text.translate({ord(one): json.dumps(one)[1:-1] for one in hidden})
 
 
 def _on_stdout(text: str) -> str:

@@ -7,6 +7,7 @@ from catalog.descriptors.advice import Advice
 from catalog.descriptors.archives import read_arrays
 from catalog.descriptors.errors import (
     BackboneError,
+    Cancelled,
     CatalogError,
     Conflict,
     Damaged,
@@ -42,6 +43,7 @@ __all__ = [
     "WHITENING_RULE",
     "Advice",
     "BackboneError",
+    "Cancelled",
     "CatalogError",
     "Conflict",
     "Damaged",

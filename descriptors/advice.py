@@ -23,11 +23,13 @@ AdviceKind: TypeAlias = Literal[
     "copy network",
     "copy projection",
     "force",
+    "force removal",
     "get network",
     "get network by hand",
     "get network from a copy",
     "list classes",
     "list items",
+    "list jobs",
     "make anew",
     "make class",
     "make or name catalogue",
@@ -61,6 +63,7 @@ PYTHON: Final[Wording] = {
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
     "force": "force=True does it all the same",
+    "force removal": "force=True removes them all the same",
     "get network": "catalog.embedder.models.fetch downloads the ImageNet network; import_model "
     "takes a SavedModel, a .tar.gz of one, Keras MobileNetV2 weights (.h5) or an exported .tflite",
     "get network by hand": "download {about} in a browser or on another computer, and give the "
@@ -68,6 +71,7 @@ PYTHON: Final[Wording] = {
     "get network from a copy": "catalog.embedder.models.import_model takes a local copy",
     "list classes": "labels() lists them",
     "list items": "items() lists them",
+    "list jobs": "jobs() lists them",
     "make anew": "train_head('exact') makes it anew",
     "make class": "new=True makes it",
     "make or name catalogue": "say where yours is, or make one with Catalog.init",

@@ -12,6 +12,7 @@
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
     |   |-- NewerFormat               exit 1  409   written by a later version of this program
     |   `-- Superseded                exit 1  409   what was being read was dropped; ask again
+    |-- Cancelled                     exit 1  409   someone asked the job to stop
     |-- BackboneError                 exit 1  500   a network cannot be fetched, read or trusted
     |-- NoSpace                       exit 1  507   the disk is full
     |-- Locked                        exit 6  503   another process is writing
@@ -134,6 +135,12 @@ class NewerFormat(Conflict):
 
 class Superseded(Conflict):
     """Descriptors of the state that was being read were dropped or forgotten meanwhile."""
+
+
+class Cancelled(CatalogError):
+    """A job was asked to stop, and did; what it has done is kept."""
+
+    http_status = 409
 
 
 class BackboneError(CatalogError):

@@ -10,7 +10,7 @@ from catalog import Catalog
 from catalog.changes.keep_unknown import Unknown, keep_unknown
 from catalog.embedder import Source
 from catalog.learning.learning import Learning
-from catalog.pictures import hold
+from catalog.manifest.pictures import hold
 from catalog.store.moment import Moment
 from catalog.store.store import Store
 

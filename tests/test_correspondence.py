@@ -21,6 +21,7 @@ class TestCorrespondence:
 
     COMMANDS = get_command(app).commands
     NETWORKS = COMMANDS["model"].commands
+    OF_A_JOB = COMMANDS["jobs"].commands
 
     def call_of(self, name: str) -> Callable[..., Any]:
         """The Python call of a command of catalogues."""
@@ -36,11 +37,15 @@ class TestCorrespondence:
         assert names >= {*wanted.split(), "remove-class", "undo", "verify"}
         assert set(self.NETWORKS) == {"fetch", "import", "list", "measure"}
         assert all(callable(call) for call in (models.fetch, models.import_model, models.models))
+        assert set(self.OF_A_JOB) == {"show", "failures", "cancel", "resume"}
+        of_a_job = (Catalog.job, Catalog.job_failures, Catalog.cancel_job, Catalog.resume_job)
+        assert all(callable(call) for call in of_a_job)
 
     def test_every_option_has_a_keyword(self) -> None:
         """Options mean what keywords of that name mean; one with ``no`` before it turns it off."""
         of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot", "null"}
-        of_the_shell |= {"dry_run"}  # preview_class
+        of_the_shell |= {"dry_run", "watch"}  # preview_class, and watch
+        of_the_shell |= {"quiet"}
         calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
         commands = [(self.COMMANDS[name], call) for name, call in calls.items()]
         commands += [
@@ -57,7 +62,8 @@ class TestCorrespondence:
     def test_every_command_takes_a_catalogue_and_gives_json(self) -> None:
         """Every command has ``--json``; all but init and model take the catalogue as an option."""
         of_catalogues = {name: one for name, one in self.COMMANDS.items() if name != "model"}
-        for one in [*of_catalogues.values(), *self.NETWORKS.values()]:
+        of_a_job = [one for name, one in self.OF_A_JOB.items() if name != "failures"]  # JSON alone
+        for one in [*of_catalogues.values(), *self.NETWORKS.values(), *of_a_job]:
             assert "json" in {option.name for option in one.params}, one.name
             assert one.help, one.name
         for name in of_catalogues.keys() - {"init"}:

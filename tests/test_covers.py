@@ -41,14 +41,14 @@ def test_there_is_something_on_every_cover(number: int) -> None:
 
 def test_covers_of_one_motif_differ() -> None:
     """Two records of the same motif differ in more than their titles."""
-    for number in NUMBERS:
+    for number in NUMBERS[::2]:
         one, other = (covers.cover(number + at * len(NUMBERS)).astype(int) for at in (0, 1))
         assert np.abs(one - other).mean() > 8
 
 
 def test_a_photo_shows_its_cover() -> None:
     """The middle of a photo has the colours of its cover, more often than by chance."""
-    numbers = range(24)
+    numbers = range(12)
 
     def colours(picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
@@ -59,5 +59,5 @@ def test_a_photo_shows_its_cover() -> None:
     right = 0
     for number in numbers:
         apart = np.linalg.norm(known - colours(covers.photo(number)), axis=1)
-        right += int(np.argsort(apart).tolist().index(number) < 5)
-    assert right >= 12
+        right += int(np.argsort(apart).tolist().index(number) < 3)
+    assert right >= 6

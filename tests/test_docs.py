@@ -52,8 +52,9 @@ def test_reference_has_every_option(command: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_named_in_documents_exist(document: Path) -> None:
     """Whatever a document calls a command of `catalog` is one."""
-    named = re.findall(r"(?:\$ |`|bin/)catalog ((?:model )?[a-z][a-z-]*)", document.read_text())
-    known = {command.removeprefix("catalog ") for command in COMMANDS} | {"model"}
+    command = r"(?:\$ |`|bin/)catalog ((?:model |jobs (?=[a-z]))?[a-z][a-z-]*)"
+    named = re.findall(command, document.read_text())
+    known = {command.removeprefix("catalog ") for command in COMMANDS} | {"model", "jobs"}
     assert set(named) <= known
 
 

@@ -254,7 +254,7 @@ class TestFigures:
         assert (fifth.neighbours, fifth.centroid) == (Accuracy(0, 1), Accuracy(0, 1))
         assert (sixth.neighbours, sixth.centroid) == (Accuracy(0, 0), Accuracy(0, 0))
 
-    @settings(max_examples=25)
+    @settings(max_examples=5)
     @given(seed=st.integers(0, 2**32 - 1))
     def test_order_and_blocks_do_not_matter(self, seed: int) -> None:
         """Pictures in another order, and more than one block of them, give the same figures."""

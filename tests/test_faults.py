@@ -174,6 +174,8 @@ PLACES = {
     "landing": "add",
     "landed": "feedback",
     "next class": "import",
+    "settling": "sync",
+    "settled": "sync",
     "rewriting": "compact",
     "rewritten": "forget items",
     "saving": "close",

@@ -141,6 +141,7 @@ def test_the_generator_is_trained_without_the_discriminator() -> None:
     assert all(name.startswith("generator.") for name in moved)
 
 
+@pytest.mark.soak
 def test_draws_come_to_look_like_their_class() -> None:
     """After a few hundred steps most draws are nearest to the mean of their own class."""
     rows, positions = photos()

@@ -24,7 +24,8 @@ from malformed import black_png
 from tiny_network import NAME, command, environment, run
 
 from catalog import Catalog, read_manifest
-from catalog.changes import import_, staging
+from catalog.changes import staging
+from catalog.jobs import import_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -130,7 +130,7 @@ class TestWhen:
             assert (added.added, added.made_up) == (1, 0)
             assert not holders(catalog)
 
-    @settings(max_examples=20)
+    @settings(max_examples=8)
     @given(st.data())
     def test_the_order_does_not_matter(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -162,6 +162,7 @@ class TestImport:
             tensorflow(made_networks.export_with_other_maps, file)
 
     @pytest.mark.real
+    @pytest.mark.soak
     def test_the_real_keras_weights(
         self,
         tensorflow: Callable[..., Any],
@@ -295,6 +296,7 @@ class TestFetch:
     """Networks from the Hub."""
 
     @pytest.mark.real
+    @pytest.mark.soak
     def test_the_real_network(self, saved_model: Path, cache: Path, hub: HubServer) -> None:
         """The default handle is fetched, exported, recognised and kept; then nothing is fetched."""
         packed = pack(saved_model)

@@ -17,12 +17,20 @@ from typer.main import get_command
 from catalog import Catalog
 from catalog.cli.main import app
 from catalog.embedder.model_cache import Model
+from catalog.machine.processes import Process
+from catalog.store import jobs
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "init": ("init", "new.catalog", "--backbone", NAME, "--views", "fast"),
     "add-class": ("add-class", "Кофе", "new"),
     "add": ("add", "杯子", "new"),
     "import": ("import", "tree"),
+    "sync": ("sync", "tree"),
+    "jobs": ("jobs",),
+    "jobs show": ("jobs", "show", "1"),
+    "jobs failures": ("jobs", "failures", "1"),
+    "jobs cancel": ("jobs", "cancel", "2"),
+    "jobs resume": ("jobs", "resume", "3"),
     "nearest": ("nearest", "tree/杯子/000.jpg"),
     "predict": ("predict", "tree/杯子/000.jpg"),
     "feedback": ("feedback", "tree/杯子/000.jpg", "--label", "杯子"),
@@ -55,6 +63,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """A command line of every command, in a folder that :func:`place` made."""
 
+AWAY = Process("another computer", 1, 1)
+
 FAIL: frozenset[str] = frozenset({"model fetch", "model measure"})
 """What says nothing on standard output: there is no network to fetch, and too few pictures."""
 
@@ -86,6 +96,12 @@ def place(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("CATALOG_CACHE", str(tiny_cache))
         with Catalog.init(folder / "shop.catalog", backbone=NAME, views="fast") as made:
             made.import_(folder / "tree")
+            made.sync(folder / "tree")
+            with made._store.writing() as tx:  # one on another computer, and one that died
+                for source in ("elsewhere", "tree"):
+                    jobs.begin(tx, "sync", {"source": str(folder / source)}, AWAY)
+                jobs.end(tx, 3, "died")
+                jobs.fail(tx, 1, [jobs.Failure("杯子/7.jpg", "corrupt", "it is no picture")])
             made.backup(folder / "other.catalog")
     return folder
 
@@ -94,7 +110,7 @@ def told(
     place: Path, cache: Path, tmp_path: Path, lines: Sequence[Sequence[str]], **conditions: str
 ) -> list[Outcome]:
     """What comes of command lines under some conditions, each in a copy of the folder."""
-    jobs = []
+    asked = []
     network = next((cache / "models").glob("*.tflite"))
     for at, line in enumerate(lines):
         own = shutil.copytree(place, tmp_path / f"{at}")
@@ -105,15 +121,15 @@ def told(
             "no_proxy": "*",
         }
         words = [word.format(network=network) for word in line]
-        jobs.append(Job(words, cwd=str(own), variables=variables, **conditions))
-    return run_jobs(jobs, cache, tmp_path / "kept")
+        asked.append(Job(words, cwd=str(own), variables=variables, **conditions))
+    return run_jobs(asked, cache, tmp_path / "kept")
 
 
 def test_every_command_is_here() -> None:
     """A command that is new is asked, too."""
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    models = {f"model {name}" for name in commands["model"].commands}
-    assert set(COMMANDS) == {*(set(commands) - {"model"}), *models}
+    inner = {f"{one} {name}" for one in ("model", "jobs") for name in commands[one].commands}
+    assert set(COMMANDS) == {*(set(commands) - {"model"}), *inner}
 
 
 @pytest.mark.parametrize(
@@ -145,23 +161,27 @@ def test_nobody_reads_on(place: Path, tiny_cache: Path, tmp_path: Path) -> None:
 
 
 def test_another_encoding(place: Path, tiny_cache: Path, tmp_path: Path) -> None:
-    """On a terminal of ASCII each command ends as it would elsewhere, and writes names out."""
-    ended = told(place, tiny_cache, tmp_path, list(COMMANDS.values()), encoding="ascii")
-    for name, one in zip(COMMANDS, ended, strict=True):
-        assert (one.code == 0) == (name not in FAIL), (name, one.err)
+    """On a terminal of ASCII a command ends as it would elsewhere, and writes names out."""
+    names = (*SOME, "labels")
+    asked = [COMMANDS[name] for name in names]
+    ended = told(place, tiny_cache, tmp_path, asked, encoding="ascii")
+    for name, one in zip(names, ended, strict=True):
+        assert one.code == 0, (name, one.err)
         assert "Traceback" not in one.err, name
         assert (one.out + one.err).isascii(), name
-    assert r"\u676f\u5b50" in ended[list(COMMANDS).index("labels")].out
+    assert r"\u676f\u5b50" in ended[-1].out
 
 
 def test_a_folder_that_is_gone(place: Path, tiny_cache: Path, tmp_path: Path) -> None:
     """In a working folder that was deleted, each command says in words what it cannot find."""
-    jobs = []
+    asked = []
     for at, line in enumerate(COMMANDS.values()):
         (own := tmp_path / f"{at}").mkdir()
         words = [word.format(network="tiny.tflite") for word in line]
-        jobs.append(Job(words, cwd=str(own), gone=True, variables={"CATALOG_PATH": "shop.catalog"}))
-    ended = run_jobs(jobs, tiny_cache, tmp_path / "kept")
+        asked.append(
+            Job(words, cwd=str(own), gone=True, variables={"CATALOG_PATH": "shop.catalog"})
+        )
+    ended = run_jobs(asked, tiny_cache, tmp_path / "kept")
     for name, one in zip(COMMANDS, ended, strict=True):
         assert "Traceback" not in one.err, (name, one.err)
         assert one.code == 0 or one.err.splitlines()[-1].startswith(("error: ", "refused: ")), name

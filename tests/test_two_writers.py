@@ -25,9 +25,10 @@ import soak_page
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from catalog.changes import add, add_class, import_, landing
+from catalog.changes import add, add_class, landing
 from catalog.descriptors import CatalogError, Conflict, Locked, NotFound
 from catalog.embedder import Picture
+from catalog.jobs import import_
 from catalog.manifest import Entry
 from catalog.store.files import cache_folder
 from catalog.store.store import Store

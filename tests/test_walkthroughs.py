@@ -25,6 +25,7 @@ def check(name: str, folder: Path, cache: Path, tolerance: float) -> None:
     assert not found, "\n\n".join(found)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ANYWHERE)
 def test_drawn_pictures(name: str, tmp_path: Path, model_cache: Path) -> None:
     """A walk-through that draws its pictures does what it says, on the starter network."""

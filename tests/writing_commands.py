@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +18,7 @@ import photos
 from numpy.typing import NDArray
 from shop_state import COPY, EXPORT, OTHER, PART, made, opened
 
-from catalog import Catalog, read_manifest
+from catalog import Catalog, Listing, read_manifest
 from catalog.store.files import cache_folder
 
 TREE = ("ewer", "fork", "gong")
@@ -62,6 +62,17 @@ def filled(catalog: Catalog, *, classes: int = 3) -> None:
 def _import(catalog: Catalog, classes: int = len(TREE)) -> None:
     entries = read_manifest(catalog.path.parent.parent / "tree").entries
     catalog.import_([e for e in entries if e.label in TREE[:classes]])
+
+
+def _listed(catalog: Catalog, *, later: bool) -> Listing:
+    """A list of pictures, and what has become of it: one is gone, one moved, one is new."""
+    entries = read_manifest(catalog.path.parent.parent / "tree").entries
+    cup, *others = [e for e in entries if e.label == TREE[0]]
+    jugs = [e for e in entries if e.label == TREE[1]]
+    listed = (
+        (replace(cup, label=TREE[1]), *others[:-1], *jugs) if later else (cup, *others, *jugs[:-1])
+    )
+    return Listing(listed, source=str(catalog.path.parent.parent / "list.csv"))
 
 
 def _seen(thing: int, place: int) -> NDArray[np.uint8]:
@@ -179,6 +190,12 @@ COMMANDS = (
         _import,
         partial(filled, classes=1),
         between=(partial(_import, classes=1), partial(_import, classes=2)),
+    ),
+    WritingCommand(
+        "sync",
+        lambda c: c.sync(_listed(c, later=True), delete=True, force=True),
+        lambda c: c.sync(_listed(c, later=False)),
+        between=(lambda c: c.sync(_listed(c, later=True)),),
     ),
     WritingCommand("feedback", lambda c: c.feedback(photos.photo(0, 9), "cup"), filled),
     WritingCommand(

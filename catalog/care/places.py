@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from catalog.descriptors import Advice, Conflict, PictureError
 from catalog.learning.opened import Opened
-from catalog.pictures import Progress, counted, hold, picture_at
+from catalog.manifest.pictures import Progress, counted, hold, picture_at
 from catalog.store import ItemId, inventory
 from catalog.store.inventory import Place
 

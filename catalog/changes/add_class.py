@@ -11,7 +11,7 @@ from catalog.changes.staging import occasions_by, stage_for
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.pictures import Progress
+from catalog.manifest.pictures import Progress
 from catalog.store.classes import refuse_existing
 from catalog.store.heads import training_named
 from catalog.store.names import Name

@@ -18,7 +18,7 @@ from catalog.embedder import Picture, Source
 from catalog.judging.cross_check import Verdict
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.pictures import Refusal
+from catalog.manifest.pictures import Refusal
 from catalog.store import journal
 from catalog.store.classes import find_label
 from catalog.store.compaction import is_compacted

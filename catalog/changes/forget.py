@@ -14,8 +14,8 @@ from typing import Any
 from catalog.descriptors import Advice, Conflict, InvalidInput, InvalidLabel, NotFound
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
-from catalog.pictures import hold
-from catalog.store import ItemId, Slot, Transaction, erasure, heads, inventory, journal
+from catalog.manifest.pictures import hold
+from catalog.store import ItemId, Slot, Transaction, erasure, heads, inventory, jobs, journal
 from catalog.store.classes import Label, emptied, find_label, listed_names, retire
 from catalog.store.compaction import compacted_classes, is_compacted
 from catalog.store.names import Name, label_key
@@ -167,6 +167,7 @@ def _forget(tx: Transaction, items: Sequence[ItemId], names: Sequence[Name]) -> 
     keys = {name.key for name in names}
     _scrub(tx, slots, set(keys))
     erasure.erase(tx, items)
+    jobs.forget(tx)
     detail = {"pictures": len(items), "classes": len(keys)}
     event = journal.record(tx, "forget", detail, ())
     if dropped:
@@ -208,6 +209,7 @@ def _scrub(tx: Transaction, slots: set[Slot], keys: set[str]) -> None:
         }
         if clean != event.detail:
             journal.amend(tx, event.id, clean)
+    erasure.unsay(tx, keys)
     for slot in slots:
         heads.drop_columns(tx, slot)
         retire(tx, slot)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from catalog.changes.command import Command
 from catalog.changes.staging import Staged
 from catalog.descriptors import Advice, Conflict
-from catalog.pictures import Refusal
+from catalog.manifest import BadRow, PassedOver
+from catalog.manifest.pictures import Refusal
 from catalog.store import ItemId, Slot, Transaction, inventory, made_up, occasions
 from catalog.store.classes import Label, alike, emptied, open_label
 from catalog.store.compaction import is_compacted
@@ -57,6 +59,32 @@ class Added:
     event: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import.
+
+    Attributes:
+        classes: each class that something was done for, in natural order.
+        refused_classes: classes that could not be made, with the reason.
+        respelt: names as they were given, of pictures that went to a class of another spelling.
+        passed_over: what was not taken for a picture of a class, by kind.
+        unread: folders that could not be read.
+        bad_rows: rows of a manifest that could not be used.
+    """
+
+    classes: tuple[Added, ...] = ()
+    refused_classes: Mapping[str, str] = field(default_factory=dict)
+    respelt: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[PassedOver, ...] = ()
+    unread: tuple[Path, ...] = ()
+    bad_rows: tuple[BadRow, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """Every picture that was not taken."""
+        return tuple(refusal for added in self.classes for refusal in added.refused)
+
+
 class _Sorted(NamedTuple):
     """What is to become of staged pictures.
 
@@ -91,6 +119,7 @@ def land(
     move: bool = False,
     kind: str = "add",
     note: Mapping[str, Any] | None = None,
+    source: str | None = None,
 ) -> Added:
     """Make staged pictures items of a class.
 
@@ -103,6 +132,7 @@ def land(
         move: take pictures away from other classes, instead of refusing them.
         kind: of the event.
         note: JSON values that the event says beside what was added.
+        source: the folder or manifest that says so, which may say another class one day.
 
     Returns:
         What came of it. A class of which every picture was refused is not made.
@@ -123,7 +153,7 @@ def land(
         if check is not None:
             check(tx, name)
         label = open_label(tx, name)
-        name = label.spelling(name)
+        said, name = name.text if source else None, label.spelling(name)
         found = _sort_out(tx, command.stored, label, staged, move=move, merging=kind == "merge")
         refused += found.refused
         before = [change.before for change in found.changes if change.before is not None]
@@ -131,8 +161,10 @@ def land(
         if found.is_something or (note and not refused):
             replaced = tuple(sorted(_owners(tx, found.places)))
             detail = {"added": added, "moved": moved, **(note or {})}
+            if source:
+                detail["from"] = source
             event = command.record(tx, kind, label, found.changes, detail, name=name)
-            inventory.note_sources(tx, found.places, event)
+            inventory.note_sources(tx, found.places, event, said)
             occasions.note(tx, found.occasions, event)
             for content, rows in found.made_up:
                 made_up.keep(tx, command.stored, content, rows, event)
@@ -182,8 +214,9 @@ def _sort_out(
             continue
         else:
             changes[item] = Change(item, slot, label.slot)
-        known = inventory.sources(tx, item) if slot is not None else ()
-        places.update({(item, p.path): p for p in picture.places if p.path not in known})
+        stays = item not in changes and slot is not None
+        known = {p.path: p for p in inventory.places(tx, item)} if stays else {}
+        places.update({(item, p.path): p for p in picture.places if known.get(p.path) != p})
         earlier = occasions.of(tx, item)
         known_already = said.get(item, earlier)
         together = picture.occasion.beside(known_already)

@@ -18,7 +18,7 @@ from catalog.descriptors import PictureError, to_integers
 from catalog.judging.occasions import occasions as occasions_of
 from catalog.learning import evidence
 from catalog.learning.opened import Opened
-from catalog.pictures import Refusal, hold
+from catalog.manifest.pictures import Refusal, hold
 from catalog.store import ItemId, Transaction, inventory, made_up, occasions
 from catalog.store.classes import find_label
 from catalog.store.compaction import is_compacted

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.changes.command import Command
-from catalog.changes.import_ import Imported
-from catalog.changes.landing import Added, land
+from catalog.changes.landing import Added, Imported, land
 from catalog.changes.staging import Staged
 from catalog.descriptors import (
     Advice,
@@ -20,7 +19,7 @@ from catalog.descriptors import (
 )
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.pictures import Progress
+from catalog.manifest.pictures import Progress
 from catalog.store import (
     ItemId,
     Transaction,

@@ -45,5 +45,11 @@ def merge_classes(
             )
         moving = [(item, slot) for slot in others for item in inventory.items_in(tx, slot)]
         return reassign(
-            command, tx, "merge-classes", target, moving, name=target.spelling(target_name)
+            command,
+            tx,
+            "merge-classes",
+            target,
+            moving,
+            name=target.spelling(target_name),
+            note={"labels": [other.name for other in others.values()]},
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from catalog.changes.command import Command
 from catalog.descriptors import Advice, InvalidInput, LabelConflict, NotFound
@@ -90,8 +91,18 @@ def reassign(
     items: Sequence[tuple[ItemId, Slot]],
     *,
     name: Name,
+    note: Mapping[str, Any] | None = None,
 ) -> Moved:
     """Let a class have items, given with the slots of the classes that have them.
+
+    Args:
+        command: that this is part of.
+        tx: a writing transaction.
+        kind: of the event.
+        target: the class.
+        items: with the slots.
+        name: of the class as it is spelt now.
+        note: JSON values that the event says beside how many came.
 
     Raises:
         Conflict: the descriptor of one was dropped.
@@ -101,6 +112,8 @@ def reassign(
     known = len(items) - len(coming)
     if not coming:
         return Moved(target.name, created=False, moved=0, known=known, emptied=(), event=None)
-    event = command.record(tx, kind, target, coming, {"moved": len(coming)}, name=name)
+    event = command.record(
+        tx, kind, target, coming, {"moved": len(coming), **(note or {})}, name=name
+    )
     gone = emptied(tx, {change.before for change in coming if change.before is not None})
     return Moved(name.text, not target.items, len(coming), known, gone, event)

@@ -17,7 +17,7 @@ from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
-from catalog.pictures import Progress, Refusal
+from catalog.manifest.pictures import Progress, Refusal
 from catalog.store.classes import refuse_existing
 from catalog.store.names import Name
 from catalog.text import natural

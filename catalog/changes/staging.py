@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from catalog.descriptors import InvalidInput, PictureError, to_bytes, to_integers
 from catalog.embedder import Embedder, Picture, Source, shot_of
 from catalog.learning.opened import Opened
-from catalog.pictures import HeldPicture, Progress, Refusal, counted, hold, place_of
+from catalog.manifest.pictures import HeldPicture, Progress, Refusal, counted, hold, place_of
 from catalog.store import Transaction
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach

@@ -70,6 +70,8 @@ class Listing:
         shared: folders of one name, those of each name together, where it was not said which level
             of folders names the classes.
         notes: what else there is to say, in sentences.
+        source: the folder, or the file that lists them, by its absolute path; None where it is
+            neither.
     """
 
     entries: tuple[Entry, ...]
@@ -78,6 +80,7 @@ class Listing:
     bad_rows: tuple[BadRow, ...] = ()
     shared: tuple[tuple[Path, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    source: str | None = None
 
 
 Labelled: TypeAlias = str | os.PathLike[str] | Listing | Iterable[Entry]

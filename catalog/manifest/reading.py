@@ -14,6 +14,7 @@ from catalog.manifest import foreign, sheets
 from catalog.manifest.entries import Entry, Labelled, Listing
 from catalog.manifest.folders import Walk, is_folder, none_in
 from catalog.manifest.splits import take_part
+from catalog.text import written
 
 ClassLevel: TypeAlias = int | Literal["last"]
 """Which folders of a tree name classes: those so many levels below it, or those with pictures."""
@@ -51,6 +52,7 @@ def read_manifest(
     text: str | bytes | None = None,
     *,
     class_level: ClassLevel | None = None,
+    may_be_empty: bool = False,
 ) -> Listing:
     """List the pictures of a folder tree, or of a manifest, with their classes.
 
@@ -65,19 +67,21 @@ def read_manifest(
         class_level: which folders of a tree name classes: 1 for those that lie in it, 2 for those
             in these, and so on; ``last`` for those that hold pictures, which is the default, but
             then listings say where several folders have one name.
+        may_be_empty: list nothing, instead of raising an error, where there are no pictures.
 
     Raises:
         NotFound: there is no such folder or file.
         InvalidInput: the manifest cannot be read, with the line; or it lists no pictures.
     """
     place = Path(source)
+    origin: str | None = None
     if not (class_level in {None, "last"} or (isinstance(class_level, int) and class_level >= 1)):
         raise InvalidInput(f"a level of folders is 1, 2, ... or last, not {class_level!r}")
     if text is not None:
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         listing = _manifest(data, place, "standard input")
     elif is_folder(place):
-        listing = _tree(place, class_level)
+        listing, origin = _tree(place, class_level), written(os.path.realpath(place))
     else:
         try:
             content = place.read_bytes()
@@ -86,13 +90,14 @@ def read_manifest(
         except OSError as error:
             raise sheets.no_manifest(str(place)) from error
         listing = _manifest(content, place.parent, str(place))
+        origin = written(os.path.realpath(place))
     if not listing.entries and listing.bad_rows:
         first, *others = listing.bad_rows
         more = f" (and {len(others)} more rows are no better)" if others else ""
         raise InvalidInput(f"{first.place}: {first.detail}{more}")
-    if not listing.entries and not listing.unread:
+    if not (listing.entries or listing.unread or may_be_empty):
         raise none_in(source, listing.passed_over)
-    return replace(listing, entries=tuple(sorted(listing.entries, key=_order)))
+    return replace(listing, entries=tuple(sorted(listing.entries, key=_order)), source=origin)
 
 
 def _require_one_meaning(listing: Listing) -> None:

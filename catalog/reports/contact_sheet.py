@@ -14,7 +14,7 @@ from catalog.answers import Neighbour
 from catalog.descriptors import PictureError
 from catalog.embedder import Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
-from catalog.pictures import hold, picture_at
+from catalog.manifest.pictures import hold, picture_at
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
 from catalog.store import files
 from catalog.store.inventory import Item

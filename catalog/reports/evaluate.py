@@ -9,7 +9,7 @@ from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest import ClassLevel, Labelled, listed
-from catalog.pictures import Progress
+from catalog.manifest.pictures import Progress
 from catalog.reports.evaluation import Evaluation
 from catalog.reports.gathering import gather
 from catalog.reports.scoring import score

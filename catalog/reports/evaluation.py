@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from catalog.judging.cross_check import Verdict
 from catalog.judging.reliability import CoveragePoint, Reliability
-from catalog.pictures import Refusal
+from catalog.manifest.pictures import Refusal
 
 
 @dataclass(frozen=True, slots=True)

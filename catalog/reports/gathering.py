@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from catalog.descriptors import InvalidInput, InvalidLabel, PictureError
 from catalog.embedder import Embedder, Picture
 from catalog.manifest import Entry, Listing
-from catalog.pictures import Progress, Refusal, counted, hold, place_of
+from catalog.manifest.pictures import Progress, Refusal, counted, hold, place_of
 from catalog.reports.scoring import Query
 from catalog.store.names import label_key
 

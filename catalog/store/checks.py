@@ -18,7 +18,7 @@ from catalog.store.row_checksums import mismatches
 from catalog.store.schema import mistyped, schema_faults
 
 _ADDING = {"add", "feedback", "merge", "merge-classes", "move"}
-_REMOVING = {"remove", "remove-class", "remove-compacted"}
+_REMOVING = {"remove", "remove-class", "remove-compacted", "sync"}
 _KINDS = _ADDING | _REMOVING | {"compact", "forget", "rename-class", "train-head", "undo"}
 
 _QUESTIONS = (

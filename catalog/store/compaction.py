@@ -34,6 +34,11 @@ def classes_without_items(tx: sqlite3.Connection) -> set[Slot]:
     return {slot for (slot,) in rows}
 
 
+def items(tx: sqlite3.Connection) -> set[ItemId]:
+    """The items whose descriptors were dropped."""
+    return {item for (item,) in tx.execute("SELECT item FROM compacted_item")}
+
+
 def is_compacted(tx: sqlite3.Connection, item: ItemId) -> bool:
     """Whether an item's descriptor was dropped."""
     found = tx.execute("SELECT 1 FROM compacted_item WHERE item = ?", (item,)).fetchone()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from catalog.descriptors import InvalidLabel
 from catalog.store import ItemId, Slot
+from catalog.store.names import label_key
 
 _TABLES = ("change", "source", "kept", "occasion", "made_up", "descriptor")
 
@@ -50,6 +53,15 @@ def slots_changed(tx: sqlite3.Connection, event: int) -> set[Slot]:
 def names(tx: sqlite3.Connection) -> list[tuple[int, str]]:
     """Slot and name of every class that has a name, whether it has items or not."""
     return tx.execute("SELECT slot, name FROM label WHERE name != ''").fetchall()
+
+
+def unsay(tx: sqlite3.Connection, keys: Collection[str]) -> None:
+    """Forget that a source ever spoke of classes, by their keys."""
+    said = [text for (text,) in tx.execute("SELECT DISTINCT said FROM source WHERE said NOTNULL")]
+    for text in said:
+        with contextlib.suppress(InvalidLabel):  # it is damaged
+            if label_key(text) in keys:
+                tx.execute("UPDATE source SET said = NULL WHERE said = ?", (text,))
 
 
 def erase(tx: sqlite3.Connection, items: Iterable[ItemId]) -> None:

@@ -24,6 +24,8 @@ NAMES: Final = MappingProxyType(
         "landing": "within the transaction that lands a class: all is written, nothing committed",
         "landed": "a class is committed, and the call has not returned",
         "next class": "between two classes of an import",
+        "settling": "within the transaction that ends a sync: all is written, nothing committed",
+        "settled": "a sync is committed, and the call has not returned",
         "rewriting": "descriptors are dropped or forgotten, and the file is not written anew yet",
         "rewritten": "the file is written anew, and the call has not returned",
         "saving": "something learnt is about to be written to the cache folder",

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 from catalog.descriptors import InvalidLabel
 from catalog.store.names import label_key
-from catalog.store.row_checksums import fill, guard, is_sound
+from catalog.store.row_checksums import cover, fill, guard, is_sound
 from catalog.store.schema import FORMAT_VERSION, SCRIPTS, columns, statements
 
+_ROWS_HAVE_CHECKSUMS = 3
 _KEYS_AS_NOW = 5  # the format in which classes have the keys that are made now
 
 # They are computed beforehand: a function of Python within a statement could be interrupted by
@@ -65,8 +66,10 @@ def upgrade(tx: sqlite3.Connection, version: int) -> None:
     for script in SCRIPTS[version:]:
         for statement in statements(script):
             tx.execute(statement)
-    if version < 3:
+    if version < _ROWS_HAVE_CHECKSUMS:
         fill(tx)
+    else:
+        cover(tx, version)
     guard(tx)
     if version < _KEYS_AS_NOW:
         sound = is_sound("label")

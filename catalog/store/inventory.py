@@ -103,6 +103,12 @@ def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
     return Slot(row[0])
 
 
+def find_slot(tx: sqlite3.Connection, item: ItemId) -> Slot | None:
+    """The slot of a picture's class; None if it is in none, or not there."""
+    row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
+    return None if row is None else row[0]
+
+
 def holds(tx: sqlite3.Connection, content: bytes) -> bool:
     """Whether a picture with that content hash is an item."""
     row = tx.execute(
@@ -177,14 +183,16 @@ def places(tx: sqlite3.Connection, item: ItemId) -> tuple[Place, ...]:
     """Where an item's picture was found since it was last taken in, by path.
 
     What was noted before an earlier removal is kept for the sake of undo, but is not shown. Neither
-    is a place where another picture was found since: a place belongs to the last.
+    is a place where another picture was found since: a place belongs to the last; nor one that the
+    picture was seen to be gone from.
     """
     rows = tx.execute(
-        "SELECT place, size, modified FROM (SELECT place, size, modified, max(event) AS last "  # noqa: S608
-        "FROM source WHERE item = :item AND event >= ("
+        "SELECT place, size, modified FROM (SELECT place, size, modified, gone, "  # noqa: S608
+        "max(event) AS last FROM source WHERE item = :item AND event >= ("
         "SELECT coalesce(max(event.id), 0) FROM change JOIN event ON event.id = change.event "
         f"WHERE change.item = :item AND {_TAKEN_IN}) GROUP BY place) AS own "
-        "WHERE NOT EXISTS (SELECT 1 FROM source AS later WHERE later.place = own.place "
+        "WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM source AS later "
+        "WHERE later.place = own.place AND later.gone IS NULL "
         "AND later.item != :item AND later.event > own.last) ORDER BY place",
         {"item": item},
     )
@@ -200,14 +208,14 @@ def all_places(tx: sqlite3.Connection) -> dict[ItemId, list[Place]]:
         )
     )
     rows = tx.execute(
-        "SELECT place, item, event, size, modified, label FROM source "
+        "SELECT place, item, event, size, modified, label, gone FROM source "
         "JOIN item ON item.id = source.item ORDER BY event"
     )
     last = {place: found for place, *found in rows}
     places: dict[ItemId, list[Place]] = {}
     for path in sorted(last):
-        item, event, size, modified, label = last[path]
-        if label is not None and event >= taken_in.get(item, 0):
+        item, event, size, modified, label, gone = last[path]
+        if label is not None and gone is None and event >= taken_in.get(item, 0):
             places.setdefault(ItemId(item), []).append(Place(path, size, modified))
     return places
 
@@ -215,19 +223,86 @@ def all_places(tx: sqlite3.Connection) -> dict[ItemId, list[Place]]:
 def owner(tx: sqlite3.Connection, place: str) -> ItemId | None:
     """The item whose picture was found last at a place; None where none was, or it is gone."""
     row = tx.execute(
-        "SELECT item FROM source JOIN item ON item.id = source.item "
+        "SELECT item, gone FROM source JOIN item ON item.id = source.item "
         "WHERE place = ? AND label IS NOT NULL ORDER BY event DESC LIMIT 1",
         (place,),
     ).fetchone()
-    return None if row is None else ItemId(row[0])
+    return None if row is None or row[1] is not None else ItemId(row[0])
 
 
-def note_sources(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]], event: int) -> None:
-    """Note where the pictures of items were found, as an event says."""
+def note_sources(
+    tx: sqlite3.Connection,
+    found: Iterable[tuple[ItemId, Place]],
+    event: int,
+    said: str | None = None,
+) -> None:
+    """Note where the pictures of items were found, as an event says.
+
+    Args:
+        tx: a writing transaction.
+        found: the items, and where.
+        event: that found them there.
+        said: the class under which they were found there, as it was spelt.
+    """
     tx.executemany(
-        "INSERT INTO source (item, place, event, size, modified) VALUES (?, ?, ?, ?, ?)",
-        [(item, place.path, event, place.size, place.modified) for item, place in found],
+        "INSERT INTO source (item, place, event, size, modified, said) VALUES (?, ?, ?, ?, ?, ?)",
+        [(item, place.path, event, place.size, place.modified, said) for item, place in found],
     )
+
+
+def note_gone(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, str]], event: int) -> None:
+    """Note that the pictures of items are gone from places, as an event says."""
+    tx.executemany(
+        "INSERT INTO source (item, place, event, gone) VALUES (?, ?, ?, 1)",
+        [(item, place, event) for item, place in found],
+    )
+
+
+class Sighting(NamedTuple):
+    """What was last said of an item and a place.
+
+    Attributes:
+        item: whose picture was found there, an item or not.
+        label: the slot of its class, if it is in one.
+        place: where.
+        event: that says so.
+        said: the class under which it was found there, as it was spelt; None where it is not known.
+        gone: whether it was seen to be gone from there.
+        of_now: whether the item was not taken in anew since.
+    """
+
+    item: ItemId
+    label: Slot | None
+    place: Place
+    event: int
+    said: str | None
+    gone: bool
+    of_now: bool
+
+
+def sightings(tx: sqlite3.Connection) -> list[Sighting]:
+    """What was last said of every item and place, in the order in which it was said."""
+    rows = tx.execute(
+        "SELECT source.item, item.label, place, size, modified, max(source.event), said, gone, "  # noqa: S608
+        "max(source.event) >= coalesce(taken, 0) "
+        "FROM source JOIN item ON item.id = source.item LEFT JOIN ("
+        "SELECT change.item AS whose, max(event.id) AS taken FROM change JOIN event "
+        f"ON event.id = change.event WHERE {_TAKEN_IN} GROUP BY change.item) "
+        "ON whose = source.item GROUP BY source.item, place ORDER BY max(source.event)"
+    )
+    return [
+        Sighting(item, label, Place(path, size, modified), event, said, bool(gone), bool(of_now))
+        for item, label, path, size, modified, event, said, gone, of_now in rows
+    ]
+
+
+def of_source(tx: sqlite3.Connection, source: str) -> set[int]:
+    """The events that found pictures in a source: a folder or a manifest, by its path."""
+    rows = tx.execute(
+        "SELECT id FROM event WHERE json_valid(detail) AND json_extract(detail, '$.from') = ?",
+        (source,),
+    )
+    return {event for (event,) in rows}
 
 
 def drop_sources(tx: sqlite3.Connection, places: Iterable[tuple[ItemId, str]]) -> None:

@@ -7,6 +7,7 @@ what was derived from one is never taken for the other.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sqlite3
@@ -14,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput
+from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput, InvalidLabel
 from catalog.store import ItemId, Slot
 from catalog.store.classes import give_back
+from catalog.store.names import label_key
 from catalog.store.store import now
 
 _FINAL = {"compact", "remove-compacted", "forget"}
@@ -47,8 +49,8 @@ class Event:
         command: the id of the first event of the same command.
         at: UTC, ISO 8601.
         kind: ``add``, ``feedback``, ``move``, ``rename-class``, ``merge-classes``, ``merge``,
-            ``remove``, ``remove-class``, ``train-head``, ``compact``, ``remove-compacted``,
-            ``forget`` or ``undo``.
+            ``remove``, ``remove-class``, ``sync``, ``train-head``, ``compact``,
+            ``remove-compacted``, ``forget`` or ``undo``.
         detail: what the command said of itself.
         undone_by: the event that took it back, if one did.
     """
@@ -157,6 +159,21 @@ def leads_here(tx: sqlite3.Connection, earlier: Version) -> bool:
     They do not where another history was restored, nor where descriptors were dropped since.
     """
     return is_ancestor(tx, earlier) and not _dropped(tx, earlier.generation, 2**62)
+
+
+def new_names(tx: sqlite3.Connection) -> dict[str, str]:
+    """What classes were called before, by key, and what they were renamed to, or merged into."""
+    rows = tx.execute(
+        "SELECT kind, detail FROM event WHERE undone_by IS NULL "
+        "AND kind IN ('rename-class', 'merge-classes') ORDER BY id"
+    )
+    found: dict[str, str] = {}
+    for kind, detail in rows:
+        told = json.loads(detail)
+        for before in [told["before"]] if kind == "rename-class" else told.get("labels", ()):
+            with contextlib.suppress(InvalidLabel):  # one that was forgotten
+                found[label_key(before)] = told["label"]
+    return found
 
 
 def changes_between(

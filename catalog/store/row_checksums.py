@@ -43,7 +43,7 @@ def guard(connection: sqlite3.Connection) -> None:
     """Let a connection to a file of this format keep the checksums of the rows that it changes."""
     if connection.execute("SELECT 1 FROM temp.sqlite_master WHERE type = 'trigger'").fetchone():
         return
-    for table, covered in _covered().items():
+    for table, covered in _covered(FORMAT_VERSION).items():
         question = "SELECT name FROM pragma_table_info(?, 'main') WHERE pk > 0"
         keys = [key for (key,) in connection.execute(question, (table,))] or ["rowid"]
         its = " AND ".join(f"{key} = new.{key}" for key in keys)
@@ -65,13 +65,24 @@ def guard(connection: sqlite3.Connection) -> None:
 
 def fill(tx: sqlite3.Connection) -> None:
     """Give every row of a file that had none its checksum."""
-    for table, covered in _covered().items():
+    for table, covered in _covered(FORMAT_VERSION).items():
         tx.execute(f"UPDATE {table} SET checksum = {_of(table, covered)}")  # noqa: S608
+
+
+def cover(tx: sqlite3.Connection, version: int) -> None:
+    """Let the checksums of rows that were sound cover the columns that came after a format."""
+    now = _covered(FORMAT_VERSION)
+    for table, then in _covered(version).items():
+        if then != now[table]:
+            tx.execute(
+                f"UPDATE {table} SET checksum = {_of(table, now[table])} "  # noqa: S608
+                f"WHERE checksum IS {_of(table, then)}"
+            )
 
 
 def is_sound(table: str) -> str:
     """That a row is as it was written, as an expression of SQL."""
-    return f"checksum IS {_of(table, _covered()[table])}"
+    return f"checksum IS {_of(table, _covered(FORMAT_VERSION)[table])}"
 
 
 def mismatches(tx: sqlite3.Connection) -> Iterator[str]:
@@ -81,7 +92,8 @@ def mismatches(tx: sqlite3.Connection) -> Iterator[str]:
         "pragma_table_info(sqlite_master.name, 'main') AS its WHERE its.name = 'checksum')"
     )
     present = {name for (name,) in tables}  # older formats have none
-    for table, covered in _covered().items():
+    (version,) = tx.execute("PRAGMA user_version").fetchone()
+    for table, covered in _covered(version).items():
         if table in present:
             question = (
                 f"SELECT count(*) FROM main.{table} WHERE checksum IS NOT {_of(table, covered)}"  # noqa: S608
@@ -96,11 +108,11 @@ def mismatches(tx: sqlite3.Connection) -> Iterator[str]:
             yield f"{flipped} {what} do not match their checksums"
 
 
-def _covered() -> dict[str, dict[str, str]]:
-    """Tables, and their columns that go into the checksum of a row."""
+def _covered(version: int) -> dict[str, dict[str, str]]:
+    """Tables of a format, and their columns that go into the checksum of a row."""
     return {
         table: {name: kind for name, kind in its.items() if name != "checksum"}
-        for table, its in columns(FORMAT_VERSION).items()
+        for table, its in columns(version).items()
         if table not in OF_DESCRIPTORS
     }
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 
@@ -181,7 +181,51 @@ SCHEMA_5 = """
 CREATE INDEX source_place ON source (place);
 """
 
-SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5)
+# What format 6 added to format 5: what a folder said of a picture, so that it can be kept in step
+# with it, and what is done over many pictures, as it goes on.
+SCHEMA_6 = """
+-- The class that a folder or manifest had the picture in, as it was spelt there, and whether the
+-- picture was seen to be gone from there.
+ALTER TABLE source ADD COLUMN said TEXT;
+ALTER TABLE source ADD COLUMN gone INTEGER;
+
+-- Work on many pictures: what was asked, how far it is, which process is at it, and how it ended.
+-- Of its stage, which began at ``since``, ``done`` pictures of ``total`` are done. ``machine``,
+-- ``process`` and ``started`` name a process; ``cancel`` is set by whoever wants it to stop. Times
+-- are UTC, ISO 8601.
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state TEXT NOT NULL,
+    began TEXT NOT NULL,
+    seen TEXT NOT NULL,
+    ended TEXT,
+    stage TEXT NOT NULL,
+    since TEXT NOT NULL,
+    done INTEGER NOT NULL,
+    total INTEGER,
+    machine TEXT NOT NULL,
+    process INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    cancel INTEGER NOT NULL,
+    outcome TEXT,
+    checksum INTEGER
+);
+
+-- Pictures that a job could not take, in the order in which they came.
+CREATE TABLE job_failure (
+    id INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL REFERENCES job (id),
+    place TEXT,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    checksum INTEGER
+);
+CREATE INDEX job_failure_job ON job_failure (job);
+"""
+
+SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6)
 """What each format added to the one before."""
 
 

@@ -156,6 +156,8 @@ def history(catalog: Catalog, folder: Path) -> None:
     catalog.add_class(NAMES[4], shots(4, 3))
     if FORMAT_VERSION > 3:
         told(catalog, folder)
+    if FORMAT_VERSION > 5:
+        synced(catalog, folder)
 
 
 def told(catalog: Catalog, folder: Path) -> None:
@@ -163,6 +165,14 @@ def told(catalog: Catalog, folder: Path) -> None:
     entries = read_manifest(folder).entries
     catalog.import_([replace(one, group=f"visit {at // 2}") for at, one in enumerate(entries)])
     catalog.add_class("alone", shots(10, 1))
+
+
+def synced(catalog: Catalog, folder: Path) -> None:
+    """What format 6 brought: a folder that was kept in step with, and the job that did it."""
+    (folder / NAMES[0] / "0 é.png").rename(folder / NAMES[1] / "moved.png")
+    (folder / NAMES[2] / "1 é.png").unlink()
+    (folder / NAMES[2] / "2 é.png").write_bytes(b"no picture")
+    catalog.sync(folder, delete=True)
 
 
 def later(catalog: Catalog) -> None:
@@ -218,7 +228,14 @@ def make(target: Path, then: Callable[[Catalog], object]) -> None:
             then(catalog)
         with Catalog.open(path, embedder=embedder()) as catalog, catalog._store.writing() as tx:
             # So that the places are the same wherever it was made, and whenever.
-            tx.execute("UPDATE source SET place = replace(place, ?, ?)", (str(tree), PHOTOS))
+            columns = [("source", "place")]
+            if FORMAT_VERSION > 5:
+                columns += [("event", "detail"), ("job", "request"), ("job_failure", "place")]
+            for table, column in columns:
+                tx.execute(
+                    f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                    (str(tree), PHOTOS),
+                )
             if FORMAT_VERSION > 2:
                 tx.execute("UPDATE source SET modified = ? WHERE modified IS NOT NULL", (NOON,))
         packed = gzip.compress(path.read_bytes(), mtime=0)

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 
 from catalog.changes.command import Command
-from catalog.changes.landing import Added, land
+from catalog.changes.landing import Added, Imported, land
 from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
 from catalog.descriptors import InvalidLabel
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.manifest import (
-    BadRow,
-    ClassLevel,
-    Entry,
-    Labelled,
-    Listing,
-    PassedOver,
-    listed,
-)
-from catalog.pictures import Progress, Refusal, counted
+from catalog.manifest import ClassLevel, Entry, Labelled, Listing, listed
+from catalog.manifest.pictures import Progress, Refusal, counted
 from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
 from catalog.store.names import Name, clean_label
 from catalog.text import natural
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What came of an import.
-
-    Attributes:
-        classes: each class that something was done for, in natural order.
-        refused_classes: classes that could not be made, with the reason.
-        respelt: names as they were given, of pictures that went to a class of another spelling.
-        passed_over: what was not taken for a picture of a class, by kind.
-        unread: folders that could not be read.
-        bad_rows: rows of a manifest that could not be used.
-    """
-
-    classes: tuple[Added, ...] = ()
-    refused_classes: Mapping[str, str] = field(default_factory=dict)
-    respelt: Mapping[str, str] = field(default_factory=dict)
-    passed_over: tuple[PassedOver, ...] = ()
-    unread: tuple[Path, ...] = ()
-    bad_rows: tuple[BadRow, ...] = ()
-
-    @property
-    def refused(self) -> tuple[Refusal, ...]:
-        """Every picture that was not taken."""
-        return tuple(refusal for added in self.classes for refusal in added.refused)
 
 
 def import_(
@@ -124,14 +88,14 @@ def _land_all(
     landed: list[Added] = []
     refused: dict[str, str] = {}
     respelt: dict[str, str] = {}
-    classes = _importable(listing.entries, refused)
+    classes = importable(listing.entries, refused)
     pictures = (entry.picture for own in classes.values() for entry in own)
     outcomes = counted(staging_of(catalog).stage(pictures), progress)
     for name, own in classes.items():
         staged = StagedFor([])
         for entry, outcome in zip(own, outcomes, strict=False):  # the rest are of other classes
             staged.add(called(outcome, entry.group), entry.picture)
-        added = land(command, name, ready(name, staged), move=move)
+        added = land(command, name, ready(name, staged), move=move, source=listing.source)
         landed.append(added)
         respelt |= {
             entry.label: added.label for entry in own if clean_label(entry.label) != added.label
@@ -142,7 +106,7 @@ def _land_all(
     )
 
 
-def _importable(entries: Iterable[Entry], refused: dict[str, str]) -> dict[Name, list[Entry]]:
+def importable(entries: Iterable[Entry], refused: dict[str, str]) -> dict[Name, list[Entry]]:
     """Pictures by class, for every class that can be made; the others are noted in ``refused``.
 
     Of several spellings of a class the first counts, in natural order.

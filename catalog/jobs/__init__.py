@@ -1,0 +1,1 @@
+"""Calls over many pictures: import, sync; each notes how far it is, for whoever asks."""

@@ -1,0 +1,167 @@
+"""Jobs from outside: what is going on, how far it is, how it ended; to be stopped, or taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.descriptors import Conflict
+from catalog.jobs.running import JobProgress, age, is_alive
+from catalog.jobs.sync import Synced, sync
+from catalog.learning.opened import Opened
+from catalog.learning.training import TrainingProgress
+from catalog.manifest.pictures import Refusal
+from catalog.store import jobs as rows
+from catalog.store.jobs import JobRow
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work on many pictures.
+
+    Attributes:
+        id: its number.
+        kind: ``sync``.
+        state: ``running``, ``done``, ``failed``, ``cancelled``, or ``died``, where the process that
+            was at it is no more.
+        request: what was asked, by the names of the call's arguments.
+        began: when, UTC, ISO 8601.
+        ended: when; None while it goes on, and of one that died unseen.
+        seen: the last sign of life.
+        stage: what it is at, or was at last.
+        done: how many pictures of the stage are done.
+        total: of how many; None where that is not known.
+        rate: pictures a second in that stage; None where that cannot be told.
+        left: seconds until the stage is done, at that rate; None likewise.
+        process: the number of the process.
+        machine: the computer that it runs on.
+        outcome: how it ended: counts, or the error.
+        failures: how many pictures could not be taken.
+    """
+
+    id: int
+    kind: str
+    state: str
+    request: Mapping[str, Any]
+    began: str
+    ended: str | None
+    seen: str
+    stage: str
+    done: int
+    total: int | None
+    rate: float | None
+    left: float | None
+    process: int
+    machine: str
+    outcome: Mapping[str, Any] | None
+    failures: int
+
+
+def jobs(catalog: Opened) -> tuple[Job, ...]:
+    """The jobs that the catalogue knows, the oldest first."""
+    with catalog._store.reading() as tx:
+        found = rows.every(tx)
+    return tuple(_told(catalog, row) for row in found)
+
+
+def job(catalog: Opened, job: int) -> Job:
+    """One of them, by its id.
+
+    Args:
+        job: its id.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    with catalog._store.reading() as tx:
+        return _told(catalog, rows.one(tx, job))
+
+
+def job_failures(catalog: Opened, job: int) -> tuple[Refusal, ...]:
+    """The pictures that a job could not take, with reasons.
+
+    Args:
+        job: its id.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    with catalog._store.reading() as tx:
+        rows.one(tx, job)
+        return tuple(Refusal(*failure) for failure in rows.failures(tx, job))
+
+
+def cancel_job(catalog: Opened, job: int) -> Job:
+    """Ask a job to stop. It does at its next step; what it has done is kept.
+
+    Args:
+        job: its id.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has ended.
+    """
+    with catalog._store.writing() as tx:
+        found = rows.one(tx, job)
+        if found.state != "running":
+            raise Conflict(f"job {job} has ended: it is {found.state}")
+        if is_alive(catalog.path, found):
+            rows.cancel(tx, job)
+        else:
+            rows.end(tx, job, "died")
+        return _told(catalog, rows.one(tx, job))
+
+
+def resume_job(
+    catalog: Opened,
+    job: int,
+    *,
+    progress: JobProgress | None = None,
+    training: TrainingProgress | None = None,
+) -> Synced:
+    """Do again what a job was asked that did not come to its end; what it has done is not redone.
+
+    Args:
+        job: its id.
+        progress: told how many pictures are done, and of how many.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it goes on, or came to its end.
+        CatalogError: as the call of its kind does.
+    """
+    with catalog._store.reading() as tx:
+        found = _told(catalog, rows.one(tx, job))
+    if found.state in {"running", "done"}:
+        raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
+    return sync(catalog, **found.request, progress=progress, training=training)
+
+
+def _told(catalog: Opened, row: JobRow) -> Job:
+    """A job as it is told of: one whose process is no more has died."""
+    state = row.state
+    if state == "running" and not is_alive(catalog.path, row):
+        state = "died"
+    seconds = age(row.since) - age(row.seen)
+    rate = row.done / seconds if row.done and seconds > 0 else None
+    left = (row.total - row.done) / rate if rate and row.total is not None else None
+    return Job(
+        id=row.id,
+        kind=row.kind,
+        state=state,
+        request=row.request,
+        began=row.began,
+        ended=row.ended,
+        seen=row.seen,
+        stage=row.stage,
+        done=row.done,
+        total=row.total,
+        rate=None if rate is None else round(rate, 1),
+        left=None if left is None or state != "running" else round(left),
+        process=row.process.number,
+        machine=row.process.machine.split()[0],
+        outcome=row.outcome,
+        failures=row.failures,
+    )

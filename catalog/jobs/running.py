@@ -1,0 +1,182 @@
+"""A job while it goes on: noted in the catalogue's file, for whoever asks how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from catalog.descriptors import Advice, Cancelled, CatalogError, Locked
+from catalog.machine.processes import is_running, this_process
+from catalog.manifest.pictures import Refusal
+from catalog.store import jobs
+from catalog.store.jobs import Failure, JobRow
+from catalog.store.store import Store
+
+JobProgress: TypeAlias = Callable[[int, int], None]
+"""Called with how many pictures are done, and of how many."""
+
+_EVERY = 2.0
+"""How many seconds lie between two notes of how far a job is; each is a write to the disk."""
+
+_WAITING = 120.0
+"""The same while it waits for something to do."""
+
+_ELSEWHERE = 600.0
+"""After how many seconds without a sign of life a job on another computer counts as dead."""
+
+
+_HERE: set[tuple[Path, int]] = set()
+"""The jobs that this process is at: the catalogue, and the number."""
+
+
+class Running:
+    """A job that this process is at. For the thread that does the work.
+
+    Args:
+        store: of the catalogue.
+        number: of the job.
+        progress: told of each picture, beside the file.
+
+    Attributes:
+        outcome: what came of it, in numbers.
+    """
+
+    def __init__(self, store: Store, number: int, progress: JobProgress | None = None) -> None:
+        self.id = number
+        self.outcome: Counter[str] = Counter()
+        self._store = store
+        self._progress = progress
+        self._stage, self._done = "reading", 0
+        self._total: int | None = None
+        self._noted = time.monotonic()
+
+    def at(self, stage: str) -> None:
+        """Begin a stage.
+
+        Raises:
+            Cancelled: someone asked the job to stop.
+        """
+        self._stage, self._done, self._total = stage, 0, None
+        self._note()
+
+    def report(self, done: int, total: int) -> None:
+        """Say how many pictures are done, and of how many. To be called outside transactions.
+
+        Raises:
+            Cancelled: someone asked the job to stop.
+        """
+        self._done, self._total = done, total
+        if self._progress is not None:
+            self._progress(done, total)
+        if time.monotonic() - self._noted >= _EVERY:
+            self._note()
+
+    def count(self, **numbers: int) -> None:
+        """Count what came of it, on top of what was counted before."""
+        self.outcome.update(numbers)
+
+    def wait(self) -> None:
+        """Note now and then that it goes on, while there is nothing to do.
+
+        Raises:
+            Cancelled: someone asked the job to stop.
+        """
+        if time.monotonic() - self._noted >= _WAITING:
+            self._note()
+        with self._store.reading() as tx:
+            goes_on = jobs.goes_on(tx, self.id)
+        if not goes_on:
+            raise self._cancelled()
+
+    def fail(self, refused: Sequence[Refusal]) -> None:
+        """Note pictures that could not be taken."""
+        if refused:
+            with self._store.writing() as tx:
+                jobs.fail(tx, self.id, [Failure(r.place, r.reason, r.detail) for r in refused])
+
+    def _note(self) -> None:
+        goes_on = True
+        with suppress(Locked), self._store.writing() as tx:  # it is not worth failing for
+            goes_on = jobs.note(tx, self.id, self._stage, self._done, self._total)
+        self._noted = time.monotonic()
+        if not goes_on:
+            raise self._cancelled()
+
+    def _cancelled(self) -> Cancelled:
+        return Cancelled(f"job {self.id} was cancelled; what it has done is kept")
+
+
+@contextmanager
+def job(
+    store: Store,
+    kind: str,
+    request: Mapping[str, Any],
+    *,
+    about: str,
+    progress: JobProgress | None = None,
+) -> Iterator[Running]:
+    """Do work as a job of the catalogue: begun when the block begins, and ended with it.
+
+    Args:
+        store: of the catalogue.
+        kind: of the job.
+        request: what was asked, as JSON values: enough to do it again.
+        about: the part of the request that no two jobs of a kind may be at, at a time.
+        progress: told of each picture, beside the file.
+
+    Raises:
+        Locked: another process is at the same; the message names it.
+    """
+    with store.writing() as tx:
+        for other in jobs.every(tx):
+            if other.state != "running":
+                continue
+            if not is_alive(store.path, other):
+                jobs.end(tx, other.id, "died")
+            elif other.kind == kind and other.request.get(about) == request.get(about):
+                raise Locked(
+                    f"process {other.process.number} is at the same {kind}, job {other.id}, since "
+                    f"{other.began}",
+                    Advice("list jobs"),
+                    holder=str(other.process.number),
+                )
+        running = Running(store, jobs.begin(tx, kind, request, this_process()), progress)
+    here = (store.path, running.id)
+    _HERE.add(here)
+    try:
+        yield running
+    except GeneratorExit:  # whoever listens to a watch has enough
+        with store.writing() as tx:
+            jobs.end(tx, running.id, "done", running.outcome)
+        raise
+    except BaseException as error:
+        stopped = isinstance(error, Cancelled | KeyboardInterrupt)
+        outcome = {**running.outcome, "error": str(error) or type(error).__name__}
+        with suppress(CatalogError), store.writing() as tx:  # what went wrong first is told
+            jobs.end(tx, running.id, "cancelled" if stopped else "failed", outcome)
+        raise
+    else:
+        with store.writing() as tx:
+            jobs.end(tx, running.id, "done", running.outcome)
+    finally:
+        _HERE.discard(here)
+
+
+def is_alive(catalogue: Path, row: JobRow) -> bool:
+    """Whether a process is still at a job of a catalogue."""
+    if row.process == this_process():  # how it ended may not have been written
+        return (catalogue, row.id) in _HERE
+    running = is_running(row.process)
+    if running is not None:
+        return running
+    return age(row.seen) < _ELSEWHERE
+
+
+def age(moment: str) -> float:
+    """How many seconds ago a time of the file was."""
+    return time.time() - datetime.fromisoformat(moment).timestamp()
