@@ -77,8 +77,9 @@ class Known:
         own: of each item what was last said of it and a place, if it is there, by place.
         labels: the slot of each item's class, as far as a place of it is known.
         names: of classes, by slot.
+        own_keys: of classes, by slot.
         renamed: names of classes that are called otherwise by now, by key.
-        live: keys of the classes that have items, and their slots.
+        live: keys of the classes that have items.
         of_source: events that were told by this source.
         keys: of classes that a source said, as far as they were looked up.
     """
@@ -87,8 +88,9 @@ class Known:
     own: dict[ItemId, dict[str, Sighting]]
     labels: dict[ItemId, Slot | None]
     names: dict[Slot, str]
+    own_keys: dict[Slot, str]
     renamed: dict[str, str]
-    live: dict[str, Slot]
+    live: set[str]
     of_source: set[int]
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -128,8 +130,9 @@ def known(tx: Transaction, source: str) -> Known:
         dict(own),
         labels,
         {row.slot: row.label for row in counts},
+        {row.slot: label_key(row.label) for row in counts},
         journal.new_names(tx),
-        {label_key(row.label): row.slot for row in counts},
+        {label_key(row.label) for row in counts},
         inventory.of_source(tx, source),
     )
 
@@ -179,7 +182,7 @@ class Comparison:
 
     Attributes:
         new: pictures that are in no class yet.
-        relabelled: pictures that the source has in another class now, with the class they are in.
+        relabelled: items that the source has in another class now.
         noted: items of which it is not known yet that they lie where they do, since when, or in
             which class the source has them.
         unchanged: how many pictures are as they were.
@@ -194,7 +197,7 @@ class Comparison:
     """
 
     new: list[Shown] = field(default_factory=list)
-    relabelled: list[tuple[Shown, str]] = field(default_factory=list)
+    relabelled: list[tuple[ItemId, Shown]] = field(default_factory=list)
     noted: list[tuple[ItemId, Shown]] = field(default_factory=list)
     unchanged: int = 0
     changed: list[str] = field(default_factory=list)
@@ -217,25 +220,25 @@ class Source:
 
     Attributes:
         pictures: which lie in it, and which they are, in the natural order of classes.
-        folder: itself, if it is one; None for a manifest.
+        folder: the path of itself, if it is one, with a slash behind it; None for a manifest.
         unsure: places of which it is not known what lies there: files that cannot be read.
-        unread: folders of which it is not known, either.
+        unread: folders of which it is not known, either, in the same way.
     """
 
     pictures: Sequence[tuple[Shown, Identity]]
-    folder: Path | None
+    folder: str | None
     unsure: frozenset[str] = frozenset()
-    unread: tuple[Path, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def has(self, sighting: Sighting, facts: Known) -> bool:
         """Whether a place that is known is one of this source."""
         if self.folder is None:
             return sighting.event in facts.of_source
-        return _lies_in(sighting.place.path, written(str(self.folder)))
+        return sighting.place.path.startswith(self.folder)
 
     def leaves_open(self, place: str) -> bool:
         """Whether it is not known what lies at a place."""
-        return place in self.unsure or any(_lies_in(place, written(str(f))) for f in self.unread)
+        return place in self.unsure or place.startswith(self.unread)
 
 
 def compare(facts: Known, source: Source, fixed: Iterable[ItemId]) -> Comparison:
@@ -275,7 +278,7 @@ class _Comparing:
         last = facts.last.get(one.path)
         row = last if last is not None and last.item == which and not last.gone else None
         as_before, all_noted = self._says(one, row, item)
-        is_there = present is not None and label_key(present) == one.name.key
+        is_there = slot is not None and facts.own_keys[slot] == one.name.key
         if item is not None and (is_there or as_before):
             if not (as_before and all_noted):
                 found.noted.append((item, one))
@@ -322,25 +325,27 @@ class _Comparing:
             return False
         if present is None:
             found.new.append(one)
-        elif self._may_move(which):
-            found.relabelled.append((one, present))
+        elif not isinstance(which, bytes) and self._may_move(which):
+            found.relabelled.append((which, one))
         else:
             found.refused.append(_twice(one, present, None))
             return False
         return True
 
-    def _may_move(self, which: Identity) -> bool:
+    def _may_move(self, item: ItemId) -> bool:
         """Whether an item may go to another class since the source says so.
 
         One that was found elsewhere, too, may not: that it is in its class was said there.
         """
-        if isinstance(which, bytes) or which in self._fixed:
-            return False
-        own = self._facts.own.get(which, {})
-        return bool(own) and all(
-            path in self._held[which] or self._source.has(sighting, self._facts)
-            for path, sighting in own.items()
-            if self._facts.last[path].item == which
+        own = self._facts.own.get(item, {})
+        return (
+            bool(own)
+            and item not in self._fixed
+            and all(
+                path in self._held[item] or self._source.has(sighting, self._facts)
+                for path, sighting in own.items()
+                if self._facts.last[path].item == item
+            )
         )
 
     def find_gone(self) -> None:
@@ -354,6 +359,8 @@ class _Comparing:
                 continue
             found.of_source += 1
             here = self._held.get(item, {})
+            if of_source <= here.keys():
+                continue
             left = {path for path in of_source if path in here or self._source.leaves_open(path)}
             lost = sorted(of_source - left)
             still = [path for path in lost if path not in taken and facts.last[path].item == item]
@@ -371,5 +378,6 @@ def _twice(one: Shown, label: str, other: str | None) -> Refusal:
     return Refusal(one.path, "conflict", f"the picture is in class {label!r} already{where}")
 
 
-def _lies_in(place: str, folder: str) -> bool:
-    return place.startswith(folder.rstrip("/") + "/")
+def below(folder: Path) -> str:
+    """What the places of pictures that lie in a folder begin with."""
+    return written(str(folder)).rstrip("/") + "/"

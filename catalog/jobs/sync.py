@@ -91,7 +91,7 @@ class _Looked(NamedTuple):
 
     Attributes:
         comparison: what is to be done.
-        staged: the pictures that are to land, by their places.
+        staged: the pictures that were read, by their places.
         refused: pictures that could not be taken.
         refused_classes: classes that could not be made, with the reason.
         renamed: names that are others by now.
@@ -223,7 +223,7 @@ def bring(
     Raises:
         Conflict, Cancelled: as :func:`sync` does.
     """
-    looked = _look(catalog, listing, staging_of(catalog).stage, running.report)
+    looked = _look(catalog, listing, lambda some: staging_of(catalog).stage(some), running.report)
     way.require_few_gone(looked.comparison)
     named = occasions_by(way.group_by)
 
@@ -271,24 +271,26 @@ def _look(
     pictures = comparing.shown(listing, names, facts)
     unread = [one for one in pictures if comparing.item_by_time(one, facts) is None]
     outcomes: dict[str, Staged | Refusal] = {}
-    for one, outcome in zip(unread, read(one.entry.picture for one in unread), strict=True):
+    read_now = read(one.entry.picture for one in unread) if unread else ()  # without a network
+    for one, outcome in zip(unread, read_now, strict=True):
         outcomes[one.path] = called(outcome, one.entry.group)
         if progress is not None:
             progress(len(outcomes), len(unread))
     with catalog._store.reading() as tx:
         facts = comparing.known(tx, source) if unread else facts  # others may have written
-        found, staged = _identified(tx, pictures, outcomes, facts)
+        found = _identified(tx, pictures, outcomes, facts)
         fixed = compaction.items(tx)
     refused = [one for one in outcomes.values() if isinstance(one, Refusal)]
     unsure = {one.place for one in refused if one.place is not None}
     unsure |= {place_of(e.picture) or "" for e in listing.entries if e.label not in names}
-    folder = Path(source) if Path(source).is_dir() else None
-    there = comparing.Source(found, folder, frozenset(unsure), listing.unread)
+    folder = comparing.below(Path(source)) if Path(source).is_dir() else None
+    closed = tuple(map(comparing.below, listing.unread))
+    there = comparing.Source(found, folder, frozenset(unsure), closed)
     comparison = comparing.compare(facts, there, fixed)
     renamed = {label: facts.called_now(name) for label, name in names.items()}
     return _Looked(
         comparison,
-        staged,
+        {path: one for path, one in outcomes.items() if isinstance(one, Staged)},
         (*refused, *comparison.refused),
         refused_classes,
         {label: now.text for label, now in renamed.items() if now.key != names[label].key},
@@ -300,8 +302,8 @@ def _identified(
     pictures: Sequence[Shown],
     outcomes: Mapping[str, Staged | Refusal],
     facts: Known,
-) -> tuple[list[tuple[Shown, Identity]], dict[str, Staged]]:
-    """Which pictures these are, and each as what could land, by its place; refused ones left out.
+) -> list[tuple[Shown, Identity]]:
+    """Which pictures these are; refused ones are left out.
 
     Args:
         tx: a transaction.
@@ -309,21 +311,16 @@ def _identified(
         outcomes: of those that were read, by place.
         facts: what is known of the others.
     """
-    items = {one.path: comparing.item_by_time(one, facts) for one in pictures}
-    contents = inventory.contents(tx, [item for item in items.values() if item is not None])
     found: list[tuple[Shown, Identity]] = []
-    staged: dict[str, Staged] = {}
     for one in pictures:
-        outcome, item = outcomes.get(one.path), items[one.path]
+        outcome = outcomes.get(one.path)
         if isinstance(outcome, Staged):
             known = inventory.find(tx, outcome.content)
             shown = one._replace(place=outcome.places[0]) if outcome.places else one
-            staged[one.path] = outcome
             found.append((shown, known[0] if known else outcome.content))
-        elif outcome is None and item is not None:
-            staged[one.path] = Staged(contents[item], (one.place,))
+        elif outcome is None and (item := comparing.item_by_time(one, facts)) is not None:
             found.append((one, item))
-    return found, staged
+    return found
 
 
 def _hashed(pictures: Iterable[Picture]) -> Iterator[Staged | Refusal]:
@@ -347,9 +344,14 @@ def _land(
     """Give classes the pictures that the source has in them, one class after another."""
     comparison = looked.comparison
     coming: dict[str, tuple[Name, StagedFor]] = {}
-    for one in (*comparison.new, *(shown for shown, _ in comparison.relabelled)):
+    with command.store.reading() as tx:
+        contents = inventory.contents(tx, [item for item, _ in comparison.relabelled])
+    of_now = {
+        one.path: Staged(contents[item], (one.place,)) for item, one in comparison.relabelled
+    } | looked.staged
+    for one in (*comparison.new, *(shown for _, shown in comparison.relabelled)):
         _, staged = coming.setdefault(one.name.key, (one.name, StagedFor([])))
-        staged.add(looked.staged[one.path], one.entry.picture)
+        staged.add(of_now[one.path], one.entry.picture)
     landed = []
     for name, staged in sorted(coming.values(), key=lambda pair: natural(pair[0].text)):
         outcomes = ready(name, staged)
@@ -427,7 +429,7 @@ def _told(
         new=tuple({looked.staged[one.path].content: one.path for one in comparison.new}.values()),
         changed=tuple(comparison.changed),
         moved=tuple(comparison.moved),
-        relabelled=tuple(one.path for one, _ in comparison.relabelled),
+        relabelled=tuple(one.path for _, one in comparison.relabelled),
         unchanged=comparison.unchanged,
         gone=tuple(comparison.gone),
         removed=settled.removed,

@@ -77,24 +77,25 @@ class Walk:
     """
 
     def __init__(self, root: Path) -> None:
-        self.pictures: list[Path] = []
+        self._pictures: list[str] = []
         self.unread: list[Path] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._examples: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._entered: dict[str, Path] = {}  # real paths, and by which each was entered
-        self._linked_folders: list[Path] = []
-        self._linked_files: list[Path] = []
+        self._linked_folders: list[str] = []
+        self._linked_files: list[str] = []
         self._enter(root)
         while self._linked_folders:
-            self._follow(self._linked_folders.pop(0))
+            self._follow(Path(self._linked_folders.pop(0)))
         for file in self._linked_files:
             real = Path(os.path.realpath(file))
             own = self._entered.get(str(real.parent))
             if own is None:
-                self.pictures.append(file)
+                self._pictures.append(file)
             else:
                 self.pass_over(file, "links", f"to pictures that are listed, as {own / real.name}")
-        self.pictures.sort()
+        self._pictures.sort(key=lambda path: path.split("/"))
+        self.pictures = [Path(path) for path in self._pictures]
 
     @property
     def passed_over(self) -> tuple[PassedOver, ...]:
@@ -104,7 +105,7 @@ class Walk:
             for kind, count in sorted(self._counts.items())
         )
 
-    def pass_over(self, path: Path, what: str, why: str) -> None:
+    def pass_over(self, path: Path | str, what: str, why: str) -> None:
         """Note that something was not taken."""
         self._counts[what, why] += 1
         if len(self._examples[what, why]) < _EXAMPLES:
@@ -122,40 +123,48 @@ class Walk:
             self._enter(link)
 
     def _enter(self, root: Path) -> None:
-        for parent, folders, names in os.walk(root, onerror=self._note_unread):
-            here = Path(parent)
-            real = os.path.realpath(parent)
+        folders = [str(root)]
+        while folders:
+            here = folders.pop()
+            real = os.path.realpath(here)
             if real in self._entered:
-                folders.clear()
                 continue
-            self._entered[real] = here
-            folders[:] = [name for name in sorted(folders) if self._is_to_enter(here / name)]
-            for name in sorted(names):
-                self._see(here / name)
+            try:
+                with os.scandir(here) as scan:
+                    entries = sorted(scan, key=lambda entry: entry.name)
+            except OSError:
+                self.unread.append(Path(here))
+                continue
+            self._entered[real] = Path(here)
+            inside = [entry for entry in entries if _is_folder(entry)]
+            wanted = [entry.path for entry in inside if self._is_to_enter(entry)]
+            folders += reversed(wanted)
+            within = set(inside)
+            for entry in entries:
+                if entry not in within:
+                    self._see(entry)
 
-    def _note_unread(self, error: OSError) -> None:
-        self.unread.append(Path(error.filename))
-
-    def _is_to_enter(self, folder: Path) -> bool:
+    def _is_to_enter(self, folder: os.DirEntry[str]) -> bool:
         if why := _left_out(folder.name):
             what = "hidden folders" if folder.name.startswith(".") else f"{folder.name} folders"
-            self.pass_over(folder, what, why)
+            self.pass_over(folder.path, what, why)
             return False
         if folder.is_symlink():
-            self._linked_folders.append(folder)
+            self._linked_folders.append(folder.path)
             return False
         return True
 
-    def _see(self, file: Path) -> None:
+    def _see(self, file: os.DirEntry[str]) -> None:
         if why := _left_out(file.name):
             what = "hidden files" if file.name.startswith(".") else f"{file.name} files"
-            self.pass_over(file, what, why)
-        elif not _shows_a_picture(file):
-            self.pass_over(file, f"{file.suffix.lower() or 'unnamed'} files", "not pictures")
+            self.pass_over(file.path, what, why)
+        elif not _shows_a_picture(file.path):
+            ending = os.path.splitext(file.name)[1].lower()  # noqa: PTH122
+            self.pass_over(file.path, f"{ending or 'unnamed'} files", "not pictures")
         elif file.is_symlink():
-            self._linked_files.append(file)
+            self._linked_files.append(file.path)
         else:
-            self.pictures.append(file)
+            self._pictures.append(file.path)
 
 
 def look_up(places: Iterable[str | os.PathLike[str]]) -> Found:
@@ -210,9 +219,17 @@ def _left_out(name: str) -> str | None:
     return "hidden" if name.startswith(".") else LEFT_OUT.get(name.lower())
 
 
-def _shows_a_picture(file: Path) -> bool:
-    if file.suffix.lower() in SUFFIXES:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _shows_a_picture(path: str) -> bool:
+    if os.path.splitext(path)[1].lower() in SUFFIXES:  # noqa: PTH122
         return True
+    file = Path(path)
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait
             return False

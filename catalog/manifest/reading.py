@@ -129,17 +129,26 @@ def _tree(folder: Path, class_level: ClassLevel | None) -> Listing:
     walk = Walk(root)
     level = class_level if isinstance(class_level, int) else None
     entries: list[Entry] = []
+    naming: dict[str, Path | None] = {}  # of the folder of a picture, the one that names its class
     for path in walk.pictures:
-        parts = path.parent.relative_to(root).parts
-        if level is None:
-            entries.append(Entry(path.parent.name, Picture(path), path.parent))
-        elif len(parts) < level:
+        parent = os.path.dirname(path)  # noqa: PTH120
+        if parent not in naming:
+            naming[parent] = _naming(Path(parent), root, level)
+        folder_of_class = naming[parent]
+        if folder_of_class is None:
             walk.pass_over(path, "pictures", f"above level {level}, whose folders name classes")
         else:
-            naming = root.joinpath(*parts[:level])
-            entries.append(Entry(naming.name, Picture(path), naming))
+            entries.append(Entry(folder_of_class.name, Picture(path), folder_of_class))
     shared = _shared(entries) if class_level is None else ()
     return Listing(tuple(entries), walk.passed_over, tuple(walk.unread), shared=shared)
+
+
+def _naming(folder: Path, root: Path, level: int | None) -> Path | None:
+    """The folder that names the class of what lies in one; None for what lies above that level."""
+    if level is None:
+        return folder
+    parts = folder.relative_to(root).parts
+    return None if len(parts) < level else root.joinpath(*parts[:level])
 
 
 def _shared(entries: list[Entry]) -> tuple[tuple[Path, ...], ...]:
