@@ -20,6 +20,7 @@ from catalog.cli.options import (
 from catalog.cli.output import (
     counted,
     note_odd,
+    print_imported,
     print_json,
     print_json_lines,
     print_table,
@@ -256,7 +257,7 @@ def cancel(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
 @app.command("resume")
 def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
     """Take up a job that died, failed or was cancelled; what it has done is not done again."""
-    from catalog import Catalog
+    from catalog import Catalog, Synced
 
     with (
         resumable(),
@@ -265,7 +266,12 @@ def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
         steps_bar("training") as training,
     ):
         result = opened.resume_job(job, progress=progress, training=training)
-    if _report(result, quiet=False, json=json):
+    if isinstance(result, Synced):
+        refused = _report(result, quiet=False, json=json)
+    else:
+        print_imported(result, json=json)
+        refused = bool(result.refused or result.refused_classes)
+    if refused:
         raise typer.Exit(5)
 
 

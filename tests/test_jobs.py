@@ -12,7 +12,7 @@ import pytest
 from doubles import FakeEmbedder
 from folders import write
 
-from catalog import Cancelled, Catalog, Conflict, Locked, NotFound
+from catalog import Cancelled, Catalog, Conflict, Locked, NotFound, read_manifest
 from catalog.jobs import running
 from catalog.machine.processes import Process, is_running, this_process
 from catalog.store import jobs as rows
@@ -106,6 +106,29 @@ class TestWhatIsTold:
         shop.forget(labels=["jug"])
         assert shop.jobs() == ()
         assert b"jug" not in shop.path.read_bytes()
+
+
+def test_an_import(shop: Catalog, tmp_path: Path) -> None:
+    """One of many pictures is a job, too, and one that was cut short is taken up."""
+    for number in range(70):
+        write(tmp_path / "photos" / ("cup" if number < 40 else "jug") / f"{number}.png", number)
+    with armed("next class", _stop), pytest.raises(KeyboardInterrupt):
+        shop.import_(tmp_path / "photos")
+    assert (shop.job(1).kind, shop.job(1).state, len(shop)) == ("import", "cancelled", 40)
+    told: list[tuple[int, int]] = []
+    done = shop.resume_job(1, progress=lambda *both: told.append(both))
+    assert (sum(added.added for added in done.classes), len(shop)) == (30, 70)
+    assert told == [(number, 70) for number in range(1, 71)]
+    assert shop.job(2).outcome == {"new": 30, "moved": 0, "unchanged": 40, "refused": 0}
+    shop.import_(read_manifest(tmp_path / "photos").entries)
+    with armed("next class", _stop), pytest.raises(KeyboardInterrupt):
+        shop.import_(read_manifest(tmp_path / "photos").entries)
+    with pytest.raises(Conflict, match="no folder or manifest has"):
+        shop.resume_job(4)
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt
 
 
 class TestStopping:

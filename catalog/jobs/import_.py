@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from itertools import groupby
 from operator import attrgetter
 
@@ -11,6 +12,8 @@ from catalog.changes.landing import Added, Imported, land
 from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
 from catalog.descriptors import InvalidLabel
+from catalog.jobs import running as jobs
+from catalog.jobs.running import Running
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.manifest import ClassLevel, Entry, Labelled, Listing, listed
@@ -19,6 +22,9 @@ from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
 from catalog.store.names import Name, clean_label
 from catalog.text import natural
+
+_FEW = 64
+"""An import of so many pictures is over before anyone could look at it, and is no job."""
 
 
 def import_(
@@ -61,18 +67,51 @@ def import_(
     Raises:
         NotFound, InvalidInput: as :func:`read_manifest` does, or there is no such way to train
             a head or to group pictures.
+        Cancelled: it was asked to stop; what was done is kept.
     """
     way = training_named(head) if head else None
     named = occasions_by(group_by)
     if group_by == "folder" and class_level is None:
         class_level = "last"  # so it is clear what several folders of one name are
     listing = listed(source, split, part, seed, class_level)
+    request = {
+        "source": listing.source, "move": move, "head": head, "split": split, "part": part,
+        "seed": seed, "class_level": class_level, "group_by": group_by, "made_up": made_up,
+    }  # fmt: skip
 
     def ready(name: Name, staged: StagedFor) -> list[Staged | Refusal]:
         return ready_to_land(catalog, name, staged, named, made_up=made_up)
 
-    with Command(catalog, way, training) as command:
-        return _land_all(catalog, command, listing, ready, move=move, progress=progress)
+    many = len(listing.entries) > _FEW
+    job = jobs.job(catalog._store, "import", request) if many else nullcontext()
+    with job as running, Command(catalog, way, training) as command:
+        told = _Told(progress, running, len(listing.entries))
+        done = _land_all(catalog, command, listing, ready, move=move, progress=told)
+        if running is not None:
+            running.fail(done.refused)
+            running.count(
+                new=sum(added.added for added in done.classes),
+                moved=sum(added.moved for added in done.classes),
+                unchanged=sum(added.known for added in done.classes),
+                refused=len(done.refused),
+            )
+    return done
+
+
+class _Told:
+    """Who is told of each picture: the caller, and whoever looks at the job, if it is one."""
+
+    def __init__(self, progress: Progress | None, job: Running | None, total: int) -> None:
+        self._progress = progress
+        self._job = job
+        self._done, self._total = 0, total
+
+    def __call__(self, count: int) -> None:
+        if self._progress is not None:
+            self._progress(count)
+        self._done += count
+        if self._job is not None:
+            self._job.report(self._done, self._total)
 
 
 def _land_all(

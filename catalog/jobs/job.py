@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
+from catalog.changes.landing import Imported
 from catalog.descriptors import Conflict
+from catalog.jobs.import_ import import_
 from catalog.jobs.running import JobProgress, age, is_alive
 from catalog.jobs.sync import Synced, sync
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.manifest.pictures import Refusal
+from catalog.manifest import read_manifest
+from catalog.manifest.pictures import Progress, Refusal
 from catalog.store import jobs as rows
 from catalog.store.jobs import JobRow
 
@@ -22,7 +26,7 @@ class Job:
 
     Attributes:
         id: its number.
-        kind: ``sync``.
+        kind: ``import`` or ``sync``.
         state: ``running``, ``done``, ``failed``, ``cancelled``, or ``died``, where the process that
             was at it is no more.
         request: what was asked, by the names of the call's arguments.
@@ -119,7 +123,7 @@ def resume_job(
     *,
     progress: JobProgress | None = None,
     training: TrainingProgress | None = None,
-) -> Synced:
+) -> Imported | Synced:
     """Do again what a job was asked that did not come to its end; what it has done is not redone.
 
     Args:
@@ -129,14 +133,30 @@ def resume_job(
 
     Raises:
         NotFound: there is no such job.
-        Conflict: it goes on, or came to its end.
+        Conflict: it goes on, or came to its end; or it was of pictures that no file lists.
         CatalogError: as the call of its kind does.
     """
     with catalog._store.reading() as tx:
         found = _told(catalog, rows.one(tx, job))
     if found.state in {"running", "done"}:
         raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
-    return sync(catalog, **found.request, progress=progress, training=training)
+    request = dict(found.request)
+    source = request.pop("source")
+    if source is None:
+        raise Conflict(
+            f"job {job} was of pictures that no folder or manifest has, so give them again"
+        )
+    if found.kind == "sync":
+        return sync(catalog, source, **request, progress=progress, training=training)
+    listing = read_manifest(source, class_level=request["class_level"])
+    told = _counting(progress, len(listing.entries)) if progress else None
+    return import_(catalog, listing, **request, progress=told, training=training)
+
+
+def _counting(progress: JobProgress, total: int) -> Progress:
+    """Tells how many there are by now of each that is told of."""
+    done = count(1)
+    return lambda _: progress(next(done), total)
 
 
 def _told(catalog: Opened, row: JobRow) -> Job:

@@ -117,7 +117,7 @@ def job(
     kind: str,
     request: Mapping[str, Any],
     *,
-    about: str,
+    about: str | None = None,
     progress: JobProgress | None = None,
 ) -> Iterator[Running]:
     """Do work as a job of the catalogue: begun when the block begins, and ended with it.
@@ -126,7 +126,8 @@ def job(
         store: of the catalogue.
         kind: of the job.
         request: what was asked, as JSON values: enough to do it again.
-        about: the part of the request that no two jobs of a kind may be at, at a time.
+        about: the part of the request that no two jobs of a kind may be at, at a time; None where
+            they may.
         progress: told of each picture, beside the file.
 
     Raises:
@@ -138,7 +139,7 @@ def job(
                 continue
             if not is_alive(store.path, other):
                 jobs.end(tx, other.id, "died")
-            elif other.kind == kind and other.request.get(about) == request.get(about):
+            elif about and other.kind == kind and other.request.get(about) == request[about]:
                 raise Locked(
                     f"process {other.process.number} is at the same {kind}, job {other.id}, since "
                     f"{other.began}",

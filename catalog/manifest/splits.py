@@ -42,4 +42,5 @@ def take_part(listing: Listing, split: str, part: str, seed: int = 0) -> Listing
     chosen = sorted(order[ends[at] : ends[at + 1]].tolist())
     if not chosen:
         raise InvalidInput(f"{count} pictures are too few for the part {part} of {split}")
-    return replace(listing, entries=tuple(listing.entries[at] for at in chosen))
+    entries = tuple(listing.entries[at] for at in chosen)
+    return replace(listing, entries=entries, source=None)  # which lists others, too
