@@ -67,7 +67,7 @@ def large(model: Model) -> Iterator[Timing]:
     """Whole processes on a catalogue of 10,000 items in 500 classes, start-up included."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "large.catalog"
-        _fill(file, _stand_in(model))
+        _fill(file, stand_in(model))
         photos = shared() / "pictures"
         query = next(find_pictures([photos / "grocery" / "test"])).source
         asked = ["predict", str(query), "--catalog", str(file)]
@@ -90,7 +90,7 @@ def many_classes(model: Model) -> Iterator[Timing]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "many.catalog"
         took = []
-        with Catalog.init(file, embedder=_stand_in(model)) as made:
+        with Catalog.init(file, embedder=stand_in(model)) as made:
             for label in range(_MANY):
                 start = time.perf_counter()
                 made.add_class(f"class {label}", [f"{label} 0".encode()])
@@ -110,7 +110,8 @@ def many_classes(model: Model) -> Iterator[Timing]:
         yield Timing("memory of that process at most", f"{peak:.1f} GiB", "", "")
 
 
-def _stand_in(model: Model) -> Synthetic:
+def stand_in(model: Model) -> Synthetic:
+    """What makes up descriptors in the place of a network."""
     real = MobileNetEmbedder(model)
     try:
         return Synthetic(real.specification, real.probe())

@@ -2,7 +2,7 @@
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about half an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors`` or ``neighbours`` does one of them.
+``predictors``, ``neighbours`` or ``sync`` does one of them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks import (
     occasions,
     predictors,
     speed,
+    sync,
 )
 from benchmarks.accuracy import Benchmark, Setting
 from benchmarks.photos import shared
@@ -46,6 +47,7 @@ def main(wanted: Sequence[str]) -> None:
         ("occasions", _occasions),
         ("predictors", _predictors),
         ("neighbours", _neighbours),
+        ("sync", _sync),
     )
     for name, lines in every:
         if not wanted or name in wanted:
@@ -104,6 +106,12 @@ def _neighbours(model: Model) -> Iterator[str]:
     yield "\n## 100,000 items in 2,000 classes\n"
     yield "One process; made-up descriptors of 1,280 components.\n"
     yield from table(("what", "time", "times FAISS's scan"), neighbours.large())
+
+
+def _sync(model: Model) -> Iterator[str]:
+    yield f"# A folder kept in step with\n\n{_machine()}\n"
+    yield "One process, unless a command is named; descriptors are made up, so nothing is embedded.\n"
+    yield from table(("what", "catalog", "beside it", "ratio"), sync.folder_of_many(model))
 
 
 def _accuracy(model: Model) -> Iterator[str]:
