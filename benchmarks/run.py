@@ -110,7 +110,7 @@ def _neighbours(model: Model) -> Iterator[str]:
 
 def _sync(model: Model) -> Iterator[str]:
     yield f"# A folder kept in step with\n\n{_machine()}\n"
-    yield "One process, unless a command is named; descriptors are made up, so nothing is embedded.\n"
+    yield "One process, unless a command is named; descriptors are made up: nothing is embedded.\n"
     yield from table(("what", "catalog", "beside it", "ratio"), sync.folder_of_many(model))
 
 

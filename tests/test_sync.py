@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import pytest
+import soak_page
 from doubles import FakeEmbedder
 from folders import CLASSES, Folder, Step, contents, steps, write
 from hypothesis import given, settings
@@ -57,26 +61,54 @@ def brought(shop: Catalog, folder: Path) -> Synced:
     return shop.sync(folder, delete=True, force=True)
 
 
-@settings(max_examples=25)
-@given(
-    st.lists(st.tuples(st.lists(steps, max_size=8), st.sampled_from((None, *PLACES))), max_size=5)
+histories = st.lists(
+    st.tuples(st.lists(steps, max_size=8), st.sampled_from((None, *PLACES))), max_size=5
 )
-def test_any_history(history: Sequence[tuple[Sequence[Step], str | None]]) -> None:
+"""What becomes of a folder between one run and the next, and where each run is cut short."""
+
+History: TypeAlias = Sequence[tuple[Sequence[Step], str | None]]
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_any_history(history: History) -> None:
     """Whatever became of a folder, and wherever runs were cut short, it ends as made at once."""
+    endure(history)
+
+
+@pytest.mark.soak
+def test_many_histories() -> None:
+    """A thousand histories more."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=1000)
+    @given(histories)
+    def many(history: History) -> None:
+        endure(history)
+        seen["histories"] += 1
+        seen["changes of files"] += sum(len(changes) for changes, _ in history)
+        seen["runs that were cut short"] += sum(cut is not None for _, cut in history)
+
+    many()
+    soak_page.record(
+        "Folders kept in step with",
+        "A folder changed at random (pictures were written, replaced, moved, copied, removed, "
+        "spoilt, linked, taken elsewhere; clocks jumped), a catalogue was kept in step with it, and "
+        "runs were cut short at a named place. In the end it was compared with a catalogue that "
+        "was made of the folder at once: what is learnt, items and places.",
+        {**seen, "that ended otherwise": 0},
+    )
+
+
+def endure(history: History) -> None:
+    """Let a folder change and a catalogue follow it; in the end it is as one made at once."""
     with TemporaryDirectory() as place:
         folder = Folder(Path(place) / "photos")
         with Catalog.init(Path(place) / "shop.catalog", embedder=FakeEmbedder()) as shop:
             for changes, cut in history:
                 for step in changes:
                     folder.take(step)
-                if cut is None:
-                    brought(shop, folder.root)
-                    continue
-                try:
-                    with armed(cut, kill):
-                        brought(shop, folder.root)
-                except Killed:
-                    pass
+                cut_short(shop, folder.root, cut)
             folder.mend()
             brought(shop, folder.root)
             again = brought(shop, folder.root)
@@ -86,6 +118,12 @@ def test_any_history(history: Sequence[tuple[Sequence[Step], str | None]]) -> No
             assert again.command is None
             assert not [*again.new, *again.changed, *again.moved, *again.relabelled, *again.gone]
             assert shop.verify().sound
+
+
+def cut_short(shop: Catalog, folder: Path, where: str | None) -> None:
+    """Keep a catalogue in step, but for a kill somewhere, if that is reached."""
+    with suppress(Killed), armed(where, kill) if where else nullcontext():
+        brought(shop, folder)
 
 
 class TestChanges:
