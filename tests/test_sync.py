@@ -93,8 +93,8 @@ def test_many_histories() -> None:
     soak_page.record(
         "Folders kept in step with",
         "A folder changed at random (pictures were written, replaced, moved, copied, removed, "
-        "spoilt, linked, taken elsewhere; clocks jumped), a catalogue was kept in step with it, and "
-        "runs were cut short at a named place. In the end it was compared with a catalogue that "
+        "spoilt, linked, taken elsewhere; clocks jumped), a catalogue was kept in step with it, "
+        "and runs were cut short at a named place. In the end it was compared with a catalogue that "
         "was made of the folder at once: what is learnt, items and places.",
         {**seen, "that ended otherwise": 0},
     )
