@@ -94,7 +94,7 @@ def test_many_histories() -> None:
         "Folders kept in step with",
         "A folder changed at random (pictures were written, replaced, moved, copied, removed, "
         "spoilt, linked, taken elsewhere; clocks jumped), a catalogue was kept in step with it, "
-        "and runs were cut short at a named place. In the end it was compared with a catalogue that "
+        "and runs were cut short at a named place. In the end it was compared with one that "
         "was made of the folder at once: what is learnt, items and places.",
         {**seen, "that ended otherwise": 0},
     )
