@@ -24,6 +24,10 @@ LONGEST: Final = 2000
 """The longest row of a projection: ``2 * STEPS * LONGEST`` is less than 2**24, up to which float32
 has every whole number, so a sum of products is exact in whatever order it is taken."""
 
+_AT_ONCE: Final = 32
+"""Rows that are multiplied together. OpenBLAS deals larger products out among threads of its own,
+which then go on asking for more work, at the expense of whoever has some, for milliseconds."""
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -80,7 +84,9 @@ class Projection:
         """
         if not 1 <= width <= len(self.rows):
             raise InvalidInput(f"this projection gives up to {len(self.rows)} numbers, not {width}")
-        return Projector(self.mean, self.rows[:width].astype(np.float32), self.scales[:width])
+        blocks = np.zeros((-(-width // _AT_ONCE), _AT_ONCE, len(self.mean)), np.float32)
+        blocks.reshape(-1, len(self.mean))[:width] = self.rows[:width]
+        return Projector(self.mean, blocks, self.scales[:width])
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,12 @@ class Projector:
 
     Attributes:
         mean: float32 (F,).
-        rows: float32 (D, F), whole numbers.
+        blocks: float32 (N, R, F), whole numbers: the D rows, R at a time, then rows of zeros.
         scales: float32 (D,).
     """
 
     mean: NDArray[np.float32]
-    rows: NDArray[np.float32]
+    blocks: NDArray[np.float32]
     scales: NDArray[np.float32]
 
     def __call__(self, row: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -106,7 +112,8 @@ class Projector:
             PictureError: nothing is left of it.
         """
         steps = np.rint((row - self.mean) * np.float32(STEPS)).astype(np.float32)
-        numbers = (self.rows @ steps).astype(np.float64) * self.scales
+        products = np.ravel(self.blocks @ steps)[: len(self.scales)]
+        numbers = products.astype(np.float64) * self.scales
         length = np.linalg.norm(numbers)
         if not np.isfinite(length) or length == 0:
             raise PictureError("unsupported", "the network sees nothing in this picture")

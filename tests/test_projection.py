@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,29 @@ def test_the_leading_rows_are_the_shorter_projection(seed: int, numbers: int, fe
     row = unit_rows(np.random.default_rng(seed).normal(size=(1, 30)).astype(np.float32))[0]
     long, short = projection.to(numbers)(row), projection.to(fewer)(row)
     assert np.allclose(short, long[:fewer] / np.linalg.norm(long[:fewer]), atol=1e-6)
+
+
+def test_it_takes_the_time_of_its_own_thread_alone() -> None:
+    """No library's threads take part, which would wait for more at the expense of the network."""
+    code = """
+import time
+import numpy as np
+from catalog.descriptors import Projection
+random = np.random.default_rng(0)
+rows = random.normal(size=(1280, 2816))
+project = Projection.rounded(np.zeros(2816), rows).to(1280)
+row = rows[0] / np.linalg.norm(rows[0])
+time.sleep(0.5)  # what such threads have to do at first is done
+process, thread = time.process_time(), time.thread_time()
+for _ in range(200):
+    project(row)
+own = time.thread_time() - thread
+print((time.process_time() - process - own) / own)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert float(done.stdout) < 0.2
 
 
 def test_what_does_not_fit_is_refused() -> None:
