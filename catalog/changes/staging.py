@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from catalog.descriptors import InvalidInput, PictureError, to_bytes, to_integers
 from catalog.embedder import Embedder, Picture, Source, shot_of
 from catalog.learning.opened import Opened
-from catalog.manifest.pictures import HeldPicture, Progress, Refusal, counted, hold, place_of
+from catalog.manifest.pictures import HeldPicture, Progress, Refusal, counted, hold_each
 from catalog.store import Transaction
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
@@ -93,54 +94,158 @@ class Staging:
         self._embedder = embedder
         self._stored = stored
 
-    def stage(self, pictures: Iterable[Source | Picture]) -> Iterator[Staged | Refusal]:
+    def stage(self, pictures: Iterable[Source | Picture]) -> Generator[Staged | Refusal]:
         """Embed what is not known yet and store it, batch by batch.
+
+        While a batch is stored, and while the caller makes use of it, the embedder is at work on
+        the next, and the pictures behind it are being read. The store is used in the caller's
+        thread alone.
 
         Yields:
             The outcome of each picture, in order, once it is on disk.
 
         Raises:
             Locked, Damaged, CatalogError: as :meth:`Store.writing` does.
+            InvalidInput: one is no picture at all; this, like any other error of ``pictures``,
+                comes after the outcomes of those before it.
         """
-        batch: list[HeldPicture | Refusal] = []
-        weight = 0
-        for picture in pictures:
-            try:
-                held = hold(picture)
-            except PictureError as error:
-                batch.append(Refusal(place_of(picture), error.reason, error.detail))
-            else:
-                batch.append(held)
-                weight += held.size
-            if len(batch) >= _BATCH_PICTURES or weight >= _BATCH_BYTES:
-                yield from self._settle(batch)
-                batch, weight = [], 0
-        yield from self._settle(batch)
+        with closing(hold_each(pictures)) as read:
+            passage = _Passage(read)
+            while not passage.is_over:
+                results = self._embedder.embed_each(self._unknown(passage))
+                try:
+                    for result, asked in zip(results, passage.popped(), strict=True):
+                        passage.take(asked, result)
+                        yield from self._settled(passage)
+                finally:
+                    if isinstance(results, Generator):
+                        results.close()  # whatever holds on to it, nothing more is embedded
+                yield from self._settled(passage)
+        if passage.failure is not None:
+            raise passage.failure
 
-    def _settle(self, batch: list[HeldPicture | Refusal]) -> Iterator[Staged | Refusal]:
-        wanted = {one.content: one.picture for one in batch if isinstance(one, HeldPicture)}
-        with self._store.reading() as tx:
-            unknown = [content for content in wanted if not self._stored.holds(tx, content)]
-        results = self._embedder.embed_each([wanted[c] for c in unknown])
-        refused: dict[bytes, PictureError] = {}
-        fresh: dict[bytes, NDArray[np.float32]] = {}
-        for content, result in zip(unknown, results, strict=True):
-            if isinstance(result, PictureError):
-                refused[content] = result
+    def _unknown(self, passage: _Passage) -> Generator[Picture]:
+        """The pictures that have to be embedded, up to a batch of which all are known.
+
+        There it ends, though more may come: what waits for nothing is not to wait for the
+        pictures behind it.
+        """
+        while pictures := passage.next_batch():
+            with self._store.reading() as tx:
+                unknown = [one for one in pictures if not self._stored.holds(tx, one)]
+            passage.ask(unknown)
+            if not unknown:
+                return
+            for content in unknown:
+                yield pictures.pop(content)
+
+    def _settled(self, passage: _Passage) -> Iterator[Staged | Refusal]:
+        """Store the batches that wait for no descriptor, and give their outcomes."""
+        while batch := passage.pop_whole():
+            if batch.fresh:
+                with self._store.writing() as tx:
+                    # Another process may have stored the same picture since it was looked up.
+                    for content, descriptor in batch.fresh.items():
+                        self._stored.keep(tx, content, to_bytes(to_integers(descriptor)))
+                reach("staged")
+                _log.debug("stored %d descriptors", len(batch.fresh))
+            for one in batch.read:
+                if isinstance(one, Staged) and (error := passage.refused.get(one.content)):
+                    yield Refusal(one.place, error.reason, error.detail)
+                else:
+                    yield one
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Pictures that are looked up and stored together.
+
+    Attributes:
+        read: what was read of each, in order.
+        asked: how many of them the embedder has been asked for, and has not given.
+        fresh: descriptors float32 (D,) of those that it has given, by content hash.
+    """
+
+    read: list[Staged | Refusal] = field(default_factory=list)
+    asked: int = 0
+    fresh: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class _Passage:
+    """The pictures that have been read and not been stored yet, in batches.
+
+    Args:
+        read: what is read of each picture, in order.
+
+    Attributes:
+        is_over: whether nothing is left to be read.
+        failure: what has ended it before its time.
+        refused: the pictures that the embedder has refused, by content hash.
+    """
+
+    def __init__(self, read: Iterator[HeldPicture | Refusal]) -> None:
+        self.is_over = False
+        self.failure: Exception | None = None
+        self.refused: dict[bytes, PictureError] = {}
+        self._read = read
+        self._batches: deque[_Batch] = deque()
+        self._asked: deque[tuple[_Batch, bytes]] = deque()
+
+    def next_batch(self) -> dict[bytes, Picture]:
+        """Take up some more pictures.
+
+        Returns:
+            By content hash, those that the embedder is not at work on and has not refused; empty
+            if there is none, or nothing left to be read.
+        """
+        batch = _Batch()
+        under_way = {content for _, content in self._asked} | self.refused.keys()
+        for before in self._batches:
+            under_way |= before.fresh.keys()
+        pictures: dict[bytes, Picture] = {}
+        weight = 0
+        while len(batch.read) < _BATCH_PICTURES and weight < _BATCH_BYTES:
+            try:
+                one = next(self._read)
+            except StopIteration:
+                self.is_over = True
+                break
+            except Exception as error:  # noqa: BLE001 - raised when those before it are stored
+                self.is_over, self.failure = True, error
+                break
+            if isinstance(one, HeldPicture):
+                weight += one.size
+                batch.read.append(_staged(one))
+                if one.content not in under_way:
+                    pictures[one.content] = one.picture
             else:
-                fresh[content] = result
-        if fresh:
-            with self._store.writing() as tx:
-                # Another process may have stored the same picture since it was looked up.
-                for content, descriptor in fresh.items():
-                    self._stored.keep(tx, content, to_bytes(to_integers(descriptor)))
-            reach("staged")
-            _log.debug("stored %d descriptors", len(fresh))
-        for one in batch:
-            if isinstance(one, HeldPicture) and (error := refused.get(one.content)):
-                yield Refusal(one.place, error.reason, error.detail)
-            else:
-                yield _staged(one) if isinstance(one, HeldPicture) else one
+                batch.read.append(one)
+        self._batches.append(batch)
+        return pictures
+
+    def ask(self, contents: Sequence[bytes]) -> None:
+        """Note that the embedder is asked for pictures of the latest batch, in this order."""
+        latest = self._batches[-1]
+        latest.asked = len(contents)
+        self._asked.extend((latest, content) for content in contents)
+
+    def popped(self) -> Iterator[tuple[_Batch, bytes]]:
+        """What the embedder was asked for, the earliest first."""
+        while self._asked:
+            yield self._asked.popleft()
+
+    def take(self, asked: tuple[_Batch, bytes], result: NDArray[np.float32] | PictureError) -> None:
+        """Take in what the embedder has given."""
+        batch, content = asked
+        batch.asked -= 1
+        if isinstance(result, PictureError):
+            self.refused[content] = result
+        else:
+            batch.fresh[content] = result
+
+    def pop_whole(self) -> _Batch | None:
+        """The earliest batch, if it waits for nothing."""
+        return self._batches.popleft() if self._batches and not self._batches[0].asked else None
 
 
 def _staged(held: HeldPicture) -> Staged:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Advice, RefusalReason
+from catalog.descriptors import Advice, PictureError, RefusalReason
 from catalog.embedder import Box, Picture, Source, as_picture, content_hash, read_picture
 from catalog.text import unwritten, written
 
@@ -20,6 +22,11 @@ Progress: TypeAlias = Callable[[int], None]
 """Called with how many more pictures are done."""
 
 _Outcome = TypeVar("_Outcome")
+
+# One disk needs one or two; several hide the time that a file takes to come over a network.
+_READERS = 4
+_AHEAD_PICTURES = 64
+_AHEAD_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,58 @@ def hold(source: Source | Picture) -> HeldPicture:
         size = len(data)
     content = content_hash(data, picture.box)
     return HeldPicture(place, Picture(data, picture.box), content, size, modified)
+
+
+def hold_each(pictures: Iterable[Source | Picture]) -> Generator[HeldPicture | Refusal]:
+    """Read and hash many pictures, some at once and a bounded number ahead of what is asked for.
+
+    They are taken up in the thread that asks, and read in others, which end with the generator.
+
+    Yields:
+        What was read of each, in order, or why it could not be.
+
+    Raises:
+        InvalidInput: one is no picture at all; this, like any other error of ``pictures``, comes
+            after what was read before it.
+    """
+    readers = ThreadPoolExecutor(_READERS, "reader")
+    waiting: deque[_Held] = deque()
+    try:
+        for one in _read_by(readers, pictures):
+            waiting.append(one)
+            while len(waiting) > _AHEAD_PICTURES or _weight(waiting) > _AHEAD_BYTES:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Not waited for: a file on a disk that does not answer should not hold up Ctrl-C.
+        readers.shutdown(wait=False, cancel_futures=True)
+
+
+_Held: TypeAlias = Future[HeldPicture | Refusal]
+
+
+def _read_by(readers: ThreadPoolExecutor, pictures: Iterable[Source | Picture]) -> Generator[_Held]:
+    try:
+        for picture in pictures:
+            yield readers.submit(_held, as_picture(picture))
+    except Exception as error:  # noqa: BLE001 - raised in its turn, by who asks for the result
+        failed: _Held = Future()
+        failed.set_exception(error)
+        yield failed
+
+
+def _held(picture: Picture) -> HeldPicture | Refusal:
+    try:
+        return hold(picture)
+    except PictureError as error:
+        return Refusal(place_of(picture), error.reason, error.detail)
+
+
+def _weight(waiting: Iterable[_Held]) -> int:
+    """The bytes of those that have been read."""
+    read = (one.result() for one in waiting if one.done() and one.exception() is None)
+    return sum(one.size for one in read if isinstance(one, HeldPicture))
 
 
 def _status(source: Source) -> os.stat_result | None:
