@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,10 @@ def descriptor_name(specification: Specification) -> str:
     return POOLED if specification.projection is None else str(specification.width)
 
 
+Seen: TypeAlias = list[NDArray[np.float32]]
+"""What a network sees in one view, some vectors float32."""
+
+
 class Describe(Protocol):
     """A frozen network, and what is made of its outputs."""
 
@@ -46,8 +51,15 @@ class Describe(Protocol):
     def input_size(self) -> int:
         """The side of a view in pixels."""
 
-    def __call__(self, views: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3)."""
+    def see(self, view: NDArray[np.uint8], /, *, wide: bool = False) -> Seen:
+        """Run the network on one view uint8 (S, S, 3); ``wide`` as for the network."""
+
+    def __call__(self, views: Sequence[Seen], /) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of a picture of whose views that was seen.
+
+        Raises:
+            PictureError: the network sees nothing in it.
+        """
 
 
 class Pooled:
@@ -57,13 +69,17 @@ class Pooled:
         self.input_size = network.input_size
         self._network = network
 
-    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3).
+    def see(self, view: NDArray[np.uint8], *, wide: bool = False) -> Seen:
+        """The mean of the last map, in one view uint8 (S, S, 3); ``wide`` as for the network."""
+        return list(self._network(view[np.newaxis], wide=wide))
+
+    def __call__(self, views: Sequence[Seen]) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of a picture of whose views that was seen.
 
         Raises:
             PictureError: the network sees nothing in it.
         """
-        vectors = self._network(views).astype(np.float64)
+        vectors = np.concatenate(views).astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         mean = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).mean(axis=0)
         length = np.linalg.norm(mean)
@@ -86,17 +102,27 @@ def row_of_layers(network: LiteRTNetwork, views: NDArray[np.uint8]) -> NDArray[n
 
 
 class Layered:
-    """The projection of what several layers see; arguments as for :func:`row_of_layers`."""
+    """The projection of what several layers see.
+
+    Args:
+        network: that gives the maps of ``embedder.layers`` beside its vector.
+        projector: of the rows of several layers.
+    """
 
     def __init__(self, network: LiteRTNetwork, projector: Projector) -> None:
         self.input_size = network.input_size
         self._network = network
         self._projector = projector
 
-    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The descriptor float32 (D,), unit length, of views uint8 (V, S, S, 3).
+    def see(self, view: NDArray[np.uint8], *, wide: bool = False) -> Seen:
+        """The parts that layers see in a view uint8 (S, S, 3); ``wide`` as for the network."""
+        ((vector, *maps),) = self._network.outputs(view[np.newaxis], wide=wide)
+        return parts_of(vector, maps)
+
+    def __call__(self, views: Sequence[Seen]) -> NDArray[np.float32]:
+        """The descriptor float32 (D,), unit length, of a picture of whose views that was seen.
 
         Raises:
             PictureError: the network sees nothing in it.
         """
-        return self._projector(row_of_layers(self._network, views))
+        return self._projector(joined(views))

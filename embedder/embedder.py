@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -20,18 +20,19 @@ from catalog.embedder.describe import (
     Describe,
     Layered,
     Pooled,
+    Seen,
     require_descriptor,
 )
 from catalog.embedder.fingerprint import Specification
 from catalog.embedder.formats import inspect
 from catalog.embedder.header import Header
-from catalog.embedder.isolation import IsolatedDecoder, decode_guarded
 from catalog.embedder.layers import LAYERS_RULE
 from catalog.embedder.litert import LiteRTNetwork
 from catalog.embedder.made_up import photos
 from catalog.embedder.model_cache import Model
 from catalog.embedder.picture import Box, Picture, Source, as_picture
 from catalog.embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
+from catalog.embedder.workers import Workers
 
 _Result = TypeVar("_Result")
 
@@ -65,7 +66,8 @@ class MobileNetEmbedder:
     """The frozen network, a few views of each picture, and one descriptor of what it sees in them.
 
     Safe to use from many threads, and in a process that was forked. Each picture is computed by
-    itself, so it gets the same bits whatever else is asked for.
+    itself, so it gets the same bits whatever else is asked for: by one thread where as many
+    pictures are under way as there are threads, else its views by several.
 
     Args:
         model: from the model cache.
@@ -73,7 +75,7 @@ class MobileNetEmbedder:
         descriptor: ``512``, ``1280`` or ``2048`` numbers of several layers, or ``pooled`` for the
             last layer alone; by default 1280 where a projection is known for the network.
         projection: of the rows of several layers, instead of the one that is known.
-        threads: how many pictures are embedded at once; all processors by default.
+        threads: how many are at work at once; all processors by default.
         isolate: decode in processes of its own, as many as threads: a picture that crashes or
             stops the decoder is refused then, and takes nothing with it. The descriptors are the
             same, bit for bit; the first picture waits for a process to start.
@@ -122,7 +124,7 @@ class MobileNetEmbedder:
             layers=LAYERS_RULE if layers else None,
             projection=layers.projection.digest if layers else None,
         )
-        self._workers = _Workers(threads or _processors(), isolate=isolate)
+        self._workers = Workers(threads or _processors(), isolate=isolate)
 
     def close(self) -> None:
         """Stop the threads, and the processes, once what they are at is done."""
@@ -142,9 +144,19 @@ class MobileNetEmbedder:
             PictureError: the picture is refused, or the box reaches outside it.
             InvalidInput: the array is not uint8 (H, W, 3).
         """
-        pixels = self._pixels(as_picture(picture))
-        size = self.specification.input_size
-        return self._describe(take_views(pixels, self.specification.views, size))
+        workers = self._workers.here()
+        with workers.busy():
+            pixels, views = self._pixels(as_picture(picture)), self.specification.views
+            free = workers.free
+            left_over = free > 1 and len(views) % free == 1  # one view, when others have nothing
+
+            def see(place: int) -> Seen:
+                (taken,) = take_views(
+                    pixels, views[place : place + 1], self.specification.input_size
+                )
+                return self._describe.see(taken, wide=left_over and place == len(views) - 1)
+
+            return self._describe(workers.share(see, range(len(views))))
 
     def embed_many(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
         """Compute the descriptors of many pictures on all processors.
@@ -255,38 +267,6 @@ class MobileNetEmbedder:
         else:
             scale = 1
         return _inside(self._workers.here().decode(data, scale, header), box, scale)
-
-
-class _Workers:
-    """Threads to embed in, and where pictures are decoded; they start when there is work.
-
-    A process that is forked has none of the threads of its parent, although it has the pool that
-    waits for them, so it gets workers of its own.
-    """
-
-    def __init__(self, count: int, *, isolate: bool) -> None:
-        self.count = count
-        self._isolate = isolate
-        self._start()
-
-    def here(self) -> _Workers:
-        """The same, once its threads are those of this process."""
-        if self._process != os.getpid():
-            self._start()
-        return self
-
-    def _start(self) -> None:
-        self.pool = ThreadPoolExecutor(self.count, "embedder")
-        self._isolated = IsolatedDecoder(self.count) if self._isolate else None
-        self.decode = self._isolated.decode if self._isolated else decode_guarded
-        self._process = os.getpid()  # last, since another thread may look meanwhile
-
-    def close(self) -> None:
-        """Stop them once what they are at is done; those of another process are not touched."""
-        if self._process == os.getpid():
-            self.pool.shutdown(cancel_futures=True)
-            if self._isolated:
-                self._isolated.close()
 
 
 def _processors() -> int:

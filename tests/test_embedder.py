@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import malformed
@@ -20,6 +21,7 @@ from catalog.embedder import (
     Specification,
     content_hash,
     load,
+    models,
 )
 from catalog.embedder.model_cache import Model
 
@@ -77,6 +79,25 @@ class TestAnyEmbedder:
         np.testing.assert_array_equal(probes, embedder.probe())
         np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
         assert len(np.unique(probes, axis=0)) == len(probes) > 1
+
+
+@pytest.mark.parametrize("views", ["fast", "standard", "thorough"])
+@pytest.mark.parametrize("descriptor", ["1280", "pooled"])
+def test_a_picture_alone_has_the_same_bits(cache: Path, views: str, descriptor: str) -> None:
+    """Its views are shared among idle threads, one of them even by two; one thread gives the same.
+
+    Where there are more threads than views, as many, or fewer.
+    """
+    given = [photos.scene(kind) for kind in range(3)]
+    model = models.starter()
+    with closing(MobileNetEmbedder(model, views, descriptor, threads=1)) as one:
+        expected = [one.embed(picture) for picture in given]
+    for threads in (2, 3, 4, 6):
+        with closing(MobileNetEmbedder(model, views, descriptor, threads=threads)) as several:
+            for picture, descriptor_ in zip(given, expected, strict=True):
+                np.testing.assert_array_equal(several.embed(picture), descriptor_)
+                (alone,) = several.embed_each([picture])
+                np.testing.assert_array_equal(alone, descriptor_)
 
 
 def test_pictures_are_taken_up_as_they_are_needed(real: MobileNetEmbedder) -> None:

@@ -25,12 +25,14 @@ path, network, isolate = sys.argv[1], sys.argv[2], sys.argv[3] == "isolate"
 rng = np.random.default_rng(0)
 pictures = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(40)]
 photo = open(sys.argv[4], "rb").read()
-embedder = MobileNetEmbedder(models.find(network), "fast", isolate=isolate)
+embedder = MobileNetEmbedder(models.find(network), "fast", threads=2, isolate=isolate)
 shop = Catalog.init(path, embedder=embedder)
 for label in range(4):
     shop.add_class(f"class {label}", pictures[10 * label : 10 * label + 10])
 shop.nearest_many([*pictures, photo], 3)  # every pool of threads is at work
 answer = shop.predict(photo)
+for _ in range(3):  # alone, so two threads share a view
+    assert shop.predict(photo) == answer
 
 def refused(call):
     try:
