@@ -50,8 +50,14 @@ def inspect(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
 
 
 def shot_of(data: bytes) -> Shot | None:
-    """When a camera took the picture of a file; None where it does not say, or is refused."""
+    """When a camera took the picture of a file; None where it does not say, or is refused.
+
+    Of a JPEG only what stands before its first scan is looked at, where Exif has its place: to walk
+    to its end, as a refusal may take, is left to who decodes it.
+    """
     try:
+        if data.startswith(_JPEG_MAGIC):
+            return exif.shot(_jpeg_exif(data))
         return inspect(data).shot
     except PictureError:
         return None
@@ -166,6 +172,16 @@ def _jpeg(data: bytes, limits: Limits) -> Header:
     if several and samples > limits.max_jpeg_samples:
         raise PictureError("too_large", f"a JPEG in several scans, of {samples:,} samples")
     return Header("jpeg", width, height, exif.orientation(block), exif.shot(block))
+
+
+def _jpeg_exif(data: bytes) -> bytes:
+    """The Exif block of a JPEG, which is empty if there is none before the first scan."""
+    for code, start, end in at_most(_jpeg_segments(data), DEFAULT_LIMITS):
+        if code == _JPEG_SCAN:
+            break
+        if code == _JPEG_APP1 and data.startswith(exif.PREFIX, start, end):
+            return data[start:end]
+    return b""
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -13,6 +13,7 @@ from malformed import camera_exif, encode
 
 from catalog.embedder import exif, shot_of
 from catalog.embedder.exif import Shot
+from catalog.embedder.header import DEFAULT_LIMITS
 
 NOON = round(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()) * 1000
 
@@ -51,6 +52,15 @@ def test_in_files() -> None:
     assert shot_of(malformed.jpeg_with_exif(jpeg, camera_exif())) == expected
     assert shot_of(malformed.png_with_exif(png, camera_exif())) == expected
     assert shot_of(jpeg) is shot_of(png) is shot_of(b"") is shot_of(jpeg[:300]) is None
+
+
+def test_a_jpeg_is_read_up_to_its_first_scan() -> None:
+    """What lies behind it is no matter of its shot, nor are more segments than may be."""
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)
+    whole = malformed.jpeg_with_exif(encode(".jpg", pixels), camera_exif())
+    assert shot_of(whole[: whole.rindex(b"\xff\xda") + 14]) == Shot("Maker Model 7", NOON)
+    many = b"\xff\xfe\0\2" * (DEFAULT_LIMITS.max_parts + 1)
+    assert shot_of(whole[:2] + many + whole[2:]) is None
 
 
 @given(st.data())
