@@ -2,7 +2,7 @@
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about half an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors``, ``neighbours`` or ``sync`` does one of them.
+``predictors``, ``neighbours``, ``sync`` or ``pipeline`` does one of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks import (
     made_up,
     neighbours,
     occasions,
+    pipeline,
     predictors,
     speed,
     sync,
@@ -48,6 +49,7 @@ def main(wanted: Sequence[str]) -> None:
         ("predictors", _predictors),
         ("neighbours", _neighbours),
         ("sync", _sync),
+        ("pipeline", _pipeline),
     )
     for name, lines in every:
         if not wanted or name in wanted:
@@ -112,6 +114,11 @@ def _sync(model: Model) -> Iterator[str]:
     yield f"# A folder kept in step with\n\n{_machine()}\n"
     yield "One process, unless a command is named; descriptors are made up: nothing is embedded.\n"
     yield from table(("what", "catalog", "beside it", "ratio"), sync.folder_of_many(model))
+
+
+def _pipeline(model: Model) -> Iterator[str]:
+    yield f"# From files to stored descriptors\n\n{_machine()}\n"
+    yield from pipeline.page(model)
 
 
 def _accuracy(model: Model) -> Iterator[str]:
