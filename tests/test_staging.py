@@ -20,7 +20,7 @@ from catalog.changes.staging import Staged, staging_of
 from catalog.descriptors import InvalidInput, Locked
 from catalog.embedder import MobileNetEmbedder, Picture, Source, content_hash
 from catalog.embedder.model_cache import Model
-from catalog.pictures import HeldPicture, Refusal, hold_each
+from catalog.manifest.pictures import HeldPicture, Refusal, hold_each
 from catalog.store import failpoints
 
 BATCH = 4
