@@ -14,12 +14,13 @@ import photos
 import pytest
 from doubles import FakeEmbedder
 
-from catalog import Catalog, pictures
+from catalog import Catalog
 from catalog.changes import staging
 from catalog.changes.staging import Staged, staging_of
 from catalog.descriptors import InvalidInput, Locked
 from catalog.embedder import MobileNetEmbedder, Picture, Source, content_hash
 from catalog.embedder.model_cache import Model
+from catalog.manifest import pictures
 from catalog.manifest.pictures import HeldPicture, Refusal, hold_each
 from catalog.store import failpoints
 
