@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,9 @@ def sync(
             for result in opened.watch(
                 source, class_level=level_of(class_level), **way, progress=progress
             ):
-                _report(result, quiet=quiet, json=json)
+                for note in result.notes:
+                    say(f"note: {note}")
+                _report(result, quiet=quiet, json=json, one_line=True)
                 streams.put()  # what is read by another program is to be there at once
             return
         listing = read_listing(source, None, None, 0, class_level, may_be_empty=True)
@@ -119,26 +122,28 @@ def sync(
         raise typer.Exit(5)
 
 
-def _report(result: Synced, *, quiet: bool, json: bool) -> bool:
+def _report(result: Synced, *, quiet: bool, json: bool, one_line: bool = False) -> bool:
     """Say what came of it, and whether something was refused."""
-    if json:
+    if json and one_line:
+        print_json_lines([result])
+    elif json:
         print_json(result)
     elif not quiet:
         _print_synced(result)
     if not quiet:
         report_passed_over(result.passed_over)
         _note_by_hand(result)
-    note_odd(result.classes)
-    for label in result.emptied:
-        say(f"class {label!r} has no items left, and is gone")
+        note_odd(replace(added, replaced=()) for added in result.classes)  # they are "changed"
+        for label in result.emptied:
+            say(f"class {label!r} has no items left, and is gone")
     report_refusals(result.refused)
     for label, reason in result.refused_classes.items():
         say(f"refused: class {label!r}: {reason}")
     for row in result.bad_rows:
         say(f"refused: {row.place}: {row.detail}")
     for folder in result.unread:
-        say(f"refused: {folder}: the folder cannot be read (unreadable)")
-    return bool(result.refused or result.refused_classes or result.unread or result.bad_rows)
+        say(f"refused: {folder}: it cannot be read (unreadable)")
+    return bool(result.failures)
 
 
 def _print_synced(result: Synced) -> None:
@@ -148,6 +153,7 @@ def _print_synced(result: Synced) -> None:
         "moved": len(result.moved),
         "to another class": len(result.relabelled),
         "unchanged": result.unchanged,
+        "left as you said": len(result.by_hand),
         "gone": len(result.gone),
     }
     said = [f"{count:,} {what}" for what, count in counts.items() if count]
@@ -157,9 +163,11 @@ def _print_synced(result: Synced) -> None:
     if result.removed:
         tell(f"{counted(result.removed, 'item')} removed; `catalog undo` brings them back")
     elif result.gone and not result.dry_run:
+        why = "rows that cannot be used may be of them" if result.bad_rows else "--delete removes"
+        what = "items have" if len(result.gone) > 1 else "item has"
         say(
-            f"note: {counted(len(result.gone), 'item')} of the catalogue lack a picture in "
-            f"{result.source} now, such as {result.gone[0].places[0]}; --delete removes them"
+            f"note: {len(result.gone)} {what} no picture in {result.source} any more, such as that "
+            f"of {result.gone[0].places[0]}; {why}{'' if result.bad_rows else ' what is gone'}"
         )
     for said_so, label in result.renamed.items():
         say(f"note: what {result.source} calls {said_so!r} is class {label!r} here")
@@ -177,10 +185,10 @@ def _print_plan(result: Synced) -> None:
 
 def _note_by_hand(result: Synced) -> None:
     for one in result.by_hand[:_EXAMPLES]:
-        where = f"is in {one.label!r}" if one.label is not None else "was removed"
-        say(f"note: {one.place} {where} and not in {one.said!r}, since someone said so")
+        where = f"in class {one.label!r}" if one.label is not None else "removed"
+        say(f"note: {one.place} stays {where}, as it was told by hand, and not in {one.said!r}")
     if len(result.by_hand) > _EXAMPLES:
-        say(f"note: and {len(result.by_hand) - _EXAMPLES} more that someone said so of")
+        say(f"note: and so do {len(result.by_hand) - _EXAMPLES} more")
 
 
 @app.callback()
@@ -198,6 +206,8 @@ def jobs(
     from catalog import Catalog
 
     if context.invoked_subcommand is not None:
+        given = {"catalog": str(catalog)} if catalog is not None else {}
+        context.default_map = {context.invoked_subcommand: given | ({"json": True} if json else {})}
         return
     if catalog is None:
         raise typer.BadParameter("say which catalogue: --catalog, or CATALOG_PATH")
@@ -207,7 +217,7 @@ def jobs(
         print_json(found)
         return
     print_table(
-        (job.id, job.kind, job.state, job.began, _how_far(job), job.request.get("source", ""))
+        (job.id, job.kind, job.state, job.began, job.request.get("source") or "", _how_far(job))
         for job in found
     )
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -181,7 +182,13 @@ def require_yes(question: str, otherwise: str) -> None:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say on Ctrl-C that what a command of many steps has done is kept."""
+    """Say on Ctrl-C, or when it is ended, that what a command of many steps has done is kept."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # another thread than the first, which gets no signals
+        signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:

@@ -240,7 +240,7 @@ def import_(
     for row in result.bad_rows:
         say(f"refused: {row.place}: {row.detail}")
     for folder in result.unread:
-        say(f"refused: {folder}: the folder cannot be read (unreadable)")
+        say(f"refused: {folder}: it cannot be read (unreadable)")
     if result.refused or result.refused_classes or result.unread or result.bad_rows:
         raise typer.Exit(5)
 

@@ -29,7 +29,7 @@ from catalog.embedder.model_cache import Model, Origin, keep
 from catalog.index import array_file, items
 from catalog.learning import derived, kinds, learning
 from catalog.learning.kinds import KINDS
-from catalog.store import inventory, journal, store
+from catalog.store import inventory, jobs, journal, store
 from catalog.store.files import cache_folder
 
 YEAR_1970, YEAR_2100 = 0, 4_102_444_800
@@ -46,7 +46,7 @@ def clock(seconds: Sequence[int]) -> Iterator[None]:
         return datetime.fromtimestamp(next(times), UTC).isoformat(timespec="seconds")
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (store, journal, inventory):
+        for module in (store, journal, inventory, jobs):
             patch.setattr(module, "now", now)
         yield
 
@@ -79,7 +79,7 @@ def lived(seconds: Sequence[int]) -> dict[str, Any]:
             said = make.answers(catalog)
             del said["items"]  # with the folder that the pictures lay in
             said["audit"] = repr(catalog.audit()).replace(str(folder), "")
-            said["journal"] = make.journal(catalog)
+            said["journal"] = repr(make.journal(catalog)).replace(str(folder), "")
             said["undo"] = make.undone(catalog)
             assert catalog.verify().problems == ()
     return said

@@ -13,7 +13,7 @@ from doubles import FakeEmbedder
 from folders import write
 
 from catalog import Cancelled, Catalog, Conflict, Locked, NotFound, read_manifest
-from catalog.jobs import running
+from catalog.jobs import running, watch
 from catalog.machine.processes import Process, is_running, this_process
 from catalog.store import jobs as rows
 from catalog.store.failpoints import armed
@@ -170,7 +170,7 @@ class TestStopping:
         assert len(shop) == 3
         assert len(shop.resume_job(1).new) == 3
         assert [job.state for job in shop.jobs()] == ["died", "done"]
-        with pytest.raises(Conflict, match="has ended: it is died"):
+        with pytest.raises(Conflict, match="has ended"):
             shop.cancel_job(1)
 
     def test_on_another_computer(self, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +238,23 @@ class TestWatch:
         assert shop.job(1).outcome is not None
         assert shop.job(1).outcome["new"] == 3
         assert [row.items for row in shop.labels()] == [3]
+
+    def test_it_is_away(self, shop: Catalog, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That is said once, and it goes on; so it does where something cannot be taken."""
+        monkeypatch.setattr(watch, "_LOOK", 0.0)
+        found = shop.watch(tree, delete=True)
+        assert len(next(found).new) == 6
+        (tree / "cup" / "0.png").write_bytes(b"no picture")
+        assert len(next(found).refused) == 1
+        write(tree / "cup" / "9.png", 99)
+        assert len(next(found).new) == 1
+        assert len(shop.job_failures(1)) == 1
+        tree.rename(tree.with_name("away"))
+        assert "there is nothing at" in next(found).notes[0]
+        tree.with_name("away").rename(tree)
+        write(tree / "jug" / "9.png", 98)
+        assert next(found).new == (str(tree / "jug" / "9.png"),)
+        found.close()
 
     def test_cancelled(self, shop: Catalog, tree: Path) -> None:
         """It can be asked to stop while nothing happens."""

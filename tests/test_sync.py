@@ -246,6 +246,56 @@ class TestChanges:
         assert shop.sync(tree, delete=True).removed == 0
         assert shop.items("cup")[0].sources == (str(tmp_path / "own.png"),)
 
+    def test_replaced_and_put_back(self, shop: Catalog, tree: Path) -> None:
+        """A picture that was removed since another took its file is new again when it is back."""
+        file = tree / "cup" / "0.png"
+        first = file.read_bytes()
+        for seed in (97, 98):
+            write(file, seed)
+            shop.sync(tree, delete=True)
+            file.write_bytes(first)
+            shop.sync(tree, delete=True)
+            assert len(shop) == 9
+            assert shop.sync(tree).by_hand == ()
+
+
+class TestMeanwhile:
+    """Another process writes between the look at the folder and what comes of it."""
+
+    def test_found_elsewhere(self, shop: Catalog, tree: Path, tmp_path: Path) -> None:
+        """A picture that another folder has by now is not removed."""
+        other = tmp_path / "other" / "cup"
+        other.mkdir(parents=True)
+        (tree / "cup" / "0.png").rename(other / "0.png")
+        write(tree / "cup" / "9.png", 99)
+
+        def elsewhere() -> None:
+            with Catalog.open(shop.path, embedder=FakeEmbedder()) as another:
+                another.sync(other.parent)
+
+        with armed("landed", elsewhere):
+            assert shop.sync(tree, delete=True).removed == 0
+        assert shop.items("cup")[0].sources == (
+            str(other / "0.png"),
+            str(tree / "cup" / "0.png"),
+        )
+        assert shop.sync(tree, delete=True).removed == 0
+
+    def test_moved_by_hand(self, shop: Catalog, tree: Path) -> None:
+        """A picture that someone moved stays where it was moved to."""
+        write(tree / "cup" / "9.png", 99)
+        (tree / "cup" / "0.png").rename(tree / "pan" / "9.png")
+
+        def move() -> None:
+            with Catalog.open(shop.path, embedder=FakeEmbedder()) as another:
+                another.move([1], "jug")
+
+        with armed("next class", move):
+            done = shop.sync(tree)
+        assert [one.place for one in done.refused] == [str(tree / "pan" / "9.png")]
+        assert "meanwhile" in done.refused[0].detail
+        assert 1 in [item.id for item in shop.items("jug")]
+
 
 class TestByHand:
     """What someone told the catalogue stays, for as long as the folder says nothing new."""
@@ -307,6 +357,26 @@ class TestWhatIsNotKnown:
         assert len(shop.sync(tree).gone) == 9
         with pytest.raises(Conflict):
             shop.sync(tree, delete=True)
+
+    def test_a_disk_that_is_away(self, shop: Catalog, tree: Path, tmp_path: Path) -> None:
+        """A folder, or a file without an ending, that is linked from there is not gone."""
+        write(tmp_path / "disk" / "mug" / "0.png", 90)
+        write(tmp_path / "disk" / "1", 91)
+        (tree / "mug").symlink_to(tmp_path / "disk" / "mug")
+        (tree / "cup" / "1").symlink_to(tmp_path / "disk" / "1")
+        assert len(shop.sync(tree).new) == 2
+        (tmp_path / "disk").rename(tmp_path / "away")
+        done = shop.sync(tree, delete=True)
+        assert sorted(done.unread) == [tree / "cup" / "1", tree / "mug"]
+        assert [one.place for one in done.failures] == [str(path) for path in done.unread]
+        assert (done.gone, len(shop)) == ((), 11)
+        assert len(shop.job_failures(done.job or 0)) == 2
+
+    def test_a_link_to_a_hidden_file(self, shop: Catalog, tree: Path) -> None:
+        """It is a picture by the name of the link."""
+        (tree / "cup" / "0.png").rename(tree / "cup" / ".0.png")
+        (tree / "cup" / "0.png").symlink_to(tree / "cup" / ".0.png")
+        assert shop.sync(tree, delete=True).unchanged == 9
 
     def test_no_folder(self, shop: Catalog, tree: Path) -> None:
         """It is said to be none."""

@@ -29,7 +29,7 @@ class TestCommand:
         (folder / "Tasse" / "2.png").write_bytes(b"no picture")
         code, out, err = in_process("sync", folder, *on)
         assert (code, out) == (5, "1 moved, 5 unchanged, 1 gone\n")
-        assert "--delete removes them" in err
+        assert "--delete removes what is gone" in err
         assert "2.png" in err
         code, out, _ = in_process("sync", folder, "--delete", "--json", *on)
         assert (code, json.loads(out)["removed"]) == (5, 1)

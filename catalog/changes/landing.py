@@ -119,6 +119,7 @@ def land(
     move: bool = False,
     kind: str = "add",
     note: Mapping[str, Any] | None = None,
+    before: Mapping[bytes, Slot | None] | None = None,
     source: str | None = None,
 ) -> Added:
     """Make staged pictures items of a class.
@@ -132,6 +133,8 @@ def land(
         move: take pictures away from other classes, instead of refusing them.
         kind: of the event.
         note: JSON values that the event says beside what was added.
+        before: the slots of the classes that pictures were in, by content hash, when it was settled
+            what is to become of them: those that are in another one by now are refused.
         source: the folder or manifest that says so, which may say another class one day.
 
     Returns:
@@ -154,10 +157,11 @@ def land(
             check(tx, name)
         label = open_label(tx, name)
         said, name = name.text if source else None, label.spelling(name)
+        staged, changed = _as_before(tx, staged, before)
         found = _sort_out(tx, command.stored, label, staged, move=move, merging=kind == "merge")
-        refused += found.refused
-        before = [change.before for change in found.changes if change.before is not None]
-        added, moved = len(found.changes) - len(before), len(before)
+        refused += (*changed, *found.refused)
+        left = [change.before for change in found.changes if change.before is not None]
+        added, moved = len(found.changes) - len(left), len(left)
         if found.is_something or (note and not refused):
             replaced = tuple(sorted(_owners(tx, found.places)))
             detail = {"added": added, "moved": moved, **(note or {})}
@@ -168,7 +172,7 @@ def land(
             occasions.note(tx, found.occasions, event)
             for content, rows in found.made_up:
                 made_up.keep(tx, command.stored, content, rows, event)
-            gone = emptied(tx, set(before))
+            gone = emptied(tx, set(left))
             looks = () if label.items else alike(tx, name)
         else:
             tx.rollback()  # so that no empty class is left behind
@@ -235,6 +239,22 @@ def _sort_out(
         already,
         tuple(refused),
     )
+
+
+def _as_before(
+    tx: Transaction, staged: Sequence[Staged], before: Mapping[bytes, Slot | None] | None
+) -> tuple[list[Staged], list[Refusal]]:
+    """The staged pictures that are in the classes that they were in; the others are refused."""
+    same: list[Staged] = []
+    refused: list[Refusal] = []
+    for picture in staged:
+        _, slot, name = item_of(tx, picture)
+        if before is None or slot == before.get(picture.content):
+            same.append(picture)
+        else:
+            where = "removed" if name is None else f"taken to class {name!r}"
+            refused.append(Refusal(picture.place, "conflict", f"the picture was {where} meanwhile"))
+    return same, refused
 
 
 def _against(

@@ -81,6 +81,8 @@ class Known:
         renamed: names of classes that are called otherwise by now, by key.
         live: keys of the classes that have items.
         of_source: events that were told by this source.
+        removed: pictures that are in no class since they were gone from a source.
+        generation: of the catalogue at that moment.
         keys: of classes that a source said, as far as they were looked up.
     """
 
@@ -92,6 +94,8 @@ class Known:
     renamed: dict[str, str]
     live: set[str]
     of_source: set[int]
+    removed: set[ItemId]
+    generation: int
     keys: dict[str, str] = field(default_factory=dict)
 
     def key_of(self, said: str | None) -> str | None:
@@ -134,6 +138,8 @@ def known(tx: Transaction, source: str) -> Known:
         journal.new_names(tx),
         {label_key(row.label) for row in counts},
         inventory.of_source(tx, source),
+        inventory.taken_out_by(tx, "sync"),
+        journal.version(tx).generation,
     )
 
 
@@ -193,6 +199,8 @@ class Comparison:
         dropped: places that items are gone from, which lie elsewhere, too.
         gone: items that the source has no more.
         vacated: places of these at which nothing lies now.
+        slots: of the classes that these, and those that are relabelled, were in.
+        generation: of the catalogue that was compared.
         of_source: how many items are known to be of the source.
     """
 
@@ -208,6 +216,8 @@ class Comparison:
     gone: list[Gone] = field(default_factory=list)
     vacated: defaultdict[ItemId, list[str]] = field(default_factory=lambda: defaultdict(list))
     of_source: int = 0
+    slots: dict[ItemId, Slot] = field(default_factory=dict)
+    generation: int = 0
 
 
 Identity: TypeAlias = ItemId | bytes
@@ -260,7 +270,7 @@ class _Comparing:
     """A comparison while it is made."""
 
     def __init__(self, facts: Known, source: Source, fixed: Iterable[ItemId]) -> None:
-        self.comparison = Comparison()
+        self.comparison = Comparison(generation=facts.generation)
         self._facts = facts
         self._source = source
         self._held: defaultdict[Identity, dict[str, Shown]] = defaultdict(dict)
@@ -279,7 +289,7 @@ class _Comparing:
         row = last if last is not None and last.item == which and not last.gone else None
         as_before, all_noted = self._says(one, row, item)
         is_there = slot is not None and facts.own_keys[slot] == one.name.key
-        if item is not None and (is_there or as_before):
+        if item is not None and (is_there or (as_before and item not in facts.removed)):
             if not (as_before and all_noted):
                 found.noted.append((item, one))
             if row is None:
@@ -327,6 +337,7 @@ class _Comparing:
             found.new.append(one)
         elif not isinstance(which, bytes) and self._may_move(which):
             found.relabelled.append((which, one))
+            found.slots[which] = self._facts.labels[which] or Slot(0)
         else:
             found.refused.append(_twice(one, present, None))
             return False
@@ -371,6 +382,7 @@ class _Comparing:
                 name = facts.names[slot]
                 found.gone.append(Gone(item, name, tuple(lost), len(still) < len(lost)))
                 found.vacated[item] += still
+                found.slots[item] = slot
 
 
 def _twice(one: Shown, label: str, other: str | None) -> Refusal:

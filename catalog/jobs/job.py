@@ -18,6 +18,7 @@ from catalog.manifest import read_manifest
 from catalog.manifest.pictures import Progress, Refusal
 from catalog.store import jobs as rows
 from catalog.store.jobs import JobRow
+from catalog.text import unwritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def cancel_job(catalog: Opened, job: int) -> Job:
     with catalog._store.writing() as tx:
         found = rows.one(tx, job)
         if found.state != "running":
-            raise Conflict(f"job {job} has ended: it is {found.state}")
+            raise Conflict(f"job {job} has ended ({found.state})")
         if is_alive(catalog.path, found):
             rows.cancel(tx, job)
         else:
@@ -147,8 +148,8 @@ def resume_job(
             f"job {job} was of pictures that no folder or manifest has, so give them again"
         )
     if found.kind == "sync":
-        return sync(catalog, source, **request, progress=progress, training=training)
-    listing = read_manifest(source, class_level=request["class_level"])
+        return sync(catalog, unwritten(source), **request, progress=progress, training=training)
+    listing = read_manifest(unwritten(source), class_level=request["class_level"])
     told = _counting(progress, len(listing.entries)) if progress else None
     return import_(catalog, listing, **request, progress=told, training=training)
 

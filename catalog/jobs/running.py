@@ -54,6 +54,7 @@ class Running:
         self._stage, self._done = "reading", 0
         self._total: int | None = None
         self._noted = time.monotonic()
+        self._has_failures = False
 
     def at(self, stage: str) -> None:
         """Begin a stage.
@@ -70,9 +71,13 @@ class Running:
         Raises:
             Cancelled: someone asked the job to stop.
         """
-        self._done, self._total = done, total
         if self._progress is not None:
             self._progress(done, total)
+        self.advance(done, total)
+
+    def advance(self, done: int, total: int) -> None:
+        """Note how far a stage is that takes no time worth a bar; else as :meth:`report`."""
+        self._done, self._total = done, total
         if time.monotonic() - self._noted >= _EVERY:
             self._note()
 
@@ -94,8 +99,9 @@ class Running:
             raise self._cancelled()
 
     def fail(self, refused: Sequence[Refusal]) -> None:
-        """Note pictures that could not be taken."""
-        if refused:
+        """Note what could not be taken, in place of what could not before."""
+        if refused or self._has_failures:
+            self._has_failures = bool(refused)
             with self._store.writing() as tx:
                 jobs.fail(tx, self.id, [Failure(r.place, r.reason, r.detail) for r in refused])
 
@@ -157,7 +163,8 @@ def job(
         raise
     except BaseException as error:
         stopped = isinstance(error, Cancelled | KeyboardInterrupt)
-        outcome = {**running.outcome, "error": str(error) or type(error).__name__}
+        reason = error.fact if isinstance(error, CatalogError) else str(error)
+        outcome = {**running.outcome, "error": reason or ("stopped" if stopped else repr(error))}
         with suppress(CatalogError), store.writing() as tx:  # what went wrong first is told
             jobs.end(tx, running.id, "cancelled" if stopped else "failed", outcome)
         raise

@@ -15,6 +15,7 @@ from catalog.changes.made_up import ready_to_land
 from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
 from catalog.descriptors import Advice, Conflict, InvalidInput, PictureError
 from catalog.embedder import Picture
+from catalog.embedder.formats import inspect
 from catalog.jobs import comparing
 from catalog.jobs.comparing import ByHand, Comparison, Gone, Identity, Known, Shown
 from catalog.jobs.import_ import importable
@@ -23,12 +24,12 @@ from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.manifest import BadRow, ClassLevel, Listing, PassedOver, listed, read_manifest
 from catalog.manifest.pictures import Refusal, hold, place_of
-from catalog.store import Transaction, classes, compaction, inventory, journal
+from catalog.store import Slot, Transaction, classes, compaction, inventory, journal
 from catalog.store.failpoints import reach
 from catalog.store.inventory import Place
 from catalog.store.journal import Change
 from catalog.store.names import Name
-from catalog.text import natural
+from catalog.text import natural, unwritten, written
 
 MOST_GONE = 0.25
 """The share of a source's items that may be gone for them to be removed; more look like a disk that
@@ -84,6 +85,16 @@ class Synced:
     dry_run: bool = False
     command: int | None = None
     job: int | None = None
+
+    @property
+    def failures(self) -> tuple[Refusal, ...]:
+        """All that could not be taken: pictures, classes, rows, and what could not be read."""
+        return (
+            *self.refused,
+            *(Refusal(label, "class", why) for label, why in self.refused_classes.items()),
+            *(Refusal(str(path), "unreadable", "it cannot be read") for path in self.unread),
+            *(Refusal(row.place, "row", row.detail) for row in self.bad_rows),
+        )
 
 
 class _Looked(NamedTuple):
@@ -232,10 +243,11 @@ def bring(
 
     running.at("landing")
     with Command(catalog, training=training) as command:
-        landed = _land(command, listing, looked, ready)
+        landed = _land(command, listing, looked, ready, running)
         settled = _settle(command, listing, looked.comparison, delete=way.delete)
     result = _told(listing, looked, landed, settled, (command.event, running.id))
-    running.fail(result.refused)
+    running.fail(result.failures)
+    running.outcome["unchanged"] = result.unchanged
     running.count(
         new=len(result.new),
         changed=len(result.changed),
@@ -282,8 +294,10 @@ def _look(
         fixed = compaction.items(tx)
     refused = [one for one in outcomes.values() if isinstance(one, Refusal)]
     unsure = {one.place for one in refused if one.place is not None}
+    unsure |= {written(str(path)) for path in listing.unread}
     unsure |= {place_of(e.picture) or "" for e in listing.entries if e.label not in names}
-    folder = comparing.below(Path(source)) if Path(source).is_dir() else None
+    root = Path(unwritten(source))
+    folder = comparing.below(root) if root.is_dir() else None
     closed = tuple(map(comparing.below, listing.unread))
     there = comparing.Source(found, folder, frozenset(unsure), closed)
     comparison = comparing.compare(facts, there, fixed)
@@ -328,6 +342,8 @@ def _hashed(pictures: Iterable[Picture]) -> Iterator[Staged | Refusal]:
     for picture in pictures:
         try:
             held = hold(picture)
+            if isinstance(held.picture.source, bytes):
+                inspect(held.picture.source)  # what is no picture is refused in a trial, too
         except PictureError as error:
             yield Refusal(place_of(picture), error.reason, error.detail)
         else:
@@ -340,6 +356,7 @@ def _land(
     listing: Listing,
     looked: _Looked,
     ready: Callable[[Name, StagedFor], list[Staged | Refusal]],
+    running: Running,
 ) -> list[Added]:
     """Give classes the pictures that the source has in them, one class after another."""
     comparison = looked.comparison
@@ -353,9 +370,16 @@ def _land(
         _, staged = coming.setdefault(one.name.key, (one.name, StagedFor([])))
         staged.add(of_now[one.path], one.entry.picture)
     landed = []
-    for name, staged in sorted(coming.values(), key=lambda pair: natural(pair[0].text)):
+    before: dict[bytes, Slot | None] = {
+        contents[item]: comparison.slots[item] for item, _ in comparison.relabelled
+    }
+    ordered = sorted(coming.values(), key=lambda pair: natural(pair[0].text))
+    for number, (name, staged) in enumerate(ordered):
+        running.advance(number, len(ordered))
         outcomes = ready(name, staged)
-        landed.append(land(command, name, outcomes, move=True, source=listing.source))
+        landed.append(
+            land(command, name, outcomes, move=True, before=before, source=listing.source)
+        )
         reach("next class")
     return landed
 
@@ -383,8 +407,11 @@ def _settle(
     with command.store.writing() as tx:
         places = list(comparison.dropped)
         fixed = compaction.items(tx)
+        changed = inventory.sighted_since(tx, comparison.generation)
         for one in gone:
             slot = inventory.find_slot(tx, one.item)
+            if one.item in changed or slot != comparison.slots[one.item]:
+                continue  # someone said something else of it meanwhile; the next run sees to it
             if one.item in fixed:
                 detail = f"its descriptor in class {one.label!r} was dropped, so it has to stay"
                 refused.append(Refusal(one.places[0], "conflict", detail))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from catalog.descriptors import Locked
+from catalog.descriptors import Conflict, InvalidInput, Locked, NotFound
 from catalog.jobs.running import JobProgress, Running
 from catalog.jobs.sync import MOST_GONE, Synced, Way, bring
 from catalog.learning.opened import Opened
@@ -40,28 +40,40 @@ def watch(
 ) -> Iterator[Synced]:
     """Keep a catalogue in step with a folder or manifest for as long as it is listened to.
 
+    It goes on where the source is away for a while, where too much of it is gone, and where another
+    process writes: nothing is done then until the next look, and that is said once.
+
     Args:
         source, delete, force, most_gone, class_level, group_by, made_up, progress, training: as for
             :meth:`sync`.
 
     Yields:
-        What came of each look: of the first, and of every one that changed something or found
-        something amiss. Each is a command for ``undo``.
+        What came of each look: of the first, and of every one that changed something, or found
+        something amiss that was not so before; ``notes`` say why nothing was done. Each is a
+        command for ``undo``.
 
     Raises:
-        CatalogError: as :meth:`sync` does, except that it waits for another process that writes.
+        CatalogError: as :meth:`sync` does, where there is nothing to watch, or the catalogue fails.
     """
     way = Way(delete, force, most_gone, class_level, group_by, made_up)
-    first = way.listed(source)
-    with way.job(catalog, first, progress) as running:
-        yield bring(catalog, first, way, running, training)
-        for _ in _changes(Path(source), running):
+    place = Path(source)
+    amiss: object = None
+    with way.job(catalog, way.listed(source), progress) as running:
+        for _ in _looks(place, running):
             try:
                 result = bring(catalog, way.listed(source), way, running, training)
-            except Locked:
-                continue
-            if result.command is not None or result.refused:
+            except (Conflict, InvalidInput, Locked, NotFound) as error:
+                result = Synced(str(place), notes=(f"nothing was done: {error.fact}",))
+            now = (result.notes, result.failures)
+            if amiss is None or result.command is not None or now != amiss:
                 yield result
+            amiss = now
+
+
+def _looks(source: Path, running: Running) -> Iterator[None]:
+    """At once, and whenever something changed in a folder or a file, and is quiet again."""
+    yield
+    yield from _changes(source, running)
 
 
 def _changes(source: Path, running: Running) -> Iterator[None]:

@@ -65,7 +65,7 @@ class Listing:
     Attributes:
         entries: the pictures.
         passed_over: what else was there, by kind.
-        unread: folders that could not be read.
+        unread: folders that could not be read, and files without the ending of a picture.
         bad_rows: rows of a manifest that could not be used.
         shared: folders of one name, those of each name together, where it was not said which level
             of folders names the classes.

@@ -73,7 +73,7 @@ class Walk:
 
     Attributes:
         pictures: their paths, sorted within a folder, folders in order.
-        unread: folders that cannot be read.
+        unread: folders that cannot be read, and files of which it cannot be told what they are.
     """
 
     def __init__(self, root: Path) -> None:
@@ -87,13 +87,14 @@ class Walk:
         self._enter(root)
         while self._linked_folders:
             self._follow(Path(self._linked_folders.pop(0)))
+        listed = set(self._pictures)
         for file in self._linked_files:
             real = Path(os.path.realpath(file))
             own = self._entered.get(str(real.parent))
-            if own is None:
-                self._pictures.append(file)
-            else:
+            if own is not None and str(own / real.name) in listed:
                 self.pass_over(file, "links", f"to pictures that are listed, as {own / real.name}")
+            else:
+                self._pictures.append(file)
         self._pictures.sort(key=lambda path: path.split("/"))
         self.pictures = [Path(path) for path in self._pictures]
 
@@ -158,7 +159,9 @@ class Walk:
         if why := _left_out(file.name):
             what = "hidden files" if file.name.startswith(".") else f"{file.name} files"
             self.pass_over(file.path, what, why)
-        elif not _shows_a_picture(file.path):
+        elif (shows := _shows_a_picture(file.path)) is None:
+            self.unread.append(Path(file.path))
+        elif not shows:
             ending = os.path.splitext(file.name)[1].lower()  # noqa: PTH122
             self.pass_over(file.path, f"{ending or 'unnamed'} files", "not pictures")
         elif file.is_symlink():
@@ -226,7 +229,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _shows_a_picture(path: str) -> bool:
+def _shows_a_picture(path: str) -> bool | None:
+    """Whether a file is to be taken for a picture; None where that cannot be told."""
     if os.path.splitext(path)[1].lower() in SUFFIXES:  # noqa: PTH122
         return True
     file = Path(path)
@@ -235,5 +239,5 @@ def _shows_a_picture(path: str) -> bool:
             return False
         with file.open("rb") as stream:
             return is_picture(stream.read(_BEGINNING))
-    except OSError:
-        return False
+    except OSError:  # a link to a disk that is away, say
+        return None

@@ -296,6 +296,23 @@ def sightings(tx: sqlite3.Connection) -> list[Sighting]:
     ]
 
 
+def taken_out_by(tx: sqlite3.Connection, kind: str) -> set[ItemId]:
+    """The pictures of no class that were taken out of theirs by an event of a kind."""
+    rows = tx.execute(
+        "SELECT id FROM item WHERE label IS NULL AND ? = (SELECT kind FROM change JOIN event "
+        "ON event.id = change.event WHERE change.item = item.id "
+        "ORDER BY change.event DESC LIMIT 1)",
+        (kind,),
+    )
+    return {item for (item,) in rows}
+
+
+def sighted_since(tx: sqlite3.Connection, generation: int) -> set[ItemId]:
+    """The pictures of which it was said after a generation where they lie."""
+    rows = tx.execute("SELECT DISTINCT item FROM source WHERE event > ?", (generation,))
+    return {item for (item,) in rows}
+
+
 def of_source(tx: sqlite3.Connection, source: str) -> set[int]:
     """The events that found pictures in a source: a folder or a manifest, by its path."""
     rows = tx.execute(

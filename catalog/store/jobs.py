@@ -89,7 +89,8 @@ def goes_on(tx: sqlite3.Connection, job: int) -> bool:
 
 
 def fail(tx: sqlite3.Connection, job: int, failures: Iterable[Failure]) -> None:
-    """Note pictures that a job could not take."""
+    """Note what a job could not take, in place of what was noted before."""
+    tx.execute("DELETE FROM job_failure WHERE job = ?", (job,))
     tx.executemany(
         "INSERT INTO job_failure (job, place, reason, detail) VALUES (?, ?, ?, ?)",
         [(job, *failure) for failure in failures],
