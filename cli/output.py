@@ -187,13 +187,17 @@ def resumable() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
+    before = None
     with contextlib.suppress(ValueError):  # another thread than the first, which gets no signals
-        signal.signal(signal.SIGTERM, stop)
+        before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:
         say("stopped; what was done is kept, and the same command goes on from there")
         raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def print_imported(result: Imported, *, json: bool) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from folders import write
+from tiny_network import NAME, environment, run
+
+from catalog import Catalog
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -53,3 +58,26 @@ class TestCommand:
         assert in_process("sync", tmp_path, "--watch", "--dry-run", "--catalog", shop)[0] == 2
         assert in_process("jobs", "show", "7", "--catalog", shop)[0] == 3
         assert in_process("jobs")[0] == 2
+
+
+def test_ended_by_the_system(tiny_cache: Path, tmp_path: Path) -> None:
+    """What `systemctl stop` sends ends a watch in good order: its job has ended."""
+    (tmp_path / "inbox").mkdir()
+    file = tmp_path / "shop.catalog"
+    begun = run("init", file, "--backbone", NAME, "--views", "fast", cache=tiny_cache)
+    assert begun.returncode == 0, begun.stderr
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "catalog", "sync", tmp_path / "inbox", "--watch", "--catalog", file],
+        env=environment(tiny_cache),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == "no pictures\n"
+    watching.terminate()
+    _, err = watching.communicate()
+    assert watching.returncode != 0
+    assert "stopped; what was done is kept" in err
+    with Catalog.open(file) as shop:
+        assert shop.jobs()[0].state in {"cancelled", "done"}  # it was looking, or telling of it
