@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.photos import shared
 from benchmarks.speed import Timing
+from benchmarks.stand_ins import StandIn
 from catalog import Catalog, Entry, Picture, find_pictures
 from catalog.embedder import MobileNetEmbedder, Source, Specification
 from catalog.embedder.model_cache import Model
@@ -25,15 +27,14 @@ _MARKS = (1_000, 10_000)
 _COMMAND = [sys.executable, "-m", "catalog"]
 
 
-class Synthetic:
+class Synthetic(StandIn):
     """Descriptors made up from a picture's bytes, ``class number`` and ``picture number``.
 
     Those of a class lie about a direction of its own, as real ones do.
     """
 
     def __init__(self, specification: Specification, probes: NDArray[np.float32]) -> None:
-        self.specification = specification
-        self._probes = probes
+        super().__init__(specification, probes)
         self._common = np.abs(np.random.default_rng(0).normal(size=specification.width))
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
@@ -45,22 +46,6 @@ class Synthetic:
         noise = np.random.default_rng([2, label, number]).exponential(size=width)
         mixed = self._common + own + noise
         return np.asarray(mixed / np.linalg.norm(mixed), np.float32)
-
-    def embed_each(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
-        """One after another."""
-        return map(self.embed, pictures)
-
-    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
-        """The picture itself, since there is nothing to photograph."""
-        del seed
-        return self.embed(picture)[None]
-
-    def probe(self) -> NDArray[np.float32]:
-        """The probes of the network whose place this takes."""
-        return self._probes
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def large(model: Model) -> Iterator[Timing]:
@@ -112,11 +97,8 @@ def many_classes(model: Model) -> Iterator[Timing]:
 
 def stand_in(model: Model) -> Synthetic:
     """What makes up descriptors in the place of a network."""
-    real = MobileNetEmbedder(model)
-    try:
+    with closing(MobileNetEmbedder(model)) as real:
         return Synthetic(real.specification, real.probe())
-    finally:
-        real.close()
 
 
 def _fill(file: Path, embedder: Synthetic) -> None:

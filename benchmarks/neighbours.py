@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.growth import Synthetic
 from benchmarks.photos import shared
+from benchmarks.stand_ins import StandIn
 from catalog import Catalog, Entry, Picture, Prediction, read_manifest
 from catalog.embedder import MobileNetEmbedder, Source, Specification
 from catalog.embedder.model_cache import Model
@@ -34,12 +35,11 @@ _LATE = (
 _ITEMS, _CLASSES = 100_000, 2_000
 
 
-class Looked:
+class Looked(StandIn):
     """Gives pictures, which are numbers, descriptors that were computed before."""
 
     def __init__(self, real: MobileNetEmbedder, rows: NDArray[np.float32]) -> None:
-        self.specification = real.specification
-        self._probes = real.probe()
+        super().__init__(real.specification, real.probe())
         self._rows = rows
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
@@ -47,22 +47,6 @@ class Looked:
         source = picture.source if isinstance(picture, Picture) else picture
         row: NDArray[np.float32] = self._rows[int(bytes(source))]  # type: ignore[arg-type]
         return row
-
-    def embed_each(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
-        """One after another."""
-        return map(self.embed, pictures)
-
-    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
-        """The picture itself, since there is nothing to photograph."""
-        del seed
-        return self.embed(picture)[None]
-
-    def probe(self) -> NDArray[np.float32]:
-        """The probes of the real network."""
-        return self._probes
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def candidates(model: Model) -> Iterator[Sequence[str]]:

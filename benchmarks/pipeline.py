@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.photos import shared
 from benchmarks.speed import Timing
+from benchmarks.stand_ins import StandIn
 from benchmarks.tables import table
 from catalog import Catalog, Entry, Picture, read_manifest
 from catalog.changes.staging import staging_of
@@ -200,39 +201,20 @@ def _processor_time(function: Callable[[_T], object], given: Sequence[_T]) -> fl
     return min(turns)
 
 
-class _Ready:
-    """Gives each picture a descriptor that was there before."""
-
-    def __init__(self, model: Model) -> None:
-        with closing(MobileNetEmbedder(model)) as real:
-            self.specification, self._probes = real.specification, real.probe()
+class _Ready(StandIn):
+    """Gives each picture a descriptor that was there before: the first probe's."""
 
     def embed(self, picture: Source | Picture) -> NDArray[np.float32]:
-        """The first probe's."""
+        """The same of every picture."""
         del picture
-        row: NDArray[np.float32] = self._probes[0]
+        row: NDArray[np.float32] = self.probes[0]
         return row
-
-    def embed_each(self, pictures: Iterable[Source | Picture]) -> Iterator[NDArray[np.float32]]:
-        """The same for each."""
-        return (self.embed(picture) for picture in pictures)
-
-    def made_up(self, picture: Source | Picture, seed: int) -> NDArray[np.float32]:
-        """The same."""
-        del seed
-        return self.embed(picture)[None]
-
-    def probe(self) -> NDArray[np.float32]:
-        """Those of the network whose place this takes."""
-        return self._probes
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def _storing(model: Model, files: Sequence[str], scratch: Path) -> float:
     """Processor seconds a picture, of all threads, for everything but its descriptor."""
-    embedder, turns = _Ready(model), []
+    with closing(MobileNetEmbedder(model)) as real:
+        embedder, turns = _Ready(real.specification, real.probe()), []
     for _ in range(3):
         with (
             tempfile.TemporaryDirectory(dir=scratch) as folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,14 +117,16 @@ def sync(
                 _report(result, quiet=quiet, json=json, one_line=True)
                 streams.put()  # what is read by another program is to be there at once
             return
-        listing = read_listing(source, None, None, 0, class_level, may_be_empty=True)
+        listing = read_listing(
+            source, None, None, 0, class_level, group_by=group_by, may_be_empty=True
+        )
         result = opened.sync(listing, **way, dry_run=dry_run, progress=progress, training=training)
-    if _report(result, quiet=quiet, json=json):
+    _report(result, quiet=quiet, json=json)
+    if result.failures:
         raise typer.Exit(5)
 
 
-def _report(result: Synced, *, quiet: bool, json: bool, one_line: bool = False) -> bool:
-    """Say what came of it, and whether something was refused."""
+def _report(result: Synced, *, quiet: bool, json: bool, one_line: bool = False) -> None:
     if json and one_line:
         print_json_lines([result])
     elif json:
@@ -136,14 +139,7 @@ def _report(result: Synced, *, quiet: bool, json: bool, one_line: bool = False) 
         note_odd(replace(added, replaced=()) for added in result.classes)  # they are "changed"
         for label in result.emptied:
             say(f"class {label!r} has no items left, and is gone")
-    report_refusals(result.refused)
-    for label, reason in result.refused_classes.items():
-        say(f"refused: class {label!r}: {reason}")
-    for row in result.bad_rows:
-        say(f"refused: {row.place}: {row.detail}")
-    for folder in result.unread:
-        say(f"refused: {folder}: it cannot be read (unreadable)")
-    return bool(result.failures)
+    report_refusals(result.failures)
 
 
 def _print_synced(result: Synced) -> None:
@@ -277,11 +273,10 @@ def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
     ):
         result = opened.resume_job(job, progress=progress, training=training)
     if isinstance(result, Synced):
-        refused = _report(result, quiet=False, json=json)
+        _report(result, quiet=False, json=json)
     else:
         print_imported(result, json=json)
-        refused = bool(result.refused or result.refused_classes)
-    if refused:
+    if result.failures:
         raise typer.Exit(5)
 
 
@@ -305,14 +300,8 @@ def _how_far(job: Job) -> str:
             far += f" of {job.total:,}"
         if job.rate is not None:
             far += f", {job.rate:g}/s"
-        return far if job.left is None else f"{far}, {_time(job.left)} left"
+        return far if job.left is None else f"{far}, {timedelta(seconds=job.left)} left"
     outcome = job.outcome or {}
     if "error" in outcome:
         return str(outcome["error"])
     return ", ".join(f"{count:,} {what}" for what, count in outcome.items() if count)
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

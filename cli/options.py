@@ -108,6 +108,7 @@ def read_listing(
     seed: int,
     class_level: str | None,
     *,
+    group_by: str | None = None,
     may_be_empty: bool = False,
 ) -> Listing:
     """The pictures of a folder tree, a manifest, or one on standard input; or one part of them.
@@ -119,9 +120,9 @@ def read_listing(
         typer.Abort: they are not.
     """
     from catalog import read_manifest
-    from catalog.manifest import listed
+    from catalog.manifest import level_for, listed
 
-    level = level_of(class_level)
+    level = level_for(level_of(class_level), group_by)
     text = read_bytes() if source == "-" else None
     listing = read_manifest(
         Path() if text is not None else Path(source),

@@ -222,9 +222,7 @@ def print_imported(result: Imported, *, json: bool) -> None:
                 f"{counted(made_up, 'picture')} whose {classes} nothing else to hold out"
             )
     note_odd(result.classes)
-    report_refusals(result.refused)
-    for label, reason in result.refused_classes.items():
-        say(f"refused: class {label!r}: {reason}")
+    report_refusals(result.failures)
 
 
 def note_odd(classes: Iterable[Added]) -> None:

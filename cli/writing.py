@@ -211,9 +211,7 @@ def import_(
     """Add pictures of many classes; run it again to go on where it was cut short."""
     from catalog import Catalog
 
-    if group_by == "folder":  # so it is clear what several folders of one name are
-        class_level = class_level or "last"
-    listing = read_listing(source, split, part, seed, class_level)
+    listing = read_listing(source, split, part, seed, class_level, group_by=group_by)
     with (
         resumable(),
         # One bad picture among thousands must not take the rest with it.
@@ -237,11 +235,7 @@ def import_(
         _note_head(head)
     _note_folders(listing, Path(source))
     report_passed_over(result.passed_over)
-    for row in result.bad_rows:
-        say(f"refused: {row.place}: {row.detail}")
-    for folder in result.unread:
-        say(f"refused: {folder}: it cannot be read (unreadable)")
-    if result.refused or result.refused_classes or result.unread or result.bad_rows:
+    if result.failures:
         raise typer.Exit(5)
 
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import photos
 from doubles import FakeEmbedder
 
 from catalog import Catalog
+from catalog.store.files import cache_folder
 
 THINGS = ("cup", "jug", "pan")
 
 
-def fill(path: Path, *, head: str | None = None) -> Catalog:
-    """Make a catalogue of three classes with three items each, ids 1 to 9 in order."""
+def fill(path: Path, *, head: str | None = None, each: int = 3) -> Catalog:
+    """Make a catalogue of three classes with as many items each, ids from 1 on in order."""
     catalog = Catalog.init(path, embedder=FakeEmbedder())
     for thing, label in enumerate(THINGS):
-        catalog.add_class(label, photos.shots(thing, 3), head=head if not thing else None)
+        catalog.add_class(label, photos.shots(thing, each), head=head if not thing else None)
     return catalog
+
+
+def bare(path: Path) -> Path:
+    """Make one with five items each, and nothing derived beside it."""
+    fill(path, each=5).close()
+    shutil.rmtree(cache_folder(path), ignore_errors=True)
+    return path
 
 
 def reopen(path: Path) -> Catalog:

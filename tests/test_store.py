@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import photos
 import pytest
-from cups_and_jugs import fill
+from cups_and_jugs import bare, fill, reopen
 from doubles import FakeEmbedder
 from inside import connection_of
 
@@ -51,12 +51,7 @@ with Store(Path(sys.argv[1])).writing():
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A catalogue of three classes with five items each, and nothing derived beside it."""
-    path = tmp_path / "shop.catalog"
-    with Catalog.init(path, embedder=FakeEmbedder()) as made:
-        for thing, label in enumerate(("cup", "jug", "pan")):
-            made.add_class(label, photos.shots(thing, 5))
-    shutil.rmtree(cache_folder(path), ignore_errors=True)
-    return path
+    return bare(tmp_path / "shop.catalog")
 
 
 def altered(path: Path, statement: str) -> Path:
@@ -64,11 +59,6 @@ def altered(path: Path, statement: str) -> Path:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(statement)
     return path
-
-
-def opened(path: Path) -> Catalog:
-    """Open a catalogue with the embedder it belongs to."""
-    return Catalog.open(path, embedder=FakeEmbedder())
 
 
 class TestCreation:
@@ -113,7 +103,7 @@ class TestCreation:
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(attempt, range(8))) == 1
         assert list(tmp_path.iterdir()) == [path]
-        with opened(path) as catalog:
+        with reopen(path) as catalog:
             assert catalog.verify().sound
 
     def test_folders_are_not_made(self, tmp_path: Path) -> None:
@@ -146,26 +136,26 @@ class TestOpening:
         path = tmp_path / "shop.catalog"
         path.write_bytes(content)
         with pytest.raises(error, match=rf"shop\.catalog is .*{words}"):
-            opened(path)
+            reopen(path)
         assert path.read_bytes() == content
 
     def test_another_database(self, tmp_path: Path) -> None:
         """A database of another program is refused, whatever its tables are called."""
         path = altered(tmp_path / "other.db", "CREATE TABLE item (id)")
         with pytest.raises(InvalidInput, match="is a database, but not a catalogue"):
-            opened(path)
+            reopen(path)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         """A missing file and a folder are not found, and the message says how to begin."""
         for path in (tmp_path / "shop.catalog", tmp_path):
             with pytest.raises(NotFound, match=r"Catalog\.init"):
-                opened(path)
+                reopen(path)
 
     def test_a_newer_format(self, shop: Path) -> None:
         """A file of a later version is refused with both versions and what to do."""
         altered(shop, f"PRAGMA user_version = {FORMAT_VERSION + 1}")
         with pytest.raises(NewerFormat, match=rf"has format {FORMAT_VERSION + 1}.*pip install -U"):
-            opened(shop)
+            reopen(shop)
 
     def test_the_application_id_decides(self, shop: Path) -> None:
         """A catalogue says so in its application id; without it, it is taken for none."""
@@ -173,7 +163,7 @@ class TestOpening:
             assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         altered(shop, "PRAGMA application_id = 7")
         with pytest.raises(InvalidInput, match="not a catalogue"):
-            opened(shop)
+            reopen(shop)
 
     def test_a_truncated_file(self, shop: Path) -> None:
         """A file that lost its tail is damaged, and the message says what to do."""
@@ -181,7 +171,7 @@ class TestOpening:
         shop.write_bytes(content[: len(content) // 3])
         with (
             pytest.raises(Damaged, match=r"is damaged.*restore it from a backup"),
-            opened(shop) as catalog,
+            reopen(shop) as catalog,
         ):
             catalog.info()
 
@@ -201,11 +191,11 @@ class TestDamage:
             spoilt = bytearray(sound)
             spoilt[at] ^= 1 << rng.randrange(8)
             shop.write_bytes(spoilt)
-            with opened(shop) as catalog:
+            with reopen(shop) as catalog:
                 found = catalog.verify()
             assert found.problems == ("1 descriptors do not match their checksums",)
             assert not found.sound
-            with opened(shop) as catalog, pytest.raises(Damaged, match="descriptor of item"):
+            with reopen(shop) as catalog, pytest.raises(Damaged, match="descriptor of item"):
                 catalog.nearest(photos.photo(0, 9))
 
     @pytest.mark.parametrize("seed", range(8))
@@ -246,12 +236,12 @@ class TestDamage:
         self, shop: Path, statement: str, problem: str, tmp_path: Path
     ) -> None:
         """Rows that contradict each other are named and counted."""
-        with opened(shop) as catalog:
+        with reopen(shop) as catalog:
             catalog.add("cup", photos.draw(tmp_path / "more", 0, 1, first=9))
             items = [item.id for item in catalog.items() if item.sources]
         assert items == [16]
         altered(shop, statement.replace("WHERE item = 3", "WHERE item = 16"))
-        with opened(shop) as catalog:
+        with reopen(shop) as catalog:
             problems = catalog.verify().problems
         assert any(problem in one for one in problems), problems
 
@@ -261,7 +251,7 @@ def use(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     shutil.rmtree(cache_folder(path), ignore_errors=True)
     try:
-        with opened(path) as catalog:
+        with reopen(path) as catalog:
             verification = catalog.verify()
             catalog.labels()
             catalog.items()
@@ -324,7 +314,7 @@ class TestTransactions:
 
     def test_a_full_disk(self, shop: Path) -> None:
         """Where there is no space, the error says so, nothing is half there, and work goes on."""
-        with opened(shop) as catalog:
+        with reopen(shop) as catalog:
             before = (catalog.info(), catalog.items())
             connection = connection_of(catalog)
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -370,7 +360,7 @@ class TestLock:
 
     def test_readers_go_on(self, shop: Path, holder: subprocess.Popen[str]) -> None:
         """A transaction that has not committed yet does not keep anyone from reading."""
-        with opened(shop) as catalog:
+        with reopen(shop) as catalog:
             assert [row.items for row in catalog.labels()] == [5, 5, 5]
             assert catalog.predict(photos.photo(0)).label == "cup"
 

@@ -420,6 +420,19 @@ class TestManifest:
             shop.move([1], "jug")
             assert len(shop.sync(listed).by_hand) == 1
 
+    def test_removed_by_hand_before_that(self, tmp_path: Path, tree: Path) -> None:
+        """One that was removed comes back where the list says another class, unread as it is."""
+        listed = tmp_path / "list.csv"
+        listed.write_text("path,label\nphotos/cup/0.png,cup\nphotos/jug/0.png,jug\n")
+        with Catalog.init(tmp_path / "listed.catalog", embedder=FakeEmbedder()) as shop:
+            shop.sync(listed)
+            shop.remove([1])
+            assert len(shop.sync(listed).by_hand) == 1
+            listed.write_text("path,label\nphotos/cup/0.png,mug\nphotos/jug/0.png,jug\n")
+            done = shop.sync(listed)
+            assert done.new == (str(tree / "cup" / "0.png"),)
+            assert [row.label for row in shop.labels()] == ["jug", "mug"]
+
     def test_only_its_own(self, tmp_path: Path, tree: Path) -> None:
         """What another list, or a folder, brought is not gone from this one."""
         one, other = tmp_path / "one.csv", tmp_path / "other.csv"

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import photos
 import pytest
 from conftest import NOBODY
+from cups_and_jugs import bare, reopen
 from doubles import FakeEmbedder
 
 from catalog import Catalog
-from catalog.descriptors import (
-    CatalogError,
-)
+from catalog.descriptors import CatalogError
 from catalog.store.files import cache_folder
 
 if TYPE_CHECKING:
@@ -28,12 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A catalogue of three classes with five items each, and nothing derived beside it."""
-    path = tmp_path / "shop.catalog"
-    with Catalog.init(path, embedder=FakeEmbedder()) as made:
-        for thing, label in enumerate(("cup", "jug", "pan")):
-            made.add_class(label, photos.shots(thing, 5))
-    shutil.rmtree(cache_folder(path), ignore_errors=True)
-    return path
+    return bare(tmp_path / "shop.catalog")
 
 
 @contextmanager
@@ -49,22 +43,17 @@ def without_privileges() -> Iterator[None]:
         os.seteuid(0)
 
 
-def opened(path: Path) -> Catalog:
-    """Open a catalogue with the embedder it belongs to."""
-    return Catalog.open(path, embedder=FakeEmbedder())
-
-
 class TestPlaces:
     """Files and folders that cannot be written."""
 
     def test_the_cache_folder_cannot_be_made(self, shop: Path) -> None:
         """Without a cache folder everything works, and nothing is said of it."""
-        with opened(shop) as catalog:
+        with reopen(shop) as catalog:
             expected = (catalog.info().learning_state, catalog.predict(photos.photo(1)))
         shutil.rmtree(cache_folder(shop))
         cache_folder(shop).write_text("a file where the folder should be")
         for _ in range(2):
-            with opened(shop) as catalog:
+            with reopen(shop) as catalog:
                 assert (catalog.info().learning_state, catalog.predict(photos.photo(1))) == expected
                 catalog.add("cup", [photos.photo(0, 50)])
                 catalog.undo()
@@ -89,11 +78,11 @@ class TestPlaces:
                         CatalogError, match=r"shop\.catalog is in WAL mode, .* may write"
                     ),
                 ):
-                    opened(path)
+                    reopen(path)
             finally:
                 Path(folder).chmod(0o755)
                 path.chmod(0o644)
-            with opened(path) as catalog:
+            with reopen(path) as catalog:
                 assert catalog.labels()[0].items == 3
 
     def test_a_file_that_cannot_be_written(self) -> None:
@@ -107,7 +96,7 @@ class TestPlaces:
             path.chmod(0o444)
             Path(folder).chmod(0o555)
             try:
-                with without_privileges(), opened(path) as catalog:
+                with without_privileges(), reopen(path) as catalog:
                     assert catalog.predict(photos.photo(1, 9)).label == "jug"
                     assert catalog.verify().sound
                     with pytest.raises(CatalogError, match=r"shop\.catalog is read-only here"):

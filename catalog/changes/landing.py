@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +84,26 @@ class Imported:
         """Every picture that was not taken."""
         return tuple(refusal for added in self.classes for refusal in added.refused)
 
+    @property
+    def failures(self) -> tuple[Refusal, ...]:
+        """All that could not be taken."""
+        return failures(self.refused, self.refused_classes, self.unread, self.bad_rows)
+
+
+def failures(
+    refused: Iterable[Refusal],
+    classes: Mapping[str, str],
+    unread: Iterable[Path],
+    bad_rows: Iterable[BadRow],
+) -> tuple[Refusal, ...]:
+    """All that could not be taken: pictures, classes, what could not be read, and rows."""
+    return (
+        *refused,
+        *(Refusal(f"class {label!r}", "class", why) for label, why in classes.items()),
+        *(Refusal(str(path), "unreadable", "it cannot be read") for path in unread),
+        *(Refusal(row.place, "row", row.detail) for row in bad_rows),
+    )
+
 
 class _Sorted(NamedTuple):
     """What is to become of staged pictures.
@@ -157,9 +177,10 @@ def land(
             check(tx, name)
         label = open_label(tx, name)
         said, name = name.text if source else None, label.spelling(name)
-        staged, changed = _as_before(tx, staged, before)
-        found = _sort_out(tx, command.stored, label, staged, move=move, merging=kind == "merge")
-        refused += (*changed, *found.refused)
+        found = _sort_out(
+            tx, command.stored, label, staged, before, move=move, merging=kind == "merge"
+        )
+        refused += found.refused
         left = [change.before for change in found.changes if change.before is not None]
         added, moved = len(found.changes) - len(left), len(left)
         if found.is_something or (note and not refused):
@@ -198,6 +219,7 @@ def _sort_out(
     stored: StoredDescriptors,
     label: Label,
     staged: Sequence[Staged],
+    before: Mapping[bytes, Slot | None] | None,
     *,
     move: bool,
     merging: bool,
@@ -213,6 +235,10 @@ def _sort_out(
         item, slot, name = item_of(tx, picture)
         if item in changes or slot == label.slot:
             already += 1
+        elif before is not None and slot != before.get(picture.content):
+            where = "removed" if name is None else f"taken to class {name!r}"
+            refused.append(Refusal(picture.place, "conflict", f"the picture was {where} meanwhile"))
+            continue
         elif against := _against(tx, item, name, label, move=move):
             refused.append(Refusal(picture.place, "conflict", *against))
             continue
@@ -239,22 +265,6 @@ def _sort_out(
         already,
         tuple(refused),
     )
-
-
-def _as_before(
-    tx: Transaction, staged: Sequence[Staged], before: Mapping[bytes, Slot | None] | None
-) -> tuple[list[Staged], list[Refusal]]:
-    """The staged pictures that are in the classes that they were in; the others are refused."""
-    same: list[Staged] = []
-    refused: list[Refusal] = []
-    for picture in staged:
-        _, slot, name = item_of(tx, picture)
-        if before is None or slot == before.get(picture.content):
-            same.append(picture)
-        else:
-            where = "removed" if name is None else f"taken to class {name!r}"
-            refused.append(Refusal(picture.place, "conflict", f"the picture was {where} meanwhile"))
-    return same, refused
 
 
 def _against(

@@ -215,7 +215,7 @@ class _Passage:
                 break
             if isinstance(one, HeldPicture):
                 weight += one.size
-                batch.read.append(_staged(one))
+                batch.read.append(as_staged(one))
                 if one.content not in under_way:
                     pictures[one.content] = one.picture
             else:
@@ -248,7 +248,8 @@ class _Passage:
         return self._batches.popleft() if self._batches and not self._batches[0].asked else None
 
 
-def _staged(held: HeldPicture) -> Staged:
+def as_staged(held: HeldPicture) -> Staged:
+    """What a picture that was read would land as, once its descriptor is stored."""
     data = held.picture.source
     shot = shot_of(data) if isinstance(data, bytes) else None
     occasion = Occasion(None, shot.camera, shot.taken) if shot else NOTHING_KNOWN

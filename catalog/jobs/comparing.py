@@ -16,10 +16,10 @@ from typing import NamedTuple, TypeAlias
 
 from catalog.descriptors import InvalidLabel
 from catalog.manifest import Entry, Listing
-from catalog.manifest.pictures import Refusal, place_of
+from catalog.manifest.pictures import Refusal, place_of, status_of
 from catalog.store import ItemId, Slot, Transaction, inventory, journal
 from catalog.store.inventory import Place, Sighting
-from catalog.store.names import Name, label_key
+from catalog.store.names import Name
 from catalog.text import natural, written
 
 
@@ -76,8 +76,7 @@ class Known:
         last: what was last found at each place.
         own: of each item what was last said of it and a place, if it is there, by place.
         labels: the slot of each item's class, as far as a place of it is known.
-        names: of classes, by slot.
-        own_keys: of classes, by slot.
+        names: of classes that have items, by slot.
         renamed: names of classes that are called otherwise by now, by key.
         live: keys of the classes that have items.
         of_source: events that were told by this source.
@@ -89,8 +88,7 @@ class Known:
     last: dict[str, Sighting]
     own: dict[ItemId, dict[str, Sighting]]
     labels: dict[ItemId, Slot | None]
-    names: dict[Slot, str]
-    own_keys: dict[Slot, str]
+    names: dict[Slot, Name]
     renamed: dict[str, str]
     live: set[str]
     of_source: set[int]
@@ -128,15 +126,14 @@ def known(tx: Transaction, source: str) -> Known:
         labels[one.item] = one.label
         if one.of_now and not one.gone:
             own[one.item][one.place.path] = one
-    counts = inventory.label_counts(tx)
+    names = {row.slot: Name.parse(row.label) for row in inventory.label_counts(tx)}
     return Known(
         last,
         dict(own),
         labels,
-        {row.slot: row.label for row in counts},
-        {row.slot: label_key(row.label) for row in counts},
+        names,
         journal.new_names(tx),
-        {label_key(row.label) for row in counts},
+        {name.key for name in names.values()},
         inventory.of_source(tx, source),
         inventory.taken_out_by(tx, "sync"),
         journal.version(tx).generation,
@@ -159,19 +156,12 @@ def shown(listing: Listing, names: Mapping[str, Name], facts: Known) -> list[Sho
             continue
         path = os.fspath(entry.picture.source)  # type: ignore[arg-type]
         if path not in stats:
-            stats[path] = _size_and_time(path)
+            status = status_of(path)
+            stats[path] = (status.st_size, status.st_mtime_ns) if status else (None, None)
         place = place_of(entry.picture) or written(path)
         found.append(Shown(entry, now[entry.label], Place(place, *stats[path])))
     order = {name.key: (natural(name.text), name.key) for name in now.values()}
     return sorted(found, key=lambda one: order[one.name.key])
-
-
-def _size_and_time(path: str) -> tuple[int | None, int | None]:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):  # reading it says what is wrong
-        return None, None
-    return status.st_size, status.st_mtime_ns
 
 
 def item_by_time(one: Shown, facts: Known) -> ItemId | None:
@@ -182,13 +172,16 @@ def item_by_time(one: Shown, facts: Known) -> ItemId | None:
     return last.item
 
 
+Identity: TypeAlias = ItemId | bytes
+"""What tells a picture from others: its item, or its content hash where it has none yet."""
+
+
 @dataclass(slots=True)
 class Comparison:
     """What is to be done for the catalogue to be as its source is.
 
     Attributes:
-        new: pictures that are in no class yet.
-        relabelled: items that the source has in another class now.
+        coming: pictures that come to the class that the source has them in.
         noted: items of which it is not known yet that they lie where they do, since when, or in
             which class the source has them.
         unchanged: how many pictures are as they were.
@@ -199,13 +192,12 @@ class Comparison:
         dropped: places that items are gone from, which lie elsewhere, too.
         gone: items that the source has no more.
         vacated: places of these at which nothing lies now.
-        slots: of the classes that these, and those that are relabelled, were in.
+        slots: of the classes that these, and those that are coming, are in, if any.
         generation: of the catalogue that was compared.
         of_source: how many items are known to be of the source.
     """
 
-    new: list[Shown] = field(default_factory=list)
-    relabelled: list[tuple[ItemId, Shown]] = field(default_factory=list)
+    coming: list[tuple[Identity, Shown]] = field(default_factory=list)
     noted: list[tuple[ItemId, Shown]] = field(default_factory=list)
     unchanged: int = 0
     changed: list[str] = field(default_factory=list)
@@ -216,12 +208,8 @@ class Comparison:
     gone: list[Gone] = field(default_factory=list)
     vacated: defaultdict[ItemId, list[str]] = field(default_factory=lambda: defaultdict(list))
     of_source: int = 0
-    slots: dict[ItemId, Slot] = field(default_factory=dict)
+    slots: dict[Identity, Slot | None] = field(default_factory=dict)
     generation: int = 0
-
-
-Identity: TypeAlias = ItemId | bytes
-"""What tells a picture from others: its item, or its content hash where it has none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +276,15 @@ class _Comparing:
         last = facts.last.get(one.path)
         row = last if last is not None and last.item == which and not last.gone else None
         as_before, all_noted = self._says(one, row, item)
-        is_there = slot is not None and facts.own_keys[slot] == one.name.key
+        is_there = present is not None and present.key == one.name.key
         if item is not None and (is_there or (as_before and item not in facts.removed)):
             if not (as_before and all_noted):
                 found.noted.append((item, one))
             if row is None:
                 found.moved.append(one.path)
             if not is_there:
-                found.by_hand.append(ByHand(one.path, one.name.text, present))
+                now = present.text if present is not None else None
+                found.by_hand.append(ByHand(one.path, one.name.text, now))
             elif row is not None:
                 found.unchanged += 1
         elif not self._bring(one, which, present):
@@ -319,28 +308,25 @@ class _Comparing:
         said = facts.key_of(row.said)
         return said in {None, one.name.key}, said is not None and row.place == one.place
 
-    def _bring(self, one: Shown, which: Identity, present: str | None) -> bool:
+    def _bring(self, one: Shown, which: Identity, present: Name | None) -> bool:
         """Let a picture come to its class, unless it has to stay in another one.
 
         Returns:
             Whether it may come.
         """
         found, others = self.comparison, self._held[which].values()
-        chosen = None if present is None else label_key(present)
+        chosen = present and present.key
         if not any(other.name.key == chosen for other in others):
             chosen = self._chosen.setdefault(which, one.name.key)
         if chosen != one.name.key:
             other = next(other for other in others if other.name.key == chosen)
             found.refused.append(_twice(one, other.name.text, other.path))
             return False
-        if present is None:
-            found.new.append(one)
-        elif not isinstance(which, bytes) and self._may_move(which):
-            found.relabelled.append((which, one))
-            found.slots[which] = self._facts.labels[which] or Slot(0)
-        else:
-            found.refused.append(_twice(one, present, None))
+        if present is not None and (isinstance(which, bytes) or not self._may_move(which)):
+            found.refused.append(_twice(one, present.text, None))
             return False
+        found.coming.append((which, one))
+        found.slots[which] = None if isinstance(which, bytes) else self._facts.labels.get(which)
         return True
 
     def _may_move(self, item: ItemId) -> bool:
@@ -379,7 +365,7 @@ class _Comparing:
             if here or left or any(facts.last[path].item == item for path in elsewhere):
                 found.dropped += [(item, path) for path in still]
             elif lost:
-                name = facts.names[slot]
+                name = facts.names[slot].text
                 found.gone.append(Gone(item, name, tuple(lost), len(still) < len(lost)))
                 found.vacated[item] += still
                 found.slots[item] = slot

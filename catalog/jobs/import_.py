@@ -16,7 +16,7 @@ from catalog.jobs import running as jobs
 from catalog.jobs.running import Running
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.manifest import ClassLevel, Entry, Labelled, Listing, listed
+from catalog.manifest import ClassLevel, Entry, Labelled, Listing, level_for, listed
 from catalog.manifest.pictures import Progress, Refusal, counted
 from catalog.store.failpoints import reach
 from catalog.store.heads import training_named
@@ -71,9 +71,7 @@ def import_(
     """
     way = training_named(head) if head else None
     named = occasions_by(group_by)
-    if group_by == "folder" and class_level is None:
-        class_level = "last"  # so it is clear what several folders of one name are
-    listing = listed(source, split, part, seed, class_level)
+    listing = listed(source, split, part, seed, level_for(class_level, group_by))
     request = {
         "source": listing.source, "move": move, "head": head, "split": split, "part": part,
         "seed": seed, "class_level": class_level, "group_by": group_by, "made_up": made_up,
@@ -88,12 +86,12 @@ def import_(
         told = _Told(progress, running, len(listing.entries))
         done = _land_all(catalog, command, listing, ready, move=move, progress=told)
         if running is not None:
-            running.fail(done.refused)
+            running.fail(done.failures)
             running.count(
                 new=sum(added.added for added in done.classes),
                 moved=sum(added.moved for added in done.classes),
                 unchanged=sum(added.known for added in done.classes),
-                refused=len(done.refused),
+                refused=len(done.failures),
             )
     return done
 

@@ -140,9 +140,7 @@ def job(
         Locked: another process is at the same; the message names it.
     """
     with store.writing() as tx:
-        for other in jobs.every(tx):
-            if other.state != "running":
-                continue
+        for other in jobs.running(tx):
             if not is_alive(store.path, other):
                 jobs.end(tx, other.id, "died")
             elif about and other.kind == kind and other.request.get(about) == request[about]:

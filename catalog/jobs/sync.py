@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
 from catalog.changes.command import Command
-from catalog.changes.landing import Added, land
+from catalog.changes.landing import Added, failures, land
 from catalog.changes.made_up import ready_to_land
-from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
+from catalog.changes.staging import Staged, StagedFor, as_staged, called, occasions_by, staging_of
 from catalog.descriptors import Advice, Conflict, InvalidInput, PictureError
 from catalog.embedder import Picture
 from catalog.embedder.formats import inspect
@@ -22,11 +22,18 @@ from catalog.jobs.import_ import importable
 from catalog.jobs.running import JobProgress, Running, job
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.manifest import BadRow, ClassLevel, Listing, PassedOver, listed, read_manifest
-from catalog.manifest.pictures import Refusal, hold, place_of
+from catalog.manifest import (
+    BadRow,
+    ClassLevel,
+    Listing,
+    PassedOver,
+    level_for,
+    listed,
+    read_manifest,
+)
+from catalog.manifest.pictures import HeldPicture, Refusal, hold_each, place_of
 from catalog.store import Slot, Transaction, classes, compaction, inventory, journal
 from catalog.store.failpoints import reach
-from catalog.store.inventory import Place
 from catalog.store.journal import Change
 from catalog.store.names import Name
 from catalog.text import natural, unwritten, written
@@ -88,13 +95,8 @@ class Synced:
 
     @property
     def failures(self) -> tuple[Refusal, ...]:
-        """All that could not be taken: pictures, classes, rows, and what could not be read."""
-        return (
-            *self.refused,
-            *(Refusal(label, "class", why) for label, why in self.refused_classes.items()),
-            *(Refusal(str(path), "unreadable", "it cannot be read") for path in self.unread),
-            *(Refusal(row.place, "row", row.detail) for row in self.bad_rows),
-        )
+        """All that could not be taken."""
+        return failures(self.refused, self.refused_classes, self.unread, self.bad_rows)
 
 
 class _Looked(NamedTuple):
@@ -170,12 +172,12 @@ def sync(
 class Way:
     """How a catalogue is kept in step with a source; see :func:`sync`."""
 
-    delete: bool = False
-    force: bool = False
-    most_gone: float = MOST_GONE
-    class_level: ClassLevel | None = None
-    group_by: str | None = None
-    made_up: bool = True
+    delete: bool
+    force: bool
+    most_gone: float
+    class_level: ClassLevel | None
+    group_by: str | None
+    made_up: bool
 
     def listed(self, source: str | PathLike[str] | Listing) -> Listing:
         """What there is in a source.
@@ -185,9 +187,8 @@ class Way:
         """
         if not 0 <= self.most_gone <= 1:
             raise InvalidInput(f"a share lies between 0 and 1, not at {self.most_gone}")
-        occasions_by(self.group_by)
-        # By folders it is clear what several folders of one name are.
-        level = self.class_level or ("last" if self.group_by == "folder" else None)
+        occasions_by(self.group_by)  # which says so where there is no such way
+        level = level_for(self.class_level, self.group_by)
         if not isinstance(source, Listing):
             source = read_manifest(source, class_level=level, may_be_empty=True)
         found = listed(source, class_level=level)
@@ -338,17 +339,16 @@ def _identified(
 
 
 def _hashed(pictures: Iterable[Picture]) -> Iterator[Staged | Refusal]:
-    """Which pictures these are, without embedding them."""
-    for picture in pictures:
-        try:
-            held = hold(picture)
-            if isinstance(held.picture.source, bytes):
-                inspect(held.picture.source)  # what is no picture is refused in a trial, too
-        except PictureError as error:
-            yield Refusal(place_of(picture), error.reason, error.detail)
-        else:
-            place = () if held.place is None else (Place(held.place, held.size, held.modified),)
-            yield Staged(held.content, place)
+    """Which pictures these are, without embedding them; what is plainly none is refused."""
+    with closing(hold_each(pictures)) as read:
+        for one in read:
+            if isinstance(one, HeldPicture) and isinstance(one.picture.source, bytes):
+                try:
+                    inspect(one.picture.source)
+                except PictureError as error:
+                    yield Refusal(one.place, error.reason, error.detail)
+                    continue
+            yield as_staged(one) if isinstance(one, HeldPicture) else one
 
 
 def _land(
@@ -361,18 +361,18 @@ def _land(
     """Give classes the pictures that the source has in them, one class after another."""
     comparison = looked.comparison
     coming: dict[str, tuple[Name, StagedFor]] = {}
+    before: dict[bytes, Slot | None] = {}
+    items = [which for which, _ in comparison.coming if not isinstance(which, bytes)]
     with command.store.reading() as tx:
-        contents = inventory.contents(tx, [item for item, _ in comparison.relabelled])
-    of_now = {
-        one.path: Staged(contents[item], (one.place,)) for item, one in comparison.relabelled
-    } | looked.staged
-    for one in (*comparison.new, *(shown for _, shown in comparison.relabelled)):
+        contents = inventory.contents(tx, items)
+    for which, one in comparison.coming:
         _, staged = coming.setdefault(one.name.key, (one.name, StagedFor([])))
-        staged.add(of_now[one.path], one.entry.picture)
+        content = which if isinstance(which, bytes) else contents[which]
+        # One that is known by its time was not read.
+        outcome = looked.staged.get(one.path) or Staged(content, (one.place,))
+        staged.add(outcome, one.entry.picture)
+        before[outcome.content] = comparison.slots[which]
     landed = []
-    before: dict[bytes, Slot | None] = {
-        contents[item]: comparison.slots[item] for item, _ in comparison.relabelled
-    }
     ordered = sorted(coming.values(), key=lambda pair: natural(pair[0].text))
     for number, (name, staged) in enumerate(ordered):
         running.advance(number, len(ordered))
@@ -448,15 +448,16 @@ def _told(
     """
     settled = settled or _Settled()
     comparison, added_to = looked.comparison, landed or ()
+    coming, slots = comparison.coming, comparison.slots
     refused = (*looked.refused, *(r for added in added_to for r in added.refused), *settled.refused)
     emptied = {label for added in added_to for label in added.emptied} | {*settled.emptied}
     return Synced(
         str(listing.source),
         tuple(added_to),
-        new=tuple({looked.staged[one.path].content: one.path for one in comparison.new}.values()),
+        new=tuple({which: one.path for which, one in coming if not slots[which]}.values()),
         changed=tuple(comparison.changed),
         moved=tuple(comparison.moved),
-        relabelled=tuple(one.path for _, one in comparison.relabelled),
+        relabelled=tuple(one.path for which, one in coming if slots[which]),
         unchanged=comparison.unchanged,
         gone=tuple(comparison.gone),
         removed=settled.removed,

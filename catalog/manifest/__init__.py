@@ -2,7 +2,7 @@
 
 from catalog.manifest.entries import BadRow, Entry, Labelled, Listing, PassedOver
 from catalog.manifest.folders import Found, find_pictures, look_up
-from catalog.manifest.reading import ClassLevel, listed, read_manifest
+from catalog.manifest.reading import ClassLevel, level_for, listed, read_manifest
 from catalog.manifest.splits import take_part
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Listing",
     "PassedOver",
     "find_pictures",
+    "level_for",
     "listed",
     "look_up",
     "read_manifest",

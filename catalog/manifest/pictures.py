@@ -73,7 +73,7 @@ def hold(source: Source | Picture) -> HeldPicture:
         PictureError: it cannot be read.
     """
     picture = as_picture(source)
-    status = _status(picture.source)
+    status = status_of(picture.source)
     place = None if status and stat.S_ISFIFO(status.st_mode) else place_of(picture)
     modified = status.st_mtime_ns if status and place else None
     if isinstance(picture.source, np.ndarray):
@@ -138,7 +138,7 @@ def _weight(waiting: Iterable[_Held]) -> int:
     return sum(one.size for one in read if isinstance(one, HeldPicture))
 
 
-def _status(source: Source) -> os.stat_result | None:
+def status_of(source: Source) -> os.stat_result | None:
     """What is known of a file before it is read: changed meanwhile, it has a later time."""
     if isinstance(source, bytes | np.ndarray):
         return None

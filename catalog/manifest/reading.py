@@ -20,6 +20,14 @@ ClassLevel: TypeAlias = int | Literal["last"]
 """Which folders of a tree name classes: those so many levels below it, or those with pictures."""
 
 
+def level_for(class_level: ClassLevel | None, group_by: str | None) -> ClassLevel | None:
+    """The level of folders that names classes, where it may not have been said.
+
+    Pictures that are grouped by folder lie in several of one name, and that is clear then.
+    """
+    return "last" if class_level is None and group_by == "folder" else class_level
+
+
 def listed(
     source: Labelled,
     split: str | None = None,

@@ -95,12 +95,10 @@ def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
     Raises:
         NotFound: there is no such item.
     """
-    row = None
-    if exists(tx, item):
-        row = tx.execute("SELECT label FROM item WHERE id = ?", (item,)).fetchone()
-    if row is None or row[0] is None:
+    slot = find_slot(tx, item) if exists(tx, item) else None
+    if slot is None:
         raise NotFound(f"there is no item {item}", Advice("list items"))
-    return Slot(row[0])
+    return slot
 
 
 def find_slot(tx: sqlite3.Connection, item: ItemId) -> Slot | None:
@@ -201,22 +199,12 @@ def places(tx: sqlite3.Connection, item: ItemId) -> tuple[Place, ...]:
 
 def all_places(tx: sqlite3.Connection) -> dict[ItemId, list[Place]]:
     """:func:`places` of every item of a class that has some, in one pass over all of them."""
-    taken_in = dict(
-        tx.execute(
-            "SELECT change.item, max(event.id) FROM change JOIN event "  # noqa: S608
-            f"ON event.id = change.event WHERE {_TAKEN_IN} GROUP BY change.item"
-        )
-    )
-    rows = tx.execute(
-        "SELECT place, item, event, size, modified, label, gone FROM source "
-        "JOIN item ON item.id = source.item ORDER BY event"
-    )
-    last = {place: found for place, *found in rows}
+    last = {one.place.path: one for one in sightings(tx)}
     places: dict[ItemId, list[Place]] = {}
     for path in sorted(last):
-        item, event, size, modified, label, gone = last[path]
-        if label is not None and gone is None and event >= taken_in.get(item, 0):
-            places.setdefault(ItemId(item), []).append(Place(path, size, modified))
+        one = last[path]
+        if one.label is not None and one.of_now and not one.gone:
+            places.setdefault(one.item, []).append(one.place)
     return places
 
 

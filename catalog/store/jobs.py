@@ -121,6 +121,16 @@ def every(tx: sqlite3.Connection) -> list[JobRow]:
     return [_row(row) for row in tx.execute(f"SELECT {_FIELDS} FROM job ORDER BY id")]  # noqa: S608
 
 
+def running(tx: sqlite3.Connection) -> list[JobRow]:
+    """The jobs that have not been seen to end.
+
+    Raises:
+        Damaged: one cannot be read.
+    """
+    rows = tx.execute(f"SELECT {_FIELDS} FROM job WHERE state = 'running' ORDER BY id")  # noqa: S608
+    return [_row(row) for row in rows]
+
+
 def one(tx: sqlite3.Connection, job: int) -> JobRow:
     """A job.
 

@@ -7,7 +7,6 @@ what was derived from one is never taken for the other.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import sqlite3
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput, InvalidLabel
+from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput
 from catalog.store import ItemId, Slot
 from catalog.store.classes import give_back
 from catalog.store.names import label_key
@@ -164,15 +163,14 @@ def leads_here(tx: sqlite3.Connection, earlier: Version) -> bool:
 def new_names(tx: sqlite3.Connection) -> dict[str, str]:
     """What classes were called before, by key, and what they were renamed to, or merged into."""
     rows = tx.execute(
-        "SELECT kind, detail FROM event WHERE undone_by IS NULL "
+        "SELECT id, command, at, kind, detail FROM event WHERE undone_by IS NULL "
         "AND kind IN ('rename-class', 'merge-classes') ORDER BY id"
     )
     found: dict[str, str] = {}
-    for kind, detail in rows:
-        told = json.loads(detail)
-        for before in [told["before"]] if kind == "rename-class" else told.get("labels", ()):
-            with contextlib.suppress(InvalidLabel):  # one that was forgotten
-                found[label_key(before)] = told["label"]
+    for event in map(_event, rows):
+        before = event.detail.get("before")
+        for name in event.detail.get("labels", ()) if before is None else (before,):
+            found[label_key(name)] = event.detail["label"]
     return found
 
 
