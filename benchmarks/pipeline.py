@@ -24,7 +24,7 @@ from benchmarks.speed import Timing
 from benchmarks.stand_ins import StandIn
 from benchmarks.tables import table
 from catalog import Catalog, Entry, Picture, read_manifest
-from catalog.changes.staging import staging_of
+from catalog.changes.staging import Staging
 from catalog.embedder import PRESETS, MobileNetEmbedder, Source, models, probes, read_picture
 from catalog.embedder.decode import decode
 from catalog.embedder.formats import inspect
@@ -221,7 +221,7 @@ def _storing(model: Model, files: Sequence[str], scratch: Path) -> float:
             Catalog.init(Path(folder, "shop.catalog"), embedder=embedder) as shop,
         ):
             began = time.process_time()
-            for _ in staging_of(shop).stage(files):
+            for _ in Staging(shop).stage(files):
                 pass
             turns.append((time.process_time() - began) / len(files))
     return min(turns)

@@ -41,11 +41,15 @@ if TYPE_CHECKING:
         NotFound,
         PictureError,
         Superseded,
+        Switched,
     )
     from catalog.embedder import Box, Picture
     from catalog.head import Curves
     from catalog.jobs.comparing import ByHand, Gone
     from catalog.jobs.job import Job
+    from catalog.jobs.promote import Dropped, Promoted
+    from catalog.jobs.refill import Unread
+    from catalog.jobs.reindex import Reindexed
     from catalog.jobs.running import JobProgress
     from catalog.jobs.sync import Synced
     from catalog.judging.cross_check import Verdict
@@ -61,8 +65,9 @@ if TYPE_CHECKING:
     )
     from catalog.manifest.pictures import Progress, Refusal
     from catalog.reports.audit import Audit, AuditReport, ProposedClass
+    from catalog.reports.compare import Compared, Flip, Said, Side
     from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
-    from catalog.reports.listing import Info
+    from catalog.reports.listing import Info, OtherEmbedder
     from catalog.store.heads import HeadTraining
     from catalog.store.inventory import Item, LabelCount
     from catalog.store.journal import Event
@@ -82,16 +87,19 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Compacted",
+    "Compared",
     "Conflict",
     "CrossCheckResult",
     "Curves",
     "Damaged",
+    "Dropped",
     "EmbedderMismatch",
     "Entry",
     "Evaluation",
     "Event",
     "Exported",
     "Feedback",
+    "Flip",
     "Forgotten",
     "ForgottenPlaces",
     "Gone",
@@ -112,21 +120,28 @@ __all__ = [
     "NewerFormat",
     "NoSpace",
     "NotFound",
+    "OtherEmbedder",
     "PassedOver",
     "Picture",
     "PictureError",
     "Prediction",
     "Preview",
     "Progress",
+    "Promoted",
     "ProposedClass",
     "Refusal",
+    "Reindexed",
     "Removed",
     "Renamed",
+    "Said",
     "Share",
+    "Side",
     "Superseded",
+    "Switched",
     "Synced",
     "Trained",
     "TrainingProgress",
+    "Unread",
     "Verdict",
     "VerdictCount",
     "Verification",
@@ -177,6 +192,7 @@ _HOMES = {
         "NotFound",
         "PictureError",
         "Superseded",
+        "Switched",
     ),
     "catalog.head": ("Curves",),
     "catalog.embedder": (
@@ -189,6 +205,9 @@ _HOMES = {
         "Gone",
     ),
     "catalog.jobs.job": ("Job",),
+    "catalog.jobs.promote": ("Dropped", "Promoted"),
+    "catalog.jobs.refill": ("Unread",),
+    "catalog.jobs.reindex": ("Reindexed",),
     "catalog.jobs.running": ("JobProgress",),
     "catalog.jobs.sync": ("Synced",),
     "catalog.learning.training": (
@@ -213,12 +232,13 @@ _HOMES = {
         "AuditReport",
         "ProposedClass",
     ),
+    "catalog.reports.compare": ("Compared", "Flip", "Said", "Side"),
     "catalog.reports.evaluation": (
         "CrossCheckResult",
         "Evaluation",
         "VerdictCount",
     ),
-    "catalog.reports.listing": ("Info",),
+    "catalog.reports.listing": ("Info", "OtherEmbedder"),
     "catalog.store.heads": ("HeadTraining",),
     "catalog.store.inventory": (
         "Item",

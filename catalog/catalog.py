@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -29,11 +29,14 @@ from catalog.changes.undo import undo
 from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 from catalog.jobs.import_ import import_
 from catalog.jobs.job import cancel_job, job, job_failures, jobs, resume_job
+from catalog.jobs.promote import back, drop_new, drop_old, promote
+from catalog.jobs.reindex import reindex
 from catalog.jobs.sync import sync
 from catalog.jobs.watch import watch
 from catalog.learning.opened import Opened
 from catalog.reports import listing
 from catalog.reports.audit import audit
+from catalog.reports.compare import compare
 from catalog.reports.evaluate import evaluate
 from catalog.store import binding, inventory
 from catalog.store.files import require_free
@@ -65,7 +68,7 @@ class Catalog(Opened):
     history = listing.history  # what was done to it
     training_curves = listing.training_curves  # of the last training of the head
 
-    # What changes it. All but `compact`, `forget` and `forget_places` can be undone.
+    # What changes it. All but `compact`, `forget`, `forget_places` and `drop_old` can be undone.
     add_class = add_class  # a new class of some pictures
     preview_class = preview_class  # what that would take from the others
     add = add  # more pictures for a class
@@ -84,6 +87,14 @@ class Catalog(Opened):
     forget = forget  # deletes for good
     forget_places = forget_places  # where pictures are no longer
     undo = undo  # takes the last command back
+
+    # Another network, preset or descriptor, while the one in use goes on answering.
+    reindex = reindex  # brings it in; alone, what is derived anew
+    compare = compare  # the two, before the switch
+    promote = promote  # the switch, in one transaction
+    back = back
+    drop_old = drop_old  # the former, for good
+    drop_new = drop_new  # what was brought in
 
     # Work on many pictures, while it goes on, and after it.
     jobs = jobs
@@ -157,14 +168,15 @@ class Catalog(Opened):
         cls,
         path: str | PathLike[str],
         *,
-        embedder: Embedder | None = None,
+        embedder: Embedder | Sequence[Embedder] | None = None,
         isolate: bool = False,
     ) -> Catalog:
         """Open a catalogue.
 
         Args:
             path: of its file.
-            embedder: to use instead of the one from the model cache.
+            embedder: to use instead of the one from the model cache; or several, where the
+                catalogue goes from one to another.
             isolate: decode pictures in processes of their own, for pictures from strangers and for
                 many: one that would crash or stop the decoder is refused instead. The first picture
                 waits some .3 s for such a process; answers are the same.
@@ -173,7 +185,7 @@ class Catalog(Opened):
             NotFound: there is no such file.
             InvalidInput: it is not a catalogue.
             NewerFormat: a later version of this program wrote it.
-            EmbedderMismatch: the embedder is not the catalogue's.
+            EmbedderMismatch: the embedder that the catalogue uses is not given.
             Damaged: it cannot be read.
         """
         store = Store(Path(path).absolute())
@@ -213,8 +225,4 @@ class Catalog(Opened):
         """
         if self._store.forked:
             return
-        with ExitStack() as stack:
-            stack.callback(self._store.close)
-            if self._own_embedder is not None:
-                stack.callback(self._own_embedder.close)
-            self._keeper.save()
+        self._close()

@@ -20,6 +20,7 @@ from catalog.changes.keep_unknown import keep_unknown as keep
 from catalog.descriptors import Conflict, InvalidInput, PictureError, unit_rows
 from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import Progress, counted, hold
 from catalog.store import ItemId, inventory
@@ -30,7 +31,7 @@ Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
 
 _Answer = TypeVar("_Answer")
 _Embedded: TypeAlias = NDArray[np.float32] | PictureError
-_Known: TypeAlias = tuple[bytes, str | None]  # content hash and place of a picture
+_Known: TypeAlias = tuple[bytes, str | None, Picture]  # content hash, place, and what was read
 
 
 def embed(catalog: Opened, picture: Source | Picture) -> NDArray[np.float32]:
@@ -81,8 +82,12 @@ def nearest(
         inventory.slot_of(tx, ItemId(item))
         if is_compacted(tx, ItemId(item)):
             raise Conflict(f"the descriptor of item {item} was dropped; ask with its picture")
-    row = catalog._rows.floats(np.array([item], np.int64))[0]
-    found = _only(nearest_many(catalog, [row], k + 1 if k > 0 else k))
+
+    def ask(bound: Bound) -> list[list[Neighbour]]:
+        row = bound.rows.floats(np.array([item], np.int64))
+        return _nearest(catalog, bound, row, k + 1 if k > 0 else k)
+
+    (found,) = catalog._asking(ask)
     return [near for near in found if near.item != item][:k]
 
 
@@ -94,17 +99,27 @@ def nearest_many(
     progress: Progress | None = None,
 ) -> list[list[Neighbour] | PictureError]:
     """:meth:`nearest` for many pictures: each one's neighbours, or why it was refused."""
-    outcomes = _embedded(catalog, _several(pictures), progress)
-    rows = _readable(catalog, outcomes)
+    asked = _several(pictures)
+
+    def ask(bound: Bound) -> list[list[Neighbour] | PictureError]:
+        outcomes = _embedded(bound, asked, progress)
+        return _merged(outcomes, _nearest(catalog, bound, _readable(bound, outcomes), k))
+
+    return catalog._asking(ask)
+
+
+def _nearest(
+    catalog: Opened, bound: Bound, rows: NDArray[np.float32], k: int
+) -> list[list[Neighbour]]:
+    """The k nearest items of descriptors float32 (Q, D)."""
 
     def sources(items: Sequence[int]) -> list[tuple[str, ...]]:
         with catalog._store.reading() as tx:
             return [inventory.sources(tx, ItemId(item)) for item in items]
 
-    found = catalog._keeper.nearest(
-        lambda snapshot: answers.nearest(snapshot, rows, k, catalog._rows.floats, sources)
+    return bound.keeper.nearest(
+        lambda snapshot: answers.nearest(snapshot, rows, k, bound.rows.floats, sources)
     )
-    return _merged(outcomes, found)
 
 
 def predict(
@@ -145,28 +160,31 @@ def predict_many(
 ) -> list[Prediction | PictureError]:
     """:meth:`predict` for many pictures: each one's prediction, or why it was refused."""
     require_precision(precision)
-    known: list[_Known | None] = []
-    asked: Iterable[Asked] = _several(pictures)
-    if keep_unknown:
-        asked = _noting(asked, known)
-    outcomes = _embedded(catalog, asked, progress)
-    rows = _readable(catalog, outcomes)
-    found = catalog._keeper.judge(
-        lambda snapshot: answers.predict(snapshot, rows, top, catalog._rows.floats, precision)
-    )
-    answered = _merged(outcomes, found)
-    keep(
-        catalog,
-        [
-            Unknown(*noted, descriptor)
-            for noted, descriptor, answer in zip(known, outcomes, answered, strict=False)
-            if noted is not None
-            and isinstance(descriptor, np.ndarray)
-            and isinstance(answer, Prediction)
-            and answer.verdict == "unknown"
-        ],
-    )
-    return answered
+    asked = _several(pictures)
+
+    def ask(bound: Bound) -> list[Prediction | PictureError]:
+        known: list[_Known | None] = []
+        outcomes = _embedded(bound, _noting(asked, known) if keep_unknown else asked, progress)
+        rows = _readable(bound, outcomes)
+        found = bound.keeper.judge(
+            lambda snapshot: answers.predict(snapshot, rows, top, bound.rows.floats, precision)
+        )
+        answered = _merged(outcomes, found)
+        keep(
+            catalog,
+            bound,
+            [
+                Unknown(*noted, descriptor)
+                for noted, descriptor, answer in zip(known, outcomes, answered, strict=False)
+                if noted is not None
+                and isinstance(descriptor, np.ndarray)
+                and isinstance(answer, Prediction)
+                and answer.verdict == "unknown"
+            ],
+        )
+        return answered
+
+    return catalog._asking(ask)
 
 
 def _several(pictures: Iterable[Asked]) -> list[Asked]:
@@ -189,7 +207,7 @@ def _noting(asked: Iterable[Asked], known: list[_Known | None]) -> Iterator[Aske
 
     Args:
         asked: the pictures.
-        known: gets content hash and place of each; None for one that cannot be read.
+        known: gets content hash, place and content of each; None for one that cannot be read.
     """
     for one in asked:
         if _is_descriptor(one):
@@ -201,7 +219,7 @@ def _noting(asked: Iterable[Asked], known: list[_Known | None]) -> Iterator[Aske
             known.append(None)
             yield picture  # to be refused like any other
         else:
-            known.append((held.content, held.place))
+            known.append((held.content, held.place, held.picture))
             yield held.picture
 
 
@@ -209,16 +227,14 @@ def _is_descriptor(asked: Asked) -> bool:
     return isinstance(asked, np.ndarray) and asked.ndim == 1
 
 
-def _embedded(
-    catalog: Opened, asked: Iterable[Asked], progress: Progress | None
-) -> list[_Embedded]:
+def _embedded(bound: Bound, asked: Iterable[Asked], progress: Progress | None) -> list[_Embedded]:
     """The descriptor of each, or why the picture was refused; the network only if it is needed."""
     given: dict[int, NDArray[np.float32]] = {}
 
     def pictures() -> Iterator[Picture]:
         for at, one in enumerate(asked):
             if _is_descriptor(one):
-                given[at] = _descriptor(catalog, np.asarray(one))
+                given[at] = _descriptor(bound, np.asarray(one))
             else:
                 yield as_picture(one)
 
@@ -226,7 +242,7 @@ def _embedded(
     first = next(wanted, None)
     embedded: list[_Embedded] = []
     if first is not None:
-        embedded = list(counted(catalog.embedder.embed_each(_after(first, wanted)), progress))
+        embedded = list(counted(bound.embedder.embed_each(_after(first, wanted)), progress))
     rest = iter(embedded)
     total = len(embedded) + len(given)
     return [given[at] if at in given else next(rest) for at in range(total)]
@@ -237,13 +253,13 @@ def _after(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
     yield from rest
 
 
-def _descriptor(catalog: Opened, given: NDArray[Any]) -> NDArray[np.float32]:
+def _descriptor(bound: Bound, given: NDArray[Any]) -> NDArray[np.float32]:
     """A descriptor that was given, of unit length.
 
     Raises:
         InvalidInput: it is not one of this catalogue's embedder.
     """
-    width = catalog._stored.width
+    width = bound.stored.width
     if given.shape != (width,) or not np.issubdtype(given.dtype, np.floating):
         raise InvalidInput(
             f"a descriptor here is {width} floating-point numbers, not {given.dtype} {given.shape}"
@@ -253,10 +269,10 @@ def _descriptor(catalog: Opened, given: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(unit_rows(given[None].astype(np.float32))[0], np.float32)
 
 
-def _readable(catalog: Opened, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
+def _readable(bound: Bound, outcomes: Sequence[_Embedded]) -> NDArray[np.float32]:
     """The descriptors of the pictures that were not refused: float32 (Q, D)."""
     rows = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
-    return np.array(rows, np.float32).reshape(len(rows), catalog._stored.width)
+    return np.array(rows, np.float32).reshape(len(rows), bound.stored.width)
 
 
 def _merged(

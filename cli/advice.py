@@ -15,6 +15,8 @@ COMMAND: Final[Wording] = {
     "add pictures": "`catalog add` adds pictures to it",
     "add single pictures": "`catalog add` takes single pictures",
     "add with move": "`catalog add` takes it from there with --move",
+    "bring in embedder": "`catalog reindex` brings another in by --backbone, --descriptor or "
+    "--views",
     "choose replay or force": "choose another --replay, or --force it",
     "class level": "--class-level 1 takes the folders directly below for classes, --class-level "
     "last makes one class of folders of one name; a manifest names each picture's class",
@@ -22,6 +24,7 @@ COMMAND: Final[Wording] = {
     "shows where), and `catalog model import` it here",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
+    "drop embedder": "`catalog reindex --drop-old` or --drop-new drops the one that is not in use",
     "force": "--force does it all the same",
     "force removal": "--force removes them all the same",
     "get network": "`catalog model fetch` downloads the ImageNet network; `catalog model import "
@@ -45,6 +48,8 @@ COMMAND: Final[Wording] = {
     "rename class": "`catalog rename-class` gives it another name",
     "replace": "choose another name, or --replace it",
     "restore": "restore it from a backup (`catalog restore`), or make it anew",
+    "switch without unreadable": "see that they lie where they were, or take them out: "
+    "--without-unreadable",
     "use pooled": "`--descriptor pooled` takes the last layer alone",
     "verify": "`catalog verify` says what else is wrong",
 }

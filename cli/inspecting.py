@@ -61,7 +61,13 @@ def info(catalog: CatalogPath, json: Json = False) -> None:
         print_json(found)
         return
     for field in dataclasses.fields(found):
-        tell(f"{field.name:<15} {getattr(found, field.name)}")
+        if field.name != "other":
+            tell(f"{field.name:<15} {getattr(found, field.name)}")
+    if found.other is not None:
+        state = "in use before" if found.other.was_used else "brought in"
+        parts = (found.other.backbone, found.other.views, found.other.descriptor)
+        has = counted(found.other.items, "item")
+        tell(f"{'other embedder':<15} {', '.join(parts)}; {state}, has {has}")
     if not found.prior:
         say(UNMEASURED_NOTE)
 

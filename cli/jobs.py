@@ -33,6 +33,7 @@ from catalog.cli.output import (
     steps_bar,
     tell,
 )
+from catalog.cli.reindexing import print_reindexed
 
 if TYPE_CHECKING:
     from catalog import Job, Synced
@@ -263,7 +264,7 @@ def cancel(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
 @app.command("resume")
 def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
     """Take up a job that died, failed or was cancelled; what it has done is not done again."""
-    from catalog import Catalog, Synced
+    from catalog import Catalog, Reindexed, Synced
 
     with (
         resumable(),
@@ -272,6 +273,9 @@ def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
         steps_bar("training") as training,
     ):
         result = opened.resume_job(job, progress=progress, training=training)
+    if isinstance(result, Reindexed):
+        print_reindexed(result, json=json)
+        return
     if isinstance(result, Synced):
         _report(result, quiet=False, json=json)
     else:

@@ -18,6 +18,7 @@ from catalog.cli import (
     inspecting,
     jobs,
     model,
+    reindexing,
     training,
     upkeep,
     writing,
@@ -104,6 +105,7 @@ app.command("add")(writing.add)
 app.command("import")(writing.import_)
 app.command("sync")(jobs.sync)
 app.add_typer(jobs.app, name="jobs")
+app.command("reindex")(reindexing.reindex)
 app.command("nearest")(asking.nearest)
 app.command("predict")(asking.predict)
 app.command("feedback")(training.feedback)

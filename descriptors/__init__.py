@@ -22,6 +22,7 @@ from catalog.descriptors.errors import (
     PictureError,
     RefusalReason,
     Superseded,
+    Switched,
 )
 from catalog.descriptors.integers import FORMAT, SCALE, from_bytes, to_bytes, to_floats, to_integers
 from catalog.descriptors.projection import Projection, Projector
@@ -63,6 +64,7 @@ __all__ = [
     "RefusalReason",
     "Sums",
     "Superseded",
+    "Switched",
     "class_means",
     "fit",
     "from_bytes",

@@ -20,8 +20,10 @@ AdviceKind: TypeAlias = Literal[
     "add with move",
     "choose replay or force",
     "class level",
+    "bring in embedder",
     "copy network",
     "copy projection",
+    "drop embedder",
     "force",
     "force removal",
     "get network",
@@ -40,6 +42,7 @@ AdviceKind: TypeAlias = Literal[
     "rename class",
     "replace",
     "restore",
+    "switch without unreadable",
     "use pooled",
     "verify",
 ]
@@ -58,10 +61,12 @@ PYTHON: Final[Wording] = {
     "choose replay or force": "choose another replay, or force=True",
     "class level": "class_level=1 takes the folders directly below for classes, class_level='last' "
     "makes one class of folders of one name; a manifest names each picture's class",
+    "bring in embedder": "reindex() brings another in",
     "copy network": "copy its file {about}.tflite from a machine that has it, and import it here: "
     "catalog.embedder.models.import_model",
     "copy projection": "copy the file whose name ends in {about}.npz from the folder "
     "measured/projections of the model cache where it was measured",
+    "drop embedder": "drop_old() or drop_new() drops the one that is not in use",
     "force": "force=True does it all the same",
     "force removal": "force=True removes them all the same",
     "get network": "catalog.embedder.models.fetch downloads the ImageNet network; import_model "
@@ -83,6 +88,8 @@ PYTHON: Final[Wording] = {
     "rename class": "rename_class() gives it another name",
     "replace": "choose another name, or replace=True",
     "restore": "restore it from a backup, or make it anew",
+    "switch without unreadable": "see that they lie where they were, or take them out: "
+    "without_unreadable=True",
     "use pooled": "descriptor='pooled' takes the last layer alone",
     "verify": "verify() says what else is wrong",
 }

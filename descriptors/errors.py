@@ -11,7 +11,8 @@
     |   |-- LabelConflict             exit 1  409   the class exists
     |   |-- EmbedderMismatch          exit 1  409   descriptors of two embedders would be mixed
     |   |-- NewerFormat               exit 1  409   written by a later version of this program
-    |   `-- Superseded                exit 1  409   what was being read was dropped; ask again
+    |   |-- Superseded                exit 1  409   what was being read was dropped; ask again
+    |   `-- Switched                  exit 1  409   another embedder is in use by now; ask again
     |-- Cancelled                     exit 1  409   someone asked the job to stop
     |-- BackboneError                 exit 1  500   a network cannot be fetched, read or trusted
     |-- NoSpace                       exit 1  507   the disk is full
@@ -135,6 +136,10 @@ class NewerFormat(Conflict):
 
 class Superseded(Conflict):
     """Descriptors of the state that was being read were dropped or forgotten meanwhile."""
+
+
+class Switched(Conflict):
+    """The catalogue went over to another embedder while it was asked."""
 
 
 class Cancelled(CatalogError):

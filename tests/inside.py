@@ -31,7 +31,9 @@ def computed(catalog: Catalog, ask: Callable[[Learning, Moment], _Answer]) -> _A
 def keep(catalog: Catalog, pictures: Iterable[Source]) -> None:
     """Keep pictures as `predict(..., keep_unknown=True)` does those that are ``unknown``."""
     held = [hold(picture) for picture in pictures]
-    keep_unknown(
-        catalog,
-        [Unknown(one.content, one.place, catalog.embedder.embed(one.picture)) for one in held],
-    )
+    bound = catalog._bound
+    unknown = [
+        Unknown(one.content, one.place, one.picture, bound.embedder.embed(one.picture))
+        for one in held
+    ]
+    keep_unknown(catalog, bound, unknown)

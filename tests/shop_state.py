@@ -37,6 +37,7 @@ class State:
         learning: the hash of what is learnt from.
         dropped: content hashes of items without a descriptor.
         events: kind of each, and whether it was undone, sorted.
+        embedders: the one in use, and each that there is with its number of items.
         copy: the hash of what is learnt from the backup beside it, if there is one.
         exported: the hash of what was exported, if anything was.
         problems: what is wrong, in words, in the file or in what is derived from it.
@@ -49,6 +50,7 @@ class State:
     learning: str = ""
     dropped: tuple[str, ...] = ()
     events: tuple[tuple[str, int], ...] = ()
+    embedders: tuple[str | tuple[str, int], ...] = ()
     copy: str = ""
     exported: str = ""
     problems: tuple[str, ...] = ()
@@ -73,7 +75,7 @@ NOTHING = State()
 
 def opened(path: Path) -> Catalog:
     """The catalogue, as another process would open it."""
-    return Catalog.open(path, embedder=embedder())
+    return Catalog.open(path, embedder=(embedder(), other_embedder()))
 
 
 def made(path: Path) -> Catalog:
@@ -85,6 +87,12 @@ def made(path: Path) -> Catalog:
 def embedder() -> FakeEmbedder:
     """A small stand-in for the network."""
     return FakeEmbedder(width=16)
+
+
+@lru_cache(maxsize=1)
+def other_embedder() -> FakeEmbedder:
+    """The one that a catalogue goes over to."""
+    return FakeEmbedder(width=14, seed=1)
 
 
 def state_of(path: Path) -> State:
@@ -107,10 +115,17 @@ def state_of(path: Path) -> State:
             info.learning_state,
             _contents(rows, "compacted_item"),
             tuple(rows("SELECT kind, undone_by IS NOT NULL FROM event ORDER BY 1, 2")),
+            (info.fingerprint, *rows(_EMBEDDERS)),
             other.learning,
             _hash(path.with_name(EXPORT)),
             (*verified.problems, *verified.derived, *other.problems),
         )
+
+
+_EMBEDDERS = (
+    "SELECT fingerprint, (SELECT count(*) FROM descriptor JOIN item ON item.id = item "
+    "WHERE embedder = embedder.id AND label IS NOT NULL) FROM embedder ORDER BY 1"
+)
 
 
 def difference(one: State, other: State) -> str:
@@ -133,7 +148,8 @@ def _hash(path: Path) -> str:
 def leftovers(path: Path) -> set[str]:
     """Files beside a catalogue that are no catalogue, no export, and of no cache folder."""
     catalogues = [path.with_name(name) for name in (NAME, COPY, OTHER, PART)]
-    caches = [cache_folder(one) / name for one in catalogues for name in (*KINDS, "writer.json")]
+    folders = [cache_folder(one) / second for one in catalogues for second in ("", "embedder-2")]
+    caches = [folder / name for folder in folders for name in (*KINDS, "writer.json")]
     found = {one for one in path.parent.rglob("*") if one.is_file()}
     own = {*catalogues, *caches, path.with_name(EXPORT)}
     return {str(one.relative_to(path.parent)) for one in found - own}

@@ -122,7 +122,7 @@ class TestAnswers:
         assert found.keys() == names_of(Info)
         note = f"{UNMEASURED_NOTE}\n"
         lines = dict(line.split(maxsplit=1) for line in catalog("info", said=note).splitlines())
-        assert lines == {name: str(value) for name, value in found.items()}
+        assert lines == {name: str(value) for name, value in found.items() if value is not None}
 
     def test_verify(self, catalog: Callable[..., str], opened: Catalog) -> None:
         """A sound catalogue is said to be sound."""

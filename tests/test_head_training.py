@@ -467,7 +467,7 @@ with Catalog.init(Path(sys.argv[1]), embedder=FakeEmbedder()) as shop:
     shop.train_head("frozen")
     shop.predict(photos.photo(0))
     shop.undo()
-print(sorted({"tensorflow", "keras"} & set(sys.modules)), len(shop._keeper.__dict__) > 0)
+print(sorted({"tensorflow", "keras"} & set(sys.modules)), len(shop._bounds) > 0)
 """
 
 

@@ -16,7 +16,7 @@ from doubles import FakeEmbedder
 
 from catalog import Catalog
 from catalog.changes import staging
-from catalog.changes.staging import Staged, staging_of
+from catalog.changes.staging import Staged, Staging
 from catalog.descriptors import InvalidInput, Locked
 from catalog.embedder import MobileNetEmbedder, Picture, Source, content_hash
 from catalog.embedder.model_cache import Model
@@ -79,7 +79,7 @@ def test_outcomes_are_in_order_and_on_disk(shop: Catalog) -> None:
     """Each picture's outcome stands in its place, and comes when its descriptor is stored."""
     given = mixed()
     outcomes: list[Staged | Refusal] = []
-    for outcome in staging_of(shop).stage(given):
+    for outcome in Staging(shop).stage(given):
         if isinstance(outcome, Staged):
             assert outcome.content in stored(shop)
         outcomes.append(outcome)
@@ -101,16 +101,16 @@ def test_no_picture_is_embedded_twice(tmp_path: Path) -> None:
     embedder = FakeEmbedder()
     with Catalog.init(tmp_path / "shop.catalog", embedder=embedder) as shop:
         before = embedder.embedded
-        list(staging_of(shop).stage([*mixed(), *mixed()]))
-        list(staging_of(shop).stage(mixed()))
+        list(Staging(shop).stage([*mixed(), *mixed()]))
+        list(Staging(shop).stage(mixed()))
         assert embedder.embedded == before + 11
 
 
 def test_a_batch_that_is_known_waits_for_nothing(shop: Catalog) -> None:
     """Its outcomes are given before a picture behind it is embedded."""
     known = photos.shots(0, 2 * BATCH)
-    list(staging_of(shop).stage(known))
-    with closing(staging_of(shop).stage([*known, *photos.shots(1, 3 * BATCH)])) as outcomes:
+    list(Staging(shop).stage(known))
+    with closing(Staging(shop).stage([*known, *photos.shots(1, 3 * BATCH)])) as outcomes:
         list(itertools.islice(outcomes, len(known)))
         assert len(stored(shop)) == len(known)
 
@@ -128,7 +128,7 @@ def test_the_next_batch_is_under_way_while_one_is_stored(real: Catalog) -> None:
 
     with (
         failpoints.armed("staged", lambda: seen.append(taken)),
-        closing(staging_of(real).stage(endless())) as outcomes,
+        closing(Staging(real).stage(endless())) as outcomes,
     ):
         for _ in range(5 * BATCH):
             next(outcomes)
@@ -172,7 +172,7 @@ def test_an_error_comes_in_its_turn(shop: Catalog, good: int) -> None:
     given = [*photos.shots(0, good), 7, *photos.shots(1, 3)]
     outcomes: list[Staged | Refusal] = []
     with pytest.raises(InvalidInput, match="int"):
-        outcomes.extend(staging_of(shop).stage(given))  # type: ignore[arg-type]
+        outcomes.extend(Staging(shop).stage(given))  # type: ignore[arg-type]
     assert len(outcomes) == good
     assert len(stored(shop)) == good
 
@@ -186,7 +186,7 @@ def test_an_error_of_the_listing_comes_in_its_turn(shop: Catalog) -> None:
 
     outcomes: list[Staged | Refusal] = []
     with pytest.raises(OSError, match="unplugged"):
-        outcomes.extend(staging_of(shop).stage(listing()))
+        outcomes.extend(Staging(shop).stage(listing()))
     assert len(outcomes) == BATCH + 1
 
 
@@ -208,7 +208,7 @@ def begun(shop: Catalog, outcomes: Generator[Staged | Refusal]) -> None:
 
 def test_closing_leaves_no_thread_at_work(real: Catalog) -> None:
     """Whoever stops asking stops the work."""
-    outcomes = staging_of(real).stage(photos.photo(0, shot) for shot in itertools.count())
+    outcomes = Staging(real).stage(photos.photo(0, shot) for shot in itertools.count())
     begun(real, outcomes)
     outcomes.close()
     assert ended(real)
@@ -218,7 +218,7 @@ def test_an_interruption_leaves_no_thread_at_work(
     real: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does Ctrl-C while the store is written, even while its traceback is held on to."""
-    outcomes = staging_of(real).stage(photos.photo(0, shot) for shot in itertools.count())
+    outcomes = Staging(real).stage(photos.photo(0, shot) for shot in itertools.count())
     begun(real, outcomes)
 
     def interrupt() -> None:
@@ -236,7 +236,7 @@ def test_a_store_that_cannot_be_written(real: Catalog, monkeypatch: pytest.Monke
     def locked(self: object) -> None:
         raise Locked("the catalogue is busy")
 
-    outcomes = staging_of(real).stage(photos.photo(0, shot) for shot in itertools.count())
+    outcomes = Staging(real).stage(photos.photo(0, shot) for shot in itertools.count())
     begun(real, outcomes)
     monkeypatch.setattr(type(real._store), "writing", locked)
     with pytest.raises(Locked):

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "jobs failures": ("jobs", "failures", "1"),
     "jobs cancel": ("jobs", "cancel", "2"),
     "jobs resume": ("jobs", "resume", "3"),
+    "reindex": ("reindex", "--views", "standard"),
     "nearest": ("nearest", "tree/杯子/000.jpg"),
     "predict": ("predict", "tree/杯子/000.jpg"),
     "feedback": ("feedback", "tree/杯子/000.jpg", "--label", "杯子"),

@@ -16,9 +16,10 @@ from typing import TypeAlias
 import numpy as np
 import photos
 from numpy.typing import NDArray
-from shop_state import COPY, EXPORT, OTHER, PART, made, opened
+from shop_state import COPY, EXPORT, OTHER, PART, made, opened, other_embedder
 
 from catalog import Catalog, Listing, read_manifest
+from catalog.jobs.reindex import _brought_in
 from catalog.store.files import cache_folder
 
 TREE = ("ewer", "fork", "gong")
@@ -162,6 +163,28 @@ def _beside_others(catalog: Catalog) -> None:
                 other.add_class(label, photos.shots(thing, 3))
 
 
+def _in_files(catalog: Catalog, head: str | None = None) -> None:
+    _import(catalog)
+    if head:
+        catalog.train_head(head)
+    ask(catalog)
+
+
+def _added(catalog: Catalog) -> None:
+    _brought_in(catalog, None, None, None, other_embedder())
+
+
+def _ready(catalog: Catalog, head: str | None = None) -> None:
+    _in_files(catalog, head)
+    catalog.reindex(embedder=other_embedder())
+
+
+def _gone_over(catalog: Catalog) -> None:
+    _ready(catalog)
+    catalog.promote()
+    catalog.add_class("tea", photos.shots(3, 3))
+
+
 def _cup(catalog: Catalog) -> list[int]:
     return [item.id for item in catalog.items("cup")]
 
@@ -197,6 +220,21 @@ COMMANDS = (
         lambda c: c.sync(_listed(c, later=False)),
         between=(lambda c: c.sync(_listed(c, later=True)),),
     ),
+    WritingCommand(
+        "reindex",
+        lambda c: c.reindex(embedder=other_embedder()),
+        _in_files,
+        between=(_added,),
+    ),
+    WritingCommand("promote", lambda c: c.promote(), _ready),
+    WritingCommand(
+        "promote with a frozen head", lambda c: c.promote(), partial(_ready, head="frozen")
+    ),
+    WritingCommand("add to two embedders", lambda c: c.add("ewer", photos.shots(0, 2)), _ready),
+    WritingCommand("back", lambda c: c.back(), _gone_over),
+    WritingCommand("undo of a switch", lambda c: c.undo(), lambda c: (_ready(c), c.promote())),
+    WritingCommand("drop_old", lambda c: c.drop_old(), _gone_over),
+    WritingCommand("drop_new", lambda c: c.drop_new(), _ready),
     WritingCommand("feedback", lambda c: c.feedback(photos.photo(0, 9), "cup"), filled),
     WritingCommand(
         "feedback of a new class", lambda c: c.feedback(photos.photo(4, 9), "urn"), filled

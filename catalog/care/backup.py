@@ -18,7 +18,7 @@ from catalog.descriptors import (
     NotFound,
 )
 from catalog.learning.opened import Opened
-from catalog.store import binding, checks, copying, files, inventory, journal
+from catalog.store import checks, copying, files, inventory, journal
 from catalog.store.failpoints import reach
 from catalog.store.store import Store
 
@@ -123,8 +123,7 @@ def _checked(copy: Path, path: Path, source: Path) -> Backup:
     try:
         opened = contextlib.closing(Store(copy, called=source))
         with opened as store, store.reading() as tx:
-            bound = binding.read(tx)
-            problems = checks.problems_of_file(tx, bound.id, bound.specification.width)
+            problems = checks.problems_of_file(tx)
             generation, items = journal.version(tx).generation, inventory.count(tx)
     except Damaged as error:
         problems = (error.fact,)

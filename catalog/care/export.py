@@ -26,6 +26,7 @@ from catalog.descriptors import (
     InvalidInput,
     NotFound,
 )
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.store import ItemId, Transaction, compaction, files, inventory
 from catalog.store.moment import Moment
@@ -124,11 +125,19 @@ def export(
             text = label_file({one.slot: one.label for one in inventory.label_counts(tx)})
         files.write(file, lambda made: made.write(text.encode()), replace=replace)
         return Exported(file, chosen, items, 0)
-    found = catalog._keeper.compute_beside(
-        _counted,
-        lambda learning, moment, dropped: _Gathered(moment, learning.state(moment), dropped),
+    bound, found = catalog._asking(
+        lambda bound: (
+            bound,
+            bound.keeper.compute_beside(
+                _counted,
+                lambda learning, moment, dropped: _Gathered(
+                    moment, learning.state(moment), dropped
+                ),
+            ),
+        )
     )
-    contents = _Contents(len(found.moment), catalog._stored.width, _blocks(catalog, found.moment))
+    blocks = _blocks(catalog, bound, found.moment)
+    contents = _Contents(len(found.moment), bound.stored.width, blocks)
     if chosen == "projector":
         _write_folder(file, contents)
     elif chosen == "npz":
@@ -136,7 +145,7 @@ def export(
     else:
         about = {
             "catalog": version("catalog"),
-            "embedder": catalog._binding.fingerprint,
+            "embedder": bound.fingerprint,
             "generation": str(found.moment.version.generation),
             "learning_state": found.learning_state,
         }
@@ -187,7 +196,7 @@ def label_file(names: dict[int, str]) -> str:
     return json.dumps({"labels": labels, "indices": indices}, ensure_ascii=False, indent=2) + "\n"
 
 
-def _blocks(catalog: Opened, moment: Moment) -> Iterator[_Block]:
+def _blocks(catalog: Opened, bound: Bound, moment: Moment) -> Iterator[_Block]:
     """The items of a moment, each block read in a short transaction."""
     for start in range(0, len(moment), _BLOCK_ITEMS):
         part = slice(start, start + _BLOCK_ITEMS)
@@ -200,7 +209,7 @@ def _blocks(catalog: Opened, moment: Moment) -> Iterator[_Block]:
             slots,
             [content.astype(">u8").tobytes().hex() for content in moment.contents[part]],
             sources,
-            catalog._rows.floats(items),
+            bound.rows.floats(items),
         )
 
 

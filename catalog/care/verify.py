@@ -46,14 +46,14 @@ def verify(catalog: Opened) -> Verification:
     """
     files.sweep(catalog.path)
     with catalog._store.reading() as tx:
-        width = catalog._binding.specification.width
-        problems = checks.problems_of_file(tx, catalog._binding.id, width)
+        problems = checks.problems_of_file(tx)
         try:
             state = journal.version(tx).generation, inventory.count(tx)
         except (DatabaseError, AttributeError, TypeError):  # which the problems name
             state = 0, 0
         places = {} if problems else inventory.all_places(tx)
-    faults = list(_unsound(catalog._cache))
+    caches = [catalog._cache, *sorted(catalog._cache.glob("embedder-*"))]
+    faults = [fault for cache in caches for fault in _unsound(cache)]
     if not problems and not catalog._keeper.check():
         faults.append("sums: not those of the descriptors")
     return Verification(problems, tuple(faults), *state, gone_places(places))

@@ -7,16 +7,11 @@ from types import TracebackType
 from typing import Any
 
 from catalog.head import Head, TrainingOptions
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
-from catalog.learning.training import (
-    Switch,
-    TrainingProgress,
-    prepare_switch,
-    switch_head,
-    train_document,
-)
+from catalog.learning.training import Switch, TrainingProgress, prepare_switch, train_again
 from catalog.learning.widening import widen_for
-from catalog.store import Transaction, heads, inventory, journal
+from catalog.store import Transaction, heads, journal
 from catalog.store.classes import Label, spell
 from catalog.store.heads import HeadRecord, HeadTraining
 from catalog.store.journal import Change
@@ -46,13 +41,16 @@ class Command:
     ) -> None:
         self.event: int | None = None
         self.store = catalog._store
-        self.stored = catalog._stored
-        self._keeper = catalog._keeper
+        self._catalog = catalog
         self._way = way
         self._training = training
         self._switch: Switch | None = None
         self._changed = False
         self._head: HeadRecord | None = None
+
+    def bounds(self) -> list[Bound]:
+        """The catalogue as each of its embedders has it, the active one first."""
+        return self._catalog._every_bound()
 
     def __enter__(self) -> Command:
         return self
@@ -75,7 +73,7 @@ class Command:
             present = heads.current(tx).training
         # A document head is trained, and stored, once everything has landed.
         if self._way not in {present, "document"}:
-            self._switch = prepare_switch(self._keeper, self._way)
+            self._switch = prepare_switch(self._catalog._keeper, self._way)
 
     def record(
         self,
@@ -115,7 +113,7 @@ class Command:
         solved = self._solved_head(tx) if is_new else None
         event = journal.record(tx, kind, told, changes, self.event)
         if is_new:
-            widened = widen_for(tx, self.stored, label.slot, event, solved)
+            widened = widen_for(tx, self._catalog._stored, label.slot, event, solved)
             journal.amend(tx, event, {**told, "head": widened})
         self.event = self.event or event
         self._changed = self._changed or bool(changes)
@@ -126,7 +124,7 @@ class Command:
         """The exact head, if it is at hand: it is not once another class has landed."""
         if heads.current(tx).training != "exact" or self._changed:
             return None
-        return self._keeper.known_head(journal.version(tx))
+        return self._catalog._keeper.known_head(journal.version(tx))
 
     def _train(self) -> None:
         """Train a ``document`` head on what has changed.
@@ -136,17 +134,10 @@ class Command:
         record = self._head
         if record is None or (self._way or record.training) != "document":
             return
-        with self.store.reading() as tx:
-            classes = len(inventory.label_counts(tx))
-        options = TrainingOptions.from_dict(record.options)
-        if classes >= 2:
-            train_document(
-                self.store,
-                self._keeper,
-                options,
-                force=options.replay == "none",  # as it was when that was asked for
-                command=self.event,
-                progress=self._training,
-            )
-        elif record.training != "document":
-            switch_head(self.store, self._keeper, "document", options=options, command=self.event)
+        train_again(
+            self.store,
+            self._catalog._keeper,
+            TrainingOptions.from_dict(record.options),
+            command=self.event,
+            progress=self._training,
+        )

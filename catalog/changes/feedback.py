@@ -16,6 +16,7 @@ from catalog.changes.staging import Staged, stage_for
 from catalog.descriptors import Advice, Conflict, PictureError, RefusalReason
 from catalog.embedder import Picture, Source
 from catalog.judging.cross_check import Verdict
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.manifest.pictures import Refusal
@@ -123,9 +124,12 @@ def _answer_before(catalog: Opened, name: Name, staged: Staged) -> Prediction:
             "this picture is an item whose descriptor was dropped, so there is nothing more "
             f"to learn from it; give another photo of {name.text!r}"
         )
-    (answer,) = catalog._keeper.judge(
-        lambda snapshot: answers.predict(
-            snapshot, catalog._rows.floats(np.array([item], np.int64)), 1, catalog._rows.floats
+
+    def ask(bound: Bound) -> Prediction:
+        row = bound.rows.floats(np.array([item], np.int64))
+        (answer,) = bound.keeper.judge(
+            lambda snapshot: answers.predict(snapshot, row, 1, bound.rows.floats)
         )
-    )
-    return answer
+        return answer
+
+    return catalog._asking(ask)

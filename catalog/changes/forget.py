@@ -90,8 +90,8 @@ def forget(
         if not (wanted or names or staged or rewrite):
             raise InvalidInput("nothing was named to forget")
         done = _forget(tx, list(dict.fromkeys(wanted)), names)
-        catalog._keeper.discard()  # a kill after the commit must not leave it
-    catalog._keeper.discard()  # other processes may have written in the meantime
+        catalog._discard()  # a kill after the commit must not leave it
+    catalog._discard()  # other processes may have written in the meantime
     return replace(done, rewritten=catalog._store.rewrite())
 
 

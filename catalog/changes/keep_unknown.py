@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import to_bytes, to_integers
+from catalog.changes.embedding import store
+from catalog.embedder import Picture
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
-from catalog.store import inventory
+from catalog.store import Transaction, inventory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,19 +22,29 @@ class Unknown:
     Attributes:
         content: its SHA-256, 32 bytes.
         place: where it was found, or None for bytes and arrays.
+        picture: what was read.
         descriptor: float32 (D,).
     """
 
     content: bytes
     place: str | None
+    picture: Picture
     descriptor: NDArray[np.float32]
 
 
-def keep_unknown(catalog: Opened, pictures: Sequence[Unknown]) -> None:
-    """Store descriptors of pictures that belong to no class, and that they are wanted."""
-    if pictures:
-        with catalog._store.writing() as tx:
-            for picture in pictures:
-                stored = to_bytes(to_integers(picture.descriptor))
-                catalog._stored.keep(tx, picture.content, stored)
-                inventory.keep(tx, picture.content, picture.place)
+def keep_unknown(catalog: Opened, by: Bound, unknown: Sequence[Unknown]) -> None:
+    """Store descriptors of pictures that belong to no class, and that they are wanted.
+
+    Args:
+        catalog: to keep them in.
+        by: whose descriptors they are.
+        unknown: the pictures.
+    """
+
+    def note(tx: Transaction) -> None:
+        for one in unknown:
+            inventory.keep(tx, one.content, one.place)
+
+    if unknown:
+        fresh = {one.content: one.descriptor for one in unknown}
+        store(catalog, by, fresh, {one.content: one.picture for one in unknown}, note)

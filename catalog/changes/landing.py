@@ -112,7 +112,8 @@ class _Sorted(NamedTuple):
         changes: of items.
         places: where items were found, as far as that is new.
         occasions: what is known of when they were taken, likewise.
-        made_up: content hashes with the descriptors of photos made up of them, likewise.
+        made_up: content hashes with the descriptors of photos made up of them by the fingerprint of
+            their embedder, likewise.
         known: how many pictures are items of the class already.
         refused: the pictures that are not to be taken, with reasons.
     """
@@ -120,7 +121,7 @@ class _Sorted(NamedTuple):
     changes: list[Change]
     places: list[tuple[ItemId, Place]]
     occasions: list[tuple[ItemId, Occasion]]
-    made_up: list[tuple[bytes, NDArray[np.int16]]]
+    made_up: list[tuple[bytes, Mapping[str, NDArray[np.int16]]]]
     known: int
     refused: tuple[Refusal, ...]
 
@@ -177,8 +178,9 @@ def land(
             check(tx, name)
         label = open_label(tx, name)
         said, name = name.text if source else None, label.spelling(name)
+        bounds = command.bounds()
         found = _sort_out(
-            tx, command.stored, label, staged, before, move=move, merging=kind == "merge"
+            tx, bounds[0].stored, label, staged, before, move=move, merging=kind == "merge"
         )
         refused += found.refused
         left = [change.before for change in found.changes if change.before is not None]
@@ -191,8 +193,11 @@ def land(
             event = command.record(tx, kind, label, found.changes, detail, name=name)
             inventory.note_sources(tx, found.places, event, said)
             occasions.note(tx, found.occasions, event)
-            for content, rows in found.made_up:
-                made_up.keep(tx, command.stored, content, rows, event)
+            for content, photos in found.made_up:
+                for bound in bounds:
+                    if bound.fingerprint in photos:
+                        rows = photos[bound.fingerprint]
+                        made_up.keep(tx, bound.stored, content, rows, event)
             gone = emptied(tx, set(left))
             looks = () if label.items else alike(tx, name)
         else:
@@ -228,7 +233,7 @@ def _sort_out(
     changes: dict[ItemId, Change] = {}
     places: dict[tuple[ItemId, str], Place] = {}
     said: dict[ItemId, Occasion] = {}
-    photos: dict[bytes, NDArray[np.int16]] = {}
+    photos: dict[bytes, Mapping[str, NDArray[np.int16]]] = {}
     already = 0
     refused: list[Refusal] = []
     for picture in staged:
@@ -254,7 +259,7 @@ def _sort_out(
             together = known_already.beside(picture.occasion)
         if together != earlier:
             said[item] = together
-        if picture.made_up is not None and not made_up.there(tx, stored, item):
+        if picture.made_up and not made_up.there(tx, stored, item):
             photos[picture.content] = picture.made_up
     found = [(item, place) for (item, _), place in places.items()]
     return _Sorted(

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from catalog.changes import embedding
 from catalog.changes.staging import Staged, StagedFor
 from catalog.descriptors import PictureError, to_integers
+from catalog.embedder import Embedder, Picture
 from catalog.judging.occasions import occasions as occasions_of
 from catalog.learning import evidence
 from catalog.learning.opened import Opened
@@ -72,14 +75,25 @@ def make_up(catalog: Opened, name: Name, staged: StagedFor) -> list[Staged | Ref
         held = hold(staged.first)
         if held.content != first:  # the file is another one by now
             return staged.outcomes
-        found = catalog.embedder.made_up(held.picture, int.from_bytes(first[:8]))
+        photos = {
+            bound.fingerprint: photos_of(embedder, held.picture, first)
+            for bound, embedder in embedding.loaded(catalog)
+        }
     except PictureError:
         return staged.outcomes
-    photos = to_integers(found)
     return [
         replace(one, made_up=photos) if isinstance(one, Staged) and one.content == first else one
         for one in staged.outcomes
     ]
+
+
+def photos_of(embedder: Embedder, picture: Picture, content: bytes) -> NDArray[np.int16]:
+    """The descriptors of photos made up of a picture, which are always the same: int16 (K, D).
+
+    Raises:
+        PictureError: the picture is refused.
+    """
+    return to_integers(embedder.made_up(picture, int.from_bytes(content[:8])))
 
 
 def _needed(tx: Transaction, catalog: Opened, name: Name, come: dict[bytes, Staged]) -> bool:
@@ -105,7 +119,8 @@ def _needed(tx: Transaction, catalog: Opened, name: Name, come: dict[bytes, Stag
     if any(is_compacted(tx, item) for item in known.values()):
         return False
     order = sorted(known)
-    has = [made_up.there(tx, catalog._stored, known[content]) for content in order]
+    bound = catalog._bound
+    has = [made_up.there(tx, bound.stored, known[content]) for content in order]
     if has[0] or (any(has) and order[0] != min(come)):
         return False
     if len(order) == 1:
@@ -115,11 +130,11 @@ def _needed(tx: Transaction, catalog: Opened, name: Name, come: dict[bytes, Stag
         come[content].occasion.beside(earlier) if content in come else earlier
         for content, earlier in zip(order, said, strict=True)
     ]
-    rows = catalog._stored.of(tx, [known[content] for content in order])
+    rows = bound.stored.of(tx, [known[content] for content in order])
     groups = occasions_of(
         rows,
         np.zeros(len(rows), np.int64),
-        catalog._binding.prior,
+        bound.binding.prior,
         evidence.told_of(told),
         strangers=False,
     )

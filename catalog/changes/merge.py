@@ -30,6 +30,7 @@ from catalog.store import (
     made_up,
     occasions,
 )
+from catalog.store.binding import Binding
 from catalog.store.compaction import compacted_classes
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
@@ -87,12 +88,12 @@ def merge(
     with Command(catalog, training=training) as command, files.beside(catalog.path) as copy:
         copying.snapshot(file, copy)
         with contextlib.closing(Store(copy, called=file)) as its:
-            stored = _descriptors_of(its, file, catalog)
-            return _take_over(catalog, command, its, stored, move=move, progress=progress)
+            bound_to = _embedder_of(its, file, catalog)
+            return _take_over(catalog, command, its, bound_to, move=move, progress=progress)
 
 
-def _descriptors_of(other: Store, file: Path, catalog: Opened) -> StoredDescriptors:
-    """The descriptors of another catalogue, if they may be mixed with those of this one.
+def _embedder_of(other: Store, file: Path, catalog: Opened) -> Binding:
+    """The embedder of another catalogue, if its descriptors may be mixed with those of this one.
 
     Raises:
         EmbedderMismatch: they are of another embedder.
@@ -107,14 +108,14 @@ def _descriptors_of(other: Store, file: Path, catalog: Opened) -> StoredDescript
             own=catalog._binding.fingerprint,
             other=its.fingerprint,
         )
-    return StoredDescriptors(its.id, its.specification.width)
+    return its
 
 
 def _take_over(
     catalog: Opened,
     command: Command,
     other: Store,
-    its: StoredDescriptors,
+    its: Binding,
     *,
     move: bool,
     progress: Progress | None,
@@ -125,7 +126,7 @@ def _take_over(
         catalog: that grows.
         command: that this is.
         other: the other one, of the same embedder.
-        its: the descriptors of that.
+        its: the embedder of that.
         move: take pictures away from other classes, instead of refusing them.
         progress: told of each picture.
 
@@ -137,7 +138,7 @@ def _take_over(
     with other.reading() as tx:
         dropped = compacted_classes(tx)
         classes = inventory.label_counts(tx)
-        kept = [(_incoming(tx, its, item), place) for item, place in inventory.kept(tx)]
+        kept = [(_incoming(tx, its, item), place) for item, place in inventory.kept(tx, its.id)]
     store, stored = catalog._store, catalog._stored
     for row in classes:
         if row.slot in dropped:
@@ -158,14 +159,17 @@ def _take_over(
     return Imported(tuple(landed), refused)
 
 
-def _incoming(tx: Transaction, stored: StoredDescriptors, item: ItemId) -> _Incoming:
+def _incoming(tx: Transaction, its: Binding, item: ItemId) -> _Incoming:
+    stored = StoredDescriptors(its.id, its.specification.width)
     try:
         content, value = stored.as_stored(tx, item)
     except Damaged as error:
         fact = f"the descriptor of item {item} of the other catalogue is damaged"
         raise Damaged(fact, Advice("verify")) from error
     places, occasion = inventory.places(tx, item), occasions.of(tx, item)
-    return _Incoming(value, Staged(content, places, occasion, made_up.of(tx, stored, item)))
+    photos = made_up.of(tx, stored, item)
+    made = {} if photos is None else {its.fingerprint: photos}
+    return _Incoming(value, Staged(content, places, occasion, made))
 
 
 def _stage(store: Store, stored: StoredDescriptors, pictures: Sequence[_Incoming]) -> None:

@@ -14,6 +14,7 @@ from catalog.changes import landing
 from catalog.changes.staging import stage_for
 from catalog.descriptors import to_floats, unit_rows
 from catalog.embedder import Picture, Source
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
@@ -69,14 +70,16 @@ def preview_class(
     with catalog._store.reading() as tx:
         items, refused = landing.free_items(tx, outcomes)
 
-    def ask(snapshot: JudgingSnapshot) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
-        descriptors = catalog._rows.floats(np.array(items, np.int64))
-        return (
-            _taken_for(snapshot, descriptors, catalog._rows),
-            _takes(snapshot, descriptors, catalog._rows),
+    def ask(bound: Bound) -> tuple[tuple[Share, ...], tuple[Share, ...]]:
+        descriptors = bound.rows.floats(np.array(items, np.int64))
+        return bound.keeper.judge(
+            lambda snapshot: (
+                _taken_for(snapshot, descriptors, bound.rows),
+                _takes(snapshot, descriptors, bound.rows),
+            )
         )
 
-    now, takes = catalog._keeper.judge(ask)
+    now, takes = catalog._asking(ask)
     return Preview(name.text, len(items), now, takes, refused)
 
 

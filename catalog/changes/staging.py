@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -18,17 +18,16 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import InvalidInput, PictureError, to_bytes, to_integers
-from catalog.embedder import Embedder, Picture, Source, shot_of
+from catalog.changes import embedding
+from catalog.descriptors import InvalidInput, PictureError
+from catalog.embedder import Picture, Source, shot_of
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import HeldPicture, Progress, Refusal, counted, hold_each
 from catalog.store import Transaction
-from catalog.store.descriptors import StoredDescriptors
 from catalog.store.failpoints import reach
 from catalog.store.inventory import Place
 from catalog.store.names import Name
 from catalog.store.occasions import NOTHING_KNOWN, Occasion
-from catalog.store.store import Store
 
 # A batch is read, looked up, embedded and stored together: large enough that the sync of each
 # transaction does not show, small enough that a kill costs a second's work.
@@ -46,13 +45,14 @@ class Staged:
         content: its SHA-256, 32 bytes.
         places: where it was found; none for bytes and arrays.
         occasion: when it was taken, as far as that is known.
-        made_up: int16 (K, D), the descriptors of photos that were made up of it, if any were.
+        made_up: int16 (K, D), the descriptors of photos that were made up of it, if any were, by
+            the fingerprint of the embedder that they are of.
     """
 
     content: bytes
     places: tuple[Place, ...] = ()
     occasion: Occasion = NOTHING_KNOWN
-    made_up: NDArray[np.int16] | None = None
+    made_up: Mapping[str, NDArray[np.int16]] = field(default_factory=dict)
 
     @property
     def place(self) -> str | None:
@@ -84,15 +84,12 @@ class Staging:
     """Stores the descriptors of pictures that the catalogue does not have yet.
 
     Args:
-        store: of the catalogue.
-        embedder: that computes them.
-        stored: where they go.
+        catalog: that they are for.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, stored: StoredDescriptors) -> None:
-        self._store = store
-        self._embedder = embedder
-        self._stored = stored
+    def __init__(self, catalog: Opened) -> None:
+        self._catalog = catalog
+        self._bound = catalog._bound
 
     def stage(self, pictures: Iterable[Source | Picture]) -> Generator[Staged | Refusal]:
         """Embed what is not known yet and store it, batch by batch.
@@ -112,7 +109,7 @@ class Staging:
         with closing(hold_each(pictures)) as read:
             passage = _Passage(read)
             while not passage.is_over:
-                results = self._embedder.embed_each(self._unknown(passage))
+                results = self._bound.embedder.embed_each(self._unknown(passage))
                 try:
                     for result, asked in zip(results, passage.popped(), strict=True):
                         passage.take(asked, result)
@@ -131,22 +128,20 @@ class Staging:
         pictures behind it.
         """
         while pictures := passage.next_batch():
-            with self._store.reading() as tx:
-                unknown = [one for one in pictures if not self._stored.holds(tx, one)]
-            passage.ask(unknown)
+            with self._catalog._store.reading() as tx:
+                unknown = [one for one in pictures if not self._bound.stored.holds(tx, one)]
+            passage.ask({content: pictures[content] for content in unknown})
             if not unknown:
                 return
             for content in unknown:
-                yield pictures.pop(content)
+                yield pictures[content]
 
     def _settled(self, passage: _Passage) -> Iterator[Staged | Refusal]:
         """Store the batches that wait for no descriptor, and give their outcomes."""
         while batch := passage.pop_whole():
             if batch.fresh:
-                with self._store.writing() as tx:
-                    # Another process may have stored the same picture since it was looked up.
-                    for content, descriptor in batch.fresh.items():
-                        self._stored.keep(tx, content, to_bytes(to_integers(descriptor)))
+                pictures = {content: batch.asked_for[content] for content in batch.fresh}
+                embedding.store(self._catalog, self._bound, batch.fresh, pictures)
                 reach("staged")
                 _log.debug("stored %d descriptors", len(batch.fresh))
             for one in batch.read:
@@ -163,11 +158,13 @@ class _Batch:
     Attributes:
         read: what was read of each, in order.
         asked: how many of them the embedder has been asked for, and has not given.
+        asked_for: these pictures, and those that it has given, by content hash.
         fresh: descriptors float32 (D,) of those that it has given, by content hash.
     """
 
     read: list[Staged | Refusal] = field(default_factory=list)
     asked: int = 0
+    asked_for: Mapping[bytes, Picture] = field(default_factory=dict)
     fresh: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -223,11 +220,11 @@ class _Passage:
         self._batches.append(batch)
         return pictures
 
-    def ask(self, contents: Sequence[bytes]) -> None:
+    def ask(self, pictures: Mapping[bytes, Picture]) -> None:
         """Note that the embedder is asked for pictures of the latest batch, in this order."""
         latest = self._batches[-1]
-        latest.asked = len(contents)
-        self._asked.extend((latest, content) for content in contents)
+        latest.asked, latest.asked_for = len(pictures), pictures
+        self._asked.extend((latest, content) for content in pictures)
 
     def popped(self) -> Iterator[tuple[_Batch, bytes]]:
         """What the embedder was asked for, the earliest first."""
@@ -283,11 +280,6 @@ def called(one: Staged | Refusal, name: str | None) -> Staged | Refusal:
     return replace(one, occasion=one.occasion._replace(name=name))
 
 
-def staging_of(catalog: Opened) -> Staging:
-    """What embeds pictures for a catalogue."""
-    return Staging(catalog._store, catalog.embedder, catalog._stored)
-
-
 def stage_for(
     catalog: Opened,
     name: Name,
@@ -308,7 +300,7 @@ def stage_for(
             check(tx, name)  # before the work of embedding, and again when they land
     taken: deque[Source | Picture] = deque()  # those whose outcomes are still to come
     found = StagedFor([])
-    outcomes = staging_of(catalog).stage(_noted(pictures, taken))
+    outcomes = Staging(catalog).stage(_noted(pictures, taken))
     for outcome in counted(outcomes, progress):
         found.add(outcome, taken.popleft())
     if not found.outcomes:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, Imported, land
 from catalog.changes.made_up import ready_to_land
-from catalog.changes.staging import Staged, StagedFor, called, occasions_by, staging_of
+from catalog.changes.staging import Staged, StagedFor, Staging, called, occasions_by
 from catalog.descriptors import InvalidLabel
 from catalog.jobs import running as jobs
 from catalog.jobs.running import Running
@@ -127,7 +127,7 @@ def _land_all(
     respelt: dict[str, str] = {}
     classes = importable(listing.entries, refused)
     pictures = (entry.picture for own in classes.values() for entry in own)
-    outcomes = counted(staging_of(catalog).stage(pictures), progress)
+    outcomes = counted(Staging(catalog).stage(pictures), progress)
     for name, own in classes.items():
         staged = StagedFor([])
         for entry, outcome in zip(own, outcomes, strict=False):  # the rest are of other classes

@@ -10,6 +10,7 @@ from typing import Any
 from catalog.changes.landing import Imported
 from catalog.descriptors import Conflict
 from catalog.jobs.import_ import import_
+from catalog.jobs.reindex import Reindexed, resume
 from catalog.jobs.running import JobProgress, age, is_alive
 from catalog.jobs.sync import Synced, sync
 from catalog.learning.opened import Opened
@@ -27,7 +28,7 @@ class Job:
 
     Attributes:
         id: its number.
-        kind: ``import`` or ``sync``.
+        kind: ``import``, ``sync`` or ``reindex``.
         state: ``running``, ``done``, ``failed``, ``cancelled``, or ``died``, where the process that
             was at it is no more.
         request: what was asked, by the names of the call's arguments.
@@ -124,7 +125,7 @@ def resume_job(
     *,
     progress: JobProgress | None = None,
     training: TrainingProgress | None = None,
-) -> Imported | Synced:
+) -> Imported | Synced | Reindexed:
     """Do again what a job was asked that did not come to its end; what it has done is not redone.
 
     Args:
@@ -142,6 +143,8 @@ def resume_job(
     if found.state in {"running", "done"}:
         raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
     request = dict(found.request)
+    if found.kind == "reindex":
+        return resume(catalog, request["embedder"], progress)
     source = request.pop("source")
     if source is None:
         raise Conflict(

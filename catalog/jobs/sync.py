@@ -12,7 +12,7 @@ from typing import NamedTuple
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, failures, land
 from catalog.changes.made_up import ready_to_land
-from catalog.changes.staging import Staged, StagedFor, as_staged, called, occasions_by, staging_of
+from catalog.changes.staging import Staged, StagedFor, Staging, as_staged, called, occasions_by
 from catalog.descriptors import Advice, Conflict, InvalidInput, PictureError
 from catalog.embedder import Picture
 from catalog.embedder.formats import inspect
@@ -235,7 +235,7 @@ def bring(
     Raises:
         Conflict, Cancelled: as :func:`sync` does.
     """
-    looked = _look(catalog, listing, lambda some: staging_of(catalog).stage(some), running.report)
+    looked = _look(catalog, listing, lambda some: Staging(catalog).stage(some), running.report)
     way.require_few_gone(looked.comparison)
     named = occasions_by(way.group_by)
 

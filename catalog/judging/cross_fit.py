@@ -82,6 +82,7 @@ class Pool:
         dropped: the classes some of whose descriptors are not stored any more.
         told: what is known of when the pictures were taken.
         made_up: photos that were made up of some of them.
+        occasions: of what occasions the items are, as :attr:`groups` has it, where that is known.
     """
 
     rows: NDArray[np.int16]
@@ -93,10 +94,17 @@ class Pool:
     dropped: Sequence[int] = ()
     told: Told | None = None
     made_up: MadeUp | None = None
+    occasions: NDArray[np.int64] | None = None
+
+    def judged_by(self, groups: NDArray[np.int64]) -> Pool:
+        """The same, where it is known that the items are of these occasions, int64 (N,)."""
+        return replace(self, occasions=groups)
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """The occasion of each item, int64 (N,): the first item that is of it."""
+        if self.occasions is not None:
+            return self.occasions
         return occasions(self.rows, self.positions, self.prior, self.told)
 
     def cross_fit(self) -> HeldOut | None:

@@ -43,6 +43,10 @@ class Told:
     camera: NDArray[np.int64]
     taken: NDArray[np.int64]
 
+    def of(self, which: NDArray[np.bool_]) -> Told:
+        """Some of them, bool (N,)."""
+        return Told(self.named[which], self.camera[which], self.taken[which])
+
     def in_a_row(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Runs of pictures of one class and camera without a pause: int64 (N,), -1 for none.
 

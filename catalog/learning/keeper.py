@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from catalog.descriptors import Superseded
+from catalog.descriptors import Superseded, Switched
 from catalog.head import Head
 from catalog.learning.learning import Learning
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
-from catalog.store import Transaction, journal, moment
+from catalog.store import Transaction, embedders, journal, moment
 from catalog.store.binding import Binding
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
@@ -45,11 +45,15 @@ class Keeper:
         cache: folder of the derived files.
         rows: the stored descriptors.
         binding: the embedder whose descriptors they are.
+        ahead: answer though that embedder is not the active one yet.
     """
 
-    def __init__(self, store: Store, cache: Path, rows: Rows, binding: Binding) -> None:
+    def __init__(
+        self, store: Store, cache: Path, rows: Rows, binding: Binding, *, ahead: bool = False
+    ) -> None:
         self._store = store
         self._embedder_id = binding.id
+        self._ahead = ahead
         self._learning = Learning(store, cache, rows, binding.fingerprint, binding.prior)
         self._building = threading.RLock()
         self._moment: Moment | None = None
@@ -64,6 +68,7 @@ class Keeper:
 
         Raises:
             Superseded: that happened again and again.
+            Switched: another embedder is active by now.
         """
         return self._settled(lambda: ask(self._present(Snapshot, self._built, _nothing)))
 
@@ -129,6 +134,7 @@ class Keeper:
         read: Callable[[Transaction, Moment], object],
     ) -> _Kept:
         with self._store.reading() as tx:
+            self._require_active(tx)
             version = journal.version(tx)
         latest = self._latest
         if isinstance(latest, kind) and latest.version == version:
@@ -151,8 +157,20 @@ class Keeper:
     def _read_beside(self, read: Callable[[Transaction, Moment], _Read]) -> tuple[Moment, _Read]:
         """The present moment, and more of the same state, in one transaction."""
         with self._store.reading() as tx:
+            self._require_active(tx)
             self._moment = moment.read(tx, self._embedder_id, self._moment)
+            if self._ahead:
+                self._moment = self._moment.of_its_own()
             return self._moment, read(tx, self._moment)
+
+    def _require_active(self, tx: Transaction) -> None:
+        """Make sure that descriptors of the active embedder are asked.
+
+        Raises:
+            Switched: another one is active.
+        """
+        if not self._ahead and embedders.active(tx) != self._embedder_id:
+            raise Switched("the catalogue went over to another embedder meanwhile; ask again")
 
     def _built(self, learning: Learning, now: Moment) -> Snapshot:
         latest = self._latest

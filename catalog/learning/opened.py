@@ -2,37 +2,121 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
 
+from catalog.descriptors import Switched
 from catalog.embedder import Embedder
+from catalog.learning.bound import Bound
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
-from catalog.store import binding
+from catalog.store import Transaction, binding, embedders
+from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
+from catalog.store.embedders import EmbedderId
 from catalog.store.files import cache_folder
 from catalog.store.store import Store
 
+_Answer = TypeVar("_Answer")
+
+_TRIES = 5
+
 
 class Opened:
-    """An open catalogue file and its embedder; :class:`Catalog` is what is used."""
+    """An open catalogue file and its embedder; :class:`Catalog` is what is used.
+
+    The embedder may become another one at any time, by another process, too. Who needs more than
+    one thing that goes with it takes them of one :attr:`_bound`, or asks by :meth:`_asking`.
+    """
 
     def __init__(
-        self, store: Store, embedder: Embedder | None = None, *, isolate: bool = False
+        self,
+        store: Store,
+        embedder: Embedder | Sequence[Embedder] | None = None,
+        *,
+        isolate: bool = False,
     ) -> None:
         self._store = store
         self.path = store.path
         self._cache = cache_folder(store.path)
-        with store.reading() as tx:
-            self._binding = binding.read(tx)
-        if embedder is not None:
-            binding.require_same(embedder, self._binding)
-        self._embedder = embedder
         self._isolate = isolate
         self._own_embedder: Embedder | None = None
-        self._loading = threading.Lock()
-        self._stored = StoredDescriptors(self._binding.id, self._binding.specification.width)
-        self._rows = Rows(store, self._stored)
-        self._keeper = Keeper(store, self._cache, self._rows, self._binding)
+        self._bounds: dict[tuple[EmbedderId, str], Bound] = {}
+        self._binding_one = threading.Lock()
+        given = embedder if isinstance(embedder, Sequence) else [embedder] if embedder else []
+        self._given = {one.specification.fingerprint: one for one in given}
+        bound = self._bound
+        if given and bound.fingerprint not in self._given:
+            binding.require_same(given[0], bound.binding)
+
+    @property
+    def _bound(self) -> Bound:
+        """The catalogue as its active embedder has it; within a transaction, as that sees it."""
+        with self._store.reading() as tx:
+            return self._bound_to(tx, embedders.active(tx))
+
+    def _every_bound(self) -> list[Bound]:
+        """The same of every embedder that there is, the active one first."""
+        with self._store.reading() as tx:
+            active = embedders.active(tx)
+            rest = [one for one in embedders.every(tx) if one != active]
+            return [self._bound_to(tx, one) for one in (active, *rest)]
+
+    def _bound_to(self, tx: Transaction, embedder: EmbedderId) -> Bound:
+        """The same of one embedder; always the same object, while the file has it."""
+        key = embedder, embedders.fingerprint(tx, embedder) or ""
+        with self._binding_one:
+            if key not in self._bounds:
+                bound_to = binding.read(tx, embedder)
+                bound = Bound(self._store, self._cache, bound_to, isolate=self._isolate)
+                if bound.fingerprint in self._given:
+                    bound.use(self._given[bound.fingerprint])
+                self._bounds[key] = bound
+            return self._bounds[key]
+
+    def _asking(self, ask: Callable[[Bound], _Answer]) -> _Answer:
+        """Ask with the embedder that is active, and again if another has become so meanwhile.
+
+        Raises:
+            Switched: that happened again and again.
+        """
+        for _ in range(_TRIES):
+            with contextlib.suppress(Switched):
+                return ask(self._bound)
+        return ask(self._bound)
+
+    def _discard(self) -> None:
+        """Delete all derived files, and let go of all that was learnt."""
+        for bound in self._every_bound():
+            bound.keeper.discard()
+
+    def _close(self) -> None:
+        """Keep what was learnt, and let go of the file and of all networks."""
+        with ExitStack() as stack:
+            stack.callback(self._store.close)
+            if self._own_embedder is not None:
+                stack.callback(self._own_embedder.close)
+            for bound in self._bounds.values():
+                stack.callback(bound.close)
+
+    @property
+    def _binding(self) -> Binding:
+        return self._bound.binding
+
+    @property
+    def _stored(self) -> StoredDescriptors:
+        return self._bound.stored
+
+    @property
+    def _rows(self) -> Rows:
+        return self._bound.rows
+
+    @property
+    def _keeper(self) -> Keeper:
+        return self._bound.keeper
 
     @property
     def embedder(self) -> Embedder:
@@ -43,10 +127,4 @@ class Opened:
             BackboneError: its network cannot be used.
             InvalidInput: this process was forked from the one that opened the catalogue.
         """
-        self._store.require_own_process()
-        with self._loading:
-            if self._embedder is None:
-                self._embedder = self._own_embedder = binding.embedder_of(
-                    self._binding, self._cache, isolate=self._isolate
-                )
-            return self._embedder
+        return self._bound.embedder

@@ -16,7 +16,7 @@ from catalog.learning.keeper import Keeper
 from catalog.learning.kinds import LearntHead
 from catalog.learning.learning import Learning
 from catalog.learning.replaying import Replayed, replay
-from catalog.store import Transaction, heads, journal
+from catalog.store import Transaction, heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
@@ -198,6 +198,42 @@ def train_document(
         if generator is not None:
             heads.keep_generator(tx, row, event, generator.to_arrays())
     return Trained("document", len(trained), event, curves)
+
+
+def train_again(
+    store: Store,
+    keeper: Keeper,
+    options: TrainingOptions,
+    *,
+    command: int | None,
+    progress: TrainingProgress | None = None,
+) -> None:
+    """Let a ``document`` head follow what a command has changed, as it was trained before.
+
+    Args:
+        store: of the catalogue.
+        keeper: of what is learnt.
+        options: of the earlier training.
+        command: the first event of the command.
+        progress: told of each batch.
+
+    Raises:
+        Conflict: the catalogue was changed meanwhile.
+    """
+    with store.reading() as tx:
+        classes = len(inventory.label_counts(tx))
+        present = heads.current(tx).training
+    if classes >= 2:
+        train_document(
+            store,
+            keeper,
+            options,
+            force=options.replay == "none",  # as it was when that was asked for
+            command=command,
+            progress=progress,
+        )
+    elif present != "document":
+        switch_head(store, keeper, "document", options=options, command=command)
 
 
 def keep_generator(store: Store, keeper: Keeper) -> None:

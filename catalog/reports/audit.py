@@ -16,6 +16,7 @@ from catalog.index import typical_stranger_cosine
 from catalog.judging.occasions import occasions
 from catalog.judging.ranking import ROUNDING, tie_ranks
 from catalog.learning import evidence
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import Snapshot
 from catalog.reports.leave_out import GroupedItems, LeaveGroupOut, share_of
@@ -214,23 +215,27 @@ def audit(catalog: Opened) -> AuditReport:
     will be confused or need more pictures; and what ``unknown`` photos that were kept have in
     common.
     """
-    rows = catalog._rows
+    return catalog._asking(lambda bound: _audit(catalog, bound))
+
+
+def _audit(catalog: Opened, bound: Bound) -> AuditReport:
+    rows = bound.rows
     with catalog._store.reading() as tx:
-        wanted = inventory.kept(tx)[-MOST_PHOTOS:]
+        wanted = inventory.kept(tx, bound.binding.id)[-MOST_PHOTOS:]
     kept = rows.floats(np.array([item for item, _ in wanted], np.int64))
 
     def ask(snapshot: Snapshot) -> tuple[Audit, Clustering, int]:
         moment, classes = snapshot.moment, snapshot.moment.class_places
         stored = rows.of(moment.items)
         told = evidence.told(catalog._store, moment)
-        groups = occasions(stored, classes, catalog._binding.prior, told)
+        groups = occasions(stored, classes, bound.binding.prior, told)
         raw = to_floats(stored)
         found = find_faults(snapshot, raw, groups)
         threshold = proposal_threshold(snapshot.metric.whiten(raw), classes)
         named = int((told.named >= 0).sum()) if told else 0
         return found, propose_classes(snapshot.metric.whiten(kept), threshold), named
 
-    found, clustering, named = catalog._keeper.nearest(ask)
+    found, clustering, named = bound.keeper.nearest(ask)
     return AuditReport(
         found,
         len(wanted),

@@ -15,6 +15,7 @@ from catalog.descriptors import PictureError
 from catalog.embedder import Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
 from catalog.manifest.pictures import hold, picture_at
+from catalog.reports.compare import Compared
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
 from catalog.store import files
 from catalog.store.inventory import Item
@@ -110,11 +111,33 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
     )
 
 
+def comparison_sheet(compared: Compared) -> str:
+    """Show two embedders side by side, and the pictures that they answer in different ways.
+
+    Args:
+        compared: what :meth:`Catalog.compare` found.
+
+    Returns:
+        One HTML page, with at most 200 pictures spread over all of them.
+    """
+    step = max(1, -(-len(compared.flips) // _MOST_MISTAKES))
+    flips = [
+        {
+            "flip": flip,
+            "image": _image_at(flip.place),
+            "before": flip.is_right(flip.before),
+            "after": flip.is_right(flip.after),
+        }
+        for flip in compared.flips[::step]
+    ]
+    return _environment().get_template("comparison.html").render(c=compared, flips=flips)
+
+
 def write_sheet(page: str, path: Path, *, replace: bool = False) -> None:
     """Write a page into a file, whole or not at all.
 
     Args:
-        page: what :func:`nearest_sheet` or :func:`evaluation_sheet` made.
+        page: what :func:`nearest_sheet` or its like made.
         path: of the file; an older page of this program's making is replaced.
         replace: another file that is there already, if it is neither a catalogue nor a picture.
 

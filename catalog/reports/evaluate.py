@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from catalog.descriptors import Conflict, InvalidInput
 from catalog.judging.cross_check import PRECISION, require_precision
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest import ClassLevel, Labelled, listed
@@ -55,19 +56,22 @@ def evaluate(
         with catalog._store.reading() as tx:
             return inventory.holds(tx, content)
 
-    found = gather(catalog.embedder, listing, names, holds, progress)
+    def ask(bound: Bound) -> Evaluation:
+        found = gather(bound.embedder, listing, names, holds, progress)
 
-    def ask(snapshot: JudgingSnapshot) -> Evaluation:
-        there = {snapshot.moment.names[slot] for slot in snapshot.moment.order}
-        if not {query.label for query in found.queries} <= there:
-            raise Conflict("classes were changed while pictures were embedded; evaluate again")
-        return score(
-            found.queries, snapshot, catalog._rows, strangers=found.strangers, precision=precision
+        def judge(snapshot: JudgingSnapshot) -> Evaluation:
+            there = {snapshot.moment.names[slot] for slot in snapshot.moment.order}
+            if not {query.label for query in found.queries} <= there:
+                raise Conflict("classes were changed while pictures were embedded; evaluate again")
+            return score(
+                found.queries, snapshot, bound.rows, strangers=found.strangers, precision=precision
+            )
+
+        return replace(
+            bound.keeper.judge(judge),
+            in_catalogue=found.in_catalogue,
+            not_in_catalogue=found.not_in_catalogue,
+            refused=tuple(found.refused),
         )
 
-    return replace(
-        catalog._keeper.judge(ask),
-        in_catalogue=found.in_catalogue,
-        not_in_catalogue=found.not_in_catalogue,
-        refused=tuple(found.refused),
-    )
+    return catalog._asking(ask)

@@ -6,16 +6,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.descriptors import CatalogError
-from catalog.embedder import descriptor_name, models, preset_name
+from catalog.embedder import Specification, descriptor_name, models, preset_name
 from catalog.head import Curves
+from catalog.learning.bound import Bound
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import Transaction, heads, inventory, journal
+from catalog.store import Transaction, binding, embedders, heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
 from catalog.store.moment import Moment
 from catalog.store.names import Name
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEmbedder:
+    """An embedder whose descriptors are in a catalogue, and do not count.
+
+    Attributes:
+        fingerprint: of it.
+        backbone: name of its network, or the start of its SHA-256 if it is not on this machine.
+        views: name of its view preset.
+        descriptor: as of :class:`Info`.
+        items: how many items it has descriptors of.
+        was_used: whether it was in use before, and can be gone back to; else it is brought in.
+    """
+
+    fingerprint: str
+    backbone: str
+    views: str
+    descriptor: str
+    items: int
+    was_used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,7 @@ class Info:
         head: how the softmax head is trained: ``exact``, ``frozen``, ``document`` or ``none``.
         learning_state: hash of the sums that everything is learnt from; catalogues with equal ones,
             an ``exact`` head and no dropped descriptors give equal answers.
+        other: the embedder that is brought in, or that can be gone back to; None without one.
     """
 
     path: Path
@@ -58,6 +81,7 @@ class Info:
     prior: bool
     head: HeadTraining
     learning_state: str
+    other: OtherEmbedder | None = None
 
 
 def labels(catalog: Opened) -> list[LabelCount]:
@@ -78,6 +102,11 @@ def items(catalog: Opened, label: str | None = None) -> list[Item]:
 
 def info(catalog: Opened) -> Info:
     """What this catalogue is."""
+    return catalog._asking(lambda bound: _info(catalog, bound))
+
+
+def _info(catalog: Opened, bound: Bound) -> Info:
+    specification = bound.binding.specification
 
     def read(tx: Transaction, moment: Moment) -> Info:
         counts = inventory.label_counts(tx)
@@ -90,19 +119,36 @@ def info(catalog: Opened) -> Info:
             items=sum(row.items for row in counts),
             staged=inventory.staged(tx),
             bytes=catalog.path.stat().st_size,
-            fingerprint=catalog._binding.fingerprint,
-            backbone=_backbone_name(catalog),
-            views=preset_name(catalog._binding.specification.views),
-            descriptor=descriptor_name(catalog._binding.specification),
-            prior=catalog._binding.is_measured,
+            fingerprint=bound.fingerprint,
+            backbone=backbone_name(specification),
+            views=preset_name(specification.views),
+            descriptor=descriptor_name(specification),
+            prior=bound.binding.is_measured,
             head=heads.current(tx).training,
             learning_state="",
+            other=_other(tx),
         )
 
     def complete(learning: Learning, moment: Moment, found: Info) -> Info:
         return replace(found, learning_state=learning.state(moment))
 
-    return catalog._keeper.compute_beside(read, complete)
+    return bound.keeper.compute_beside(read, complete)
+
+
+def _other(tx: Transaction) -> OtherEmbedder | None:
+    active = embedders.active(tx)
+    for embedder in embedders.every(tx):
+        if embedder != active:
+            bound_to = binding.read(tx, embedder)
+            return OtherEmbedder(
+                bound_to.fingerprint,
+                backbone_name(bound_to.specification),
+                preset_name(bound_to.specification.views),
+                descriptor_name(bound_to.specification),
+                embedders.described(tx, embedder),
+                embedders.was_active(tx, embedder),
+            )
+    return None
 
 
 def history(catalog: Opened, last: int | None = None) -> list[Event]:
@@ -125,8 +171,9 @@ def training_curves(catalog: Opened) -> Curves | None:
     return None if kept is None else Curves(**kept)
 
 
-def _backbone_name(catalog: Opened) -> str:
-    sha256 = catalog._binding.specification.backbone
+def backbone_name(specification: Specification) -> str:
+    """The name of an embedder's network; the start of its SHA-256 if it is not on this machine."""
+    sha256 = specification.backbone
     try:
         return f"{models.find(sha256).name} ({sha256[:12]})"
     except CatalogError:

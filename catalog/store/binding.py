@@ -31,6 +31,8 @@ from catalog.descriptors import (
 )
 from catalog.embedder import Embedder, Specification, known, libraries, load, models
 from catalog.embedder.probes import AGREEMENT
+from catalog.store import embedders
+from catalog.store.embedders import EmbedderId
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Binding:
         probes: its descriptors of the probe pictures when the catalogue was made, int16 (P, D).
     """
 
-    id: int
+    id: EmbedderId
     specification: Specification
     prior: Prior
     probes: NDArray[np.int16]
@@ -82,14 +84,18 @@ def _prior_of(specification: Specification, probes: NDArray[np.float32]) -> Prio
     return Prior.isotropic(specification.width, alike)
 
 
-def read(tx: sqlite3.Connection) -> Binding:
-    """The embedder that a catalogue belongs to.
+def read(tx: sqlite3.Connection, embedder: EmbedderId | None = None) -> Binding:
+    """An embedder of a catalogue.
+
+    Args:
+        tx: a transaction.
+        embedder: its row; the active one by default.
 
     Raises:
         Damaged: its row cannot be read.
     """
     try:
-        return _read(tx)
+        return _read(tx, embedders.active(tx) if embedder is None else embedder)
     except (
         AttributeError,
         InvalidInput,
@@ -104,9 +110,9 @@ def read(tx: sqlite3.Connection) -> Binding:
         ) from error
 
 
-def _read(tx: sqlite3.Connection) -> Binding:
+def _read(tx: sqlite3.Connection, embedder: EmbedderId) -> Binding:
     row = tx.execute(
-        "SELECT id, spec, prior, probes, fingerprint FROM embedder ORDER BY id LIMIT 1"
+        "SELECT id, spec, prior, probes, fingerprint FROM embedder WHERE id = ?", (embedder,)
     ).fetchone()
     if hashlib.sha256(row[1].encode()).hexdigest() != row[4]:
         raise ValueError("it does not match its fingerprint")

@@ -11,23 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from catalog.descriptors import Damaged, InvalidLabel
-from catalog.store import compaction, heads
+from catalog.store import binding, compaction, embedders, heads
 from catalog.store.formats import version_of
 from catalog.store.names import clean_label, label_key
 from catalog.store.row_checksums import mismatches
 from catalog.store.schema import mistyped, schema_faults
 
 _ADDING = {"add", "feedback", "merge", "merge-classes", "move"}
-_REMOVING = {"remove", "remove-class", "remove-compacted", "sync"}
-_KINDS = _ADDING | _REMOVING | {"compact", "forget", "rename-class", "train-head", "undo"}
+_REMOVING = {"remove", "remove-class", "remove-compacted", "switch-embedder", "sync"}
+_OTHER = {"compact", "drop-embedder", "forget", "rename-class", "train-head", "undo"}
+_KINDS = _ADDING | _REMOVING | _OTHER
 
-_QUESTIONS = (
-    (
-        "items without a descriptor",
-        "SELECT count(*) FROM item WHERE label IS NOT NULL AND NOT EXISTS "
-        "(SELECT 1 FROM descriptor WHERE descriptor.item = item.id AND embedder = :embedder) "
-        "AND id NOT IN (SELECT item FROM compacted_item)",
-    ),
+_LENGTHS = (
     (
         "descriptors of a wrong length",
         "SELECT count(*) FROM descriptor WHERE embedder = :embedder AND length(value) != :bytes",
@@ -36,6 +31,15 @@ _QUESTIONS = (
         "descriptors of made-up photos of a wrong length",
         "SELECT count(*) FROM made_up WHERE embedder = :embedder AND "
         "(length(value) = 0 OR length(value) % :bytes != 0)",
+    ),
+)
+
+_QUESTIONS = (
+    (
+        "items without a descriptor",
+        "SELECT count(*) FROM item WHERE label IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM descriptor WHERE descriptor.item = item.id AND embedder = :embedder) "
+        "AND id NOT IN (SELECT item FROM compacted_item)",
     ),
     (
         "items whose class is not what the journal says",
@@ -79,6 +83,11 @@ _QUESTIONS = (
         "head.event AND event.kind IN ('train-head', 'forget'))",
     ),
     (
+        "switches to another embedder that no event made",
+        "SELECT count(*) FROM active WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.id = "
+        "active.event AND event.kind = 'switch-embedder')",
+    ),
+    (
         "sources without an item",
         "SELECT count(*) FROM source WHERE NOT EXISTS "
         "(SELECT 1 FROM item WHERE item.id = source.item)",
@@ -86,18 +95,22 @@ _QUESTIONS = (
 )
 
 
-def problems_of_file(tx: sqlite3.Connection, embedder_id: int, width: int) -> tuple[str, ...]:
+def problems_of_file(tx: sqlite3.Connection) -> tuple[str, ...]:
     """What is wrong with a catalogue file, in words; none if it is sound.
 
     Args:
         tx: a reading transaction.
-        embedder_id: whose descriptors the catalogue uses.
-        width: length of a descriptor.
+
+    Raises:
+        Damaged: the embedder that its descriptors are of cannot be read.
     """
+    active = embedders.active(tx)
+    width = binding.read(tx, active).specification.width
     try:
         problems = [str(row[0]) for row in tx.execute("PRAGMA integrity_check") if row[0] != "ok"]
         if not problems:
-            problems += _inconsistencies(tx, {"embedder": embedder_id, "bytes": 2 * width})
+            problems += _inconsistencies(tx, {"embedder": active, "bytes": 2 * width})
+            problems += _odd_embedders(tx)
     except (OSError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return (str(error),)
     return tuple(problems)
@@ -120,6 +133,20 @@ def _inconsistencies(tx: sqlite3.Connection, values: dict[str, int]) -> Iterator
     yield from _odd_names(tx)
     yield from _odd_events(tx)
     yield from _odd_learning(tx, values["bytes"] // 2)
+
+
+def _odd_embedders(tx: sqlite3.Connection) -> Iterator[str]:
+    """Descriptors of other embedders that are not as long as theirs are, and embedders astray."""
+    for embedder in embedders.every(tx):
+        try:
+            size = 2 * binding.read(tx, embedder).specification.width
+        except Damaged as error:
+            yield error.fact
+            continue
+        for what, question in _LENGTHS:
+            (count,) = tx.execute(question, {"embedder": embedder, "bytes": size}).fetchone()
+            if count:
+                yield f"{count} {what}"
 
 
 def _odd_header(tx: sqlite3.Connection) -> Iterator[str]:

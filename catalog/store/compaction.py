@@ -34,6 +34,11 @@ def classes_without_items(tx: sqlite3.Connection) -> set[Slot]:
     return {slot for (slot,) in rows}
 
 
+def has_dropped(tx: sqlite3.Connection) -> bool:
+    """Whether any descriptors were dropped, of whatever class."""
+    return tx.execute("SELECT 1 FROM compacted LIMIT 1").fetchone() is not None
+
+
 def items(tx: sqlite3.Connection) -> set[ItemId]:
     """The items whose descriptors were dropped."""
     return {item for (item,) in tx.execute("SELECT item FROM compacted_item")}

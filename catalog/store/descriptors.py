@@ -72,6 +72,10 @@ class StoredDescriptors:
             value: the descriptor as stored.
         """
         tx.execute("INSERT OR IGNORE INTO item (content) VALUES (?)", (content,))
+        self.add(tx, content, value)
+
+    def add(self, tx: sqlite3.Connection, content: bytes, value: bytes) -> None:
+        """The same, unless the picture was forgotten meanwhile."""
         tx.execute(
             "INSERT OR IGNORE INTO descriptor (item, embedder, value, checksum) SELECT id, ?, ?, ? "
             "FROM item WHERE content = ? AND id NOT IN (SELECT item FROM compacted_item)",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from catalog.descriptors import Advice, NotFound
 from catalog.store import AT_ONCE, ItemId, Slot, journal
 from catalog.store.classes import require_label
+from catalog.store.embedders import EmbedderId
 from catalog.store.names import Name
 from catalog.store.store import now
 from catalog.text import natural
@@ -132,17 +133,24 @@ def keep(tx: sqlite3.Connection, content: bytes, place: str | None, *, anew: boo
     )
 
 
-def kept(tx: sqlite3.Connection) -> list[tuple[ItemId, str | None]]:
+def kept(tx: sqlite3.Connection, embedder: EmbedderId) -> list[tuple[ItemId, str | None]]:
     """The staged pictures that are wanted: id and place, in the order in which they came.
 
     Not by the clock, which may have been put back meanwhile. One that was an item for a while may
-    have lost its descriptor to `compact`.
+    have lost its descriptor to `compact`, and an embedder that came later may have none of it.
     """
     return tx.execute(
         "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item WHERE label IS NULL "
-        "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item) "
-        "ORDER BY kept.item"
+        "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item "
+        "AND embedder = ?) ORDER BY kept.item",
+        (embedder,),
     ).fetchall()
+
+
+def kept_place(tx: sqlite3.Connection, item: ItemId) -> str | None:
+    """Where a staged picture that is wanted was found."""
+    row = tx.execute("SELECT place FROM kept WHERE item = ?", (item,)).fetchone()
+    return None if row is None else row[0]
 
 
 def staged(tx: sqlite3.Connection) -> int:

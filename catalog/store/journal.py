@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput
-from catalog.store import ItemId, Slot
+from catalog.store import ItemId, Slot, embedders
 from catalog.store.classes import give_back
 from catalog.store.names import label_key
 from catalog.store.store import now
 
-_FINAL = {"compact", "remove-compacted", "forget"}
+_FINAL = {"compact", "drop-embedder", "remove-compacted", "forget"}
 """Kinds of events that drop what undoing would need; they are the past's end, too."""
 
 
@@ -48,8 +48,8 @@ class Event:
         command: the id of the first event of the same command.
         at: UTC, ISO 8601.
         kind: ``add``, ``feedback``, ``move``, ``rename-class``, ``merge-classes``, ``merge``,
-            ``remove``, ``remove-class``, ``sync``, ``train-head``, ``compact``,
-            ``remove-compacted``, ``forget`` or ``undo``.
+            ``remove``, ``remove-class``, ``sync``, ``train-head``, ``switch-embedder``,
+            ``drop-embedder``, ``compact``, ``remove-compacted``, ``forget`` or ``undo``.
         detail: what the command said of itself.
         undone_by: the event that took it back, if one did.
     """
@@ -116,9 +116,28 @@ def record(
         The event's id.
 
     Raises:
-        Conflict: an item's label is not what its change says it was before, or the command's first
-            event is not there any more.
+        Conflict: an item's label is not what its change says it was before, the command's first
+            event is not there any more, or an item would have no descriptor.
     """
+    taken_in = list(changes)
+    event = _record(tx, kind, detail, taken_in, command)
+    embedders.require_described(tx, _described_in(taken_in))
+    return event
+
+
+def _described_in(changes: Iterable[Change]) -> list[ItemId]:
+    """The items of some changes that are in a class after them."""
+    return [change.item for change in changes if change.after is not None]
+
+
+def _record(
+    tx: sqlite3.Connection,
+    kind: str,
+    detail: Mapping[str, Any],
+    changes: Iterable[Change],
+    command: int | None = None,
+) -> int:
+    """As :func:`record`, whether the items have descriptors or not."""
     if command is not None:
         began = tx.execute("SELECT 1 FROM event WHERE id = ? AND command = id", (command,))
         if began.fetchone() is None:
@@ -281,13 +300,15 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         )
     ]
     back = [Change(c.item, c.after, c.before) for c in net_changes(tx, between, command=command)]
-    event = record(tx, "undo", {"command": command}, back)
+    event = _record(tx, "undo", {"command": command}, back)
     for one in reversed(undone):
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
-        for table in ("source", "occasion", "made_up", "head_column", "generator", "head"):
+        of_it = ("source", "occasion", "made_up", "active", "head_column", "generator", "head")
+        for table in of_it:
             tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
         for slot, name, _ in one.detail.get("names", ()):
             give_back(tx, slot, name)
         if respelt := one.detail.get("respelt"):  # older files say it so
             give_back(tx, respelt["slot"], respelt["name"])
+    embedders.require_described(tx, _described_in(back))
     return undone

@@ -38,6 +38,31 @@ def keep(
     )
 
 
+def keep_beside(
+    tx: sqlite3.Connection,
+    stored: StoredDescriptors,
+    item: ItemId,
+    rows: NDArray[np.int16],
+    event: int,
+) -> None:
+    """Store the same photos' descriptors of another embedder, unless they were taken back since.
+
+    Args:
+        tx: a writing transaction.
+        stored: the descriptors that they go with.
+        item: the picture.
+        rows: int16 (K, D), as stored.
+        event: that the others came with.
+    """
+    value = to_bytes(rows)
+    tx.execute(
+        "INSERT OR IGNORE INTO made_up (item, embedder, event, value, checksum) "
+        "SELECT ?, ?, ?, ?, ? WHERE EXISTS "
+        "(SELECT 1 FROM made_up WHERE item = ? AND event = ?)",
+        (item, stored.embedder_id, event, value, zlib.crc32(value), item, event),
+    )
+
+
 def of(tx: sqlite3.Connection, stored: StoredDescriptors, item: ItemId) -> NDArray[np.int16] | None:
     """The descriptors of photos made up of an item: int16 (K, D); None if there are none.
 

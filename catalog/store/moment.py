@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -63,6 +63,19 @@ class Moment:
         if isinstance(self.training, Damaged):
             raise self.training
         return self.training
+
+    def of_its_own(self) -> Moment:
+        """The same with nothing that is of another embedder's descriptors.
+
+        The head is solved from these, unless there is to be none, and classes that have none of
+        these are not there.
+        """
+        own = set(self.slots.tolist())
+        return replace(
+            self,
+            order=tuple(slot for slot in self.order if slot in own),
+            training=HeadRecord() if self.head.stored else self.training,
+        )
 
     @cached_property
     def class_places(self) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 
@@ -225,7 +225,29 @@ CREATE TABLE job_failure (
 CREATE INDEX job_failure_job ON job_failure (job);
 """
 
-SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6)
+# What format 7 added to format 6: a second embedder beside the first, and how pictures that were
+# asked about were answered.
+SCHEMA_7 = """
+-- Whose descriptors count from an event on; the newest row counts. Without a row it is those of the
+-- first embedder.
+CREATE TABLE active (
+    event INTEGER PRIMARY KEY REFERENCES event (id),
+    embedder INTEGER NOT NULL REFERENCES embedder (id),
+    checksum INTEGER
+);
+
+-- How many pictures were given a verdict on a day (UTC), by the class that was named.
+CREATE TABLE asked (
+    day TEXT NOT NULL,
+    label INTEGER NOT NULL REFERENCES label (slot),
+    verdict TEXT NOT NULL,
+    pictures INTEGER NOT NULL,
+    checksum INTEGER,
+    PRIMARY KEY (day, label, verdict)
+) WITHOUT ROWID;
+"""
+
+SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7)
 """What each format added to the one before."""
 
 

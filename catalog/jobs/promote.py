@@ -1,0 +1,254 @@
+"""The switch from one embedder of a catalogue to the other, there and back, each in one event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog.descriptors import Advice, Conflict, NotFound
+from catalog.head import TrainingOptions
+from catalog.jobs.refill import Unread
+from catalog.jobs.reindex import embed_all
+from catalog.jobs.running import JobProgress
+from catalog.learning.bound import Bound
+from catalog.learning.kinds import LearntHead
+from catalog.learning.learning import Learning
+from catalog.learning.opened import Opened
+from catalog.learning.training import Switch, TrainingProgress, train_again
+from catalog.store import Slot, Transaction, embedders, heads, journal
+from catalog.store.embedders import EmbedderId
+from catalog.store.failpoints import reach
+from catalog.store.heads import HeadRecord, HeadTraining
+from catalog.store.journal import Change, Version
+from catalog.store.moment import Moment
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What came of going over to another embedder.
+
+    Attributes:
+        fingerprint: of the embedder in use now.
+        former: of the one before.
+        removed: the items that were taken out, since their pictures could not be read again.
+        event: the journal's entry.
+    """
+
+    fingerprint: str
+    former: str
+    removed: tuple[Unread, ...]
+    event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What came of dropping an embedder: its fingerprint, and how many descriptors it had."""
+
+    fingerprint: str
+    items: int
+
+
+def promote(
+    catalog: Opened,
+    *,
+    without_unreadable: bool = False,
+    progress: JobProgress | None = None,
+    training: TrainingProgress | None = None,
+) -> Promoted:
+    """Go over to the embedder that :meth:`reindex` brought in, in one transaction.
+
+    What it lacks is embedded first. The head is trained anew in the way it was. The former embedder
+    is kept, and embeds what comes, too, until :meth:`drop_old`. Can be undone.
+
+    Args:
+        without_unreadable: take items out whose pictures cannot be read again; else nothing is
+            done where there are any.
+        progress: told how many pictures are embedded, and of how many.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound: there is no other embedder, or its network is not on this machine.
+        Conflict: it is in use already; items cannot be read again; or the catalogue was changed
+            again and again.
+    """
+    return _switch(catalog, -1, without_unreadable, progress, training)
+
+
+def back(
+    catalog: Opened,
+    *,
+    without_unreadable: bool = False,
+    progress: JobProgress | None = None,
+    training: TrainingProgress | None = None,
+) -> Promoted:
+    """Go back to the embedder before, with all that has come since.
+
+    Arguments and errors are those of :meth:`promote`.
+    """
+    return _switch(catalog, 0, without_unreadable, progress, training)
+
+
+def drop_old(catalog: Opened) -> Dropped:
+    """Drop the former embedder with its descriptors. Cannot be undone, nor what came before.
+
+    Raises:
+        NotFound: there is one embedder alone.
+        Conflict: the older one is in use.
+    """
+    return _drop(catalog, 0)
+
+
+def drop_new(catalog: Opened) -> Dropped:
+    """Drop the embedder that :meth:`reindex` brought in, with its descriptors.
+
+    Where it was in use for a while that cannot be undone, nor what came before.
+
+    Raises:
+        NotFound: there is one embedder alone.
+        Conflict: the newer one is in use.
+    """
+    return _drop(catalog, -1)
+
+
+def _switch(
+    catalog: Opened,
+    which: int,
+    without_unreadable: bool,  # noqa: FBT001 - the public ones take it by name
+    progress: JobProgress | None,
+    training: TrainingProgress | None,
+) -> Promoted:
+    for _ in range(_TRIES):
+        with catalog._store.reading() as tx:
+            bound = catalog._bound_to(tx, _other(tx, which))
+            lacking = embedders.items_without(tx, bound.binding.id)
+        left = embed_all(catalog, bound, progress).unread if lacking else ()
+        if left and not without_unreadable:
+            raise _unreadable(left)
+        begun = bound.ahead().compute_beside(_trained, _prepared)
+        done = _switched(catalog, which, bound, left, begun)
+        if done is not None:
+            _follow(catalog, done.event, begun.options, training)
+            return done
+    raise Conflict("the catalogue was changed again and again meanwhile; try again")
+
+
+def _unreadable(left: Sequence[Unread]) -> Conflict:
+    first = left[0]
+    return Conflict(
+        f"{len(left)} items cannot be read again, so they would be lost, such as item {first.item} "
+        f"of class {first.label!r} ({first.detail}); nothing was changed",
+        Advice("switch without unreadable"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What is ready before a switch.
+
+    Attributes:
+        seen: the state that it is of.
+        training: how the head is trained.
+        frozen: the head to begin with, where it is to be ``frozen``.
+        options: of the training, where the head is a ``document`` one.
+    """
+
+    seen: Version
+    training: HeadTraining
+    frozen: LearntHead | None
+    options: TrainingOptions | None
+
+
+def _trained(tx: Transaction, _moment: Moment) -> HeadRecord:
+    return heads.current(tx)
+
+
+def _prepared(learning: Learning, moment: Moment, record: HeadRecord) -> _Begun:
+    """Learn what the first question would have to wait for, and keep it for whoever asks it."""
+    learning.items(moment)
+    learning.calibration(moment)
+    head = learning.head(moment)
+    learning.save()
+    return _Begun(
+        moment.version,
+        record.training,
+        head if record.training == "frozen" else None,
+        TrainingOptions.from_dict(record.options) if record.training == "document" else None,
+    )
+
+
+def _switched(
+    catalog: Opened, which: int, bound: Bound, left: Sequence[Unread], begun: _Begun
+) -> Promoted | None:
+    """Go over to an embedder; None if that has to be got ready anew."""
+    with catalog._store.writing() as tx:
+        if _other(tx, which) != bound.binding.id:
+            return None
+        gone = embedders.items_without(tx, bound.binding.id)
+        if {item for item, _ in gone} != {one.item for one in left}:
+            return None  # something came that was not embedded by both
+        if heads.current(tx).training != begun.training:
+            return None
+        if begun.frozen and journal.version(tx) != begun.seen:
+            return None
+        former = catalog._bound.fingerprint
+        command = _head_begun(tx, begun)
+        changes = [Change(item, Slot(slot), None) for item, slot in gone]
+        told = {"from": former[:12], "to": bound.fingerprint[:12], "items": len(changes)}
+        event = journal.record(tx, "switch-embedder", told, changes, command)
+        embedders.activate(tx, bound.binding.id, event)
+        reach("switching")
+    reach("switched")
+    return Promoted(bound.fingerprint, former, tuple(left), command or event)
+
+
+def _head_begun(tx: Transaction, begun: _Begun) -> int | None:
+    """Let a head that is stored begin anew; returns the event, if there is one."""
+    if begun.frozen:
+        return Switch("frozen", begun.seen, begun.frozen).record(tx)
+    if begun.options:  # trained when the switch is done
+        event = journal.record(tx, "train-head", {"training": "exact", "columns": 0}, ())
+        heads.switch(tx, event, "exact")
+        return event
+    return None
+
+
+def _follow(
+    catalog: Opened,
+    command: int,
+    options: TrainingOptions | None,
+    progress: TrainingProgress | None,
+) -> None:
+    """Train a ``document`` head anew, as part of the command that went over."""
+    if options is not None:
+        train_again(catalog._store, catalog._keeper, options, command=command, progress=progress)
+
+
+def _other(tx: Transaction, which: int) -> EmbedderId:
+    """The older (0) or the newer (-1) embedder, which is not in use.
+
+    Raises:
+        NotFound: there is one alone.
+        Conflict: it is in use.
+    """
+    found = embedders.every(tx)
+    if len(found) < 2:
+        raise NotFound("this catalogue has one embedder alone", Advice("bring in embedder"))
+    if found[which] == embedders.active(tx):
+        raise Conflict(f"the {'newer' if which else 'older'} embedder is the one in use")
+    return found[which]
+
+
+def _drop(catalog: Opened, which: int) -> Dropped:
+    with catalog._store.writing() as tx:
+        bound = catalog._bound_to(tx, _other(tx, which))
+        own, items = bound.binding.id, embedders.described(tx, bound.binding.id)
+        if embedders.was_active(tx, own):
+            told = {"fingerprint": bound.fingerprint[:12], "descriptors": items}
+            journal.record(tx, "drop-embedder", told, ())
+        embedders.drop(tx, own)
+        reach("dropping")
+    bound.keeper.discard()
+    catalog._store.rewrite()
+    return Dropped(bound.fingerprint, items)
