@@ -2,7 +2,7 @@
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about half an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors``, ``neighbours``, ``sync`` or ``pipeline`` does one of them.
+``predictors``, ``neighbours``, ``sync``, ``pipeline`` or ``rivals`` does one of them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from benchmarks import (
     accuracy,
     descriptors,
     growth,
+    keras_job,
     made_up,
     neighbours,
     occasions,
     pipeline,
     predictors,
+    retrained,
     speed,
     sync,
 )
@@ -34,12 +36,13 @@ from catalog.embedder import DESCRIPTORS, models
 from catalog.embedder.model_cache import Model
 
 _FOLDER = Path(__file__).parent
+_BACKBONE = "mobilenet_v2_100_224_feature_vector"
 _COUNTS = (2_640, 10_000, 100_000)
 
 
 def main(wanted: Sequence[str]) -> None:
     """Run the benchmarks that are wanted, by name, or all."""
-    model = models.import_model(shared() / "backbone" / "mobilenet_v2_100_224_feature_vector")
+    model = models.import_model(shared() / "backbone" / _BACKBONE)
     every = (
         ("speed", _speed),
         ("accuracy", _accuracy),
@@ -50,6 +53,7 @@ def main(wanted: Sequence[str]) -> None:
         ("neighbours", _neighbours),
         ("sync", _sync),
         ("pipeline", _pipeline),
+        ("rivals", _rivals),
     )
     for name, lines in every:
         if not wanted or name in wanted:
@@ -119,6 +123,13 @@ def _sync(model: Model) -> Iterator[str]:
 def _pipeline(model: Model) -> Iterator[str]:
     yield f"# From files to stored descriptors\n\n{_machine()}\n"
     yield from pipeline.page(model)
+
+
+def _rivals(model: Model) -> Iterator[str]:
+    yield f"# What one would write or install instead\n\n{_machine()}\n"
+    yield "*Ahead* says who is, in every row; what one would write or install is *the other*."
+    yield from keras_job.page(model, shared() / "backbone" / _BACKBONE)
+    yield from retrained.page([model, models.starter()])
 
 
 def _accuracy(model: Model) -> Iterator[str]:
