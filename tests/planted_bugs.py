@@ -293,7 +293,7 @@ LEARNT = (
         new='("source", "occasion", "made_up", "head_column", "generator", "head")',
     ),
     Bug(
-        "an answer mixes embedders where one takes the other's place",
+        "a question that a switch overtakes is put to the other embedder's head",
         "test_reindex.py",
         "catalog.learning.keeper:Keeper._require_active",
         old="if not self._ahead and embedders",

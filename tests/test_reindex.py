@@ -512,9 +512,11 @@ class TestComparing:
 class TestWhileOthersAsk:
     """Questions meanwhile."""
 
-    def test_none_fails_and_none_mixes(self, shop: Catalog, path: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("way", ["exact", "frozen"])
+    def test_none_fails_and_none_mixes(self, shop: Catalog, way: str) -> None:
         """Each answer is one embedder's whole, whatever is switched meanwhile."""
         query = photos.photo(0, 30)
+        shop.train_head(way)
         shop.reindex(embedder=NEW)
         known = []
         for turn in (shop.promote, shop.back):

@@ -58,6 +58,7 @@ def test_who_is_ahead() -> None:
     assert keras_job.share_row("", 0.90004, 0.9)[3:] == ("+0.0 points", "neither")
 
 
+@pytest.mark.soak
 def test_the_job(trees: Trees, tmp_path: Path) -> None:
     """Catalog and the script take the same folder, and what both find is compared in every row."""
     network = tmp_path / "network"
@@ -83,6 +84,7 @@ def test_the_job(trees: Trees, tmp_path: Path) -> None:
         assert number(theirs) >= 0.75
 
 
+@pytest.mark.soak
 def test_the_recipe(tiny_model: Model, kind: Kind) -> None:
     """Every row of both tables has both sides and says who is ahead."""
     page = list(retrained.page([tiny_model], [kind], SMALL))
