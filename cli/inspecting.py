@@ -114,6 +114,8 @@ def _told(event: Event) -> str:
     nouns = {"items": "item", "pictures": "picture", "classes": "class"}
     counts = [f"{event.detail[n]} {n}" for n in ("added", "moved") if event.detail.get(n)]
     counts += [counted(event.detail[n], nouns[n]) for n in nouns if event.detail.get(n)]
+    if event.kind == "switch-embedder":
+        counts.insert(0, f"{event.detail['from']} -> {event.detail['to']}")
     before = event.detail.get("before")
     return ", ".join(
         [*([f"{before} -> {label}" if before else str(label)] if label else []), *counts]

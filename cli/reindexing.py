@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -171,7 +172,9 @@ def _switch(opened: Catalog, *, back: bool, without_unreadable: bool, json: bool
     if json:
         print_json(done)
         return
-    tell(f"the catalogue answers by {done.fingerprint[:12]} now, and no more by {done.former[:12]}")
+    found = opened.info()
+    now = f"{found.backbone}, {found.views}, {found.descriptor}"
+    tell(f"the catalogue answers by {now} now")
     if done.removed:
         _say_unread(done.removed)
         tell(f"{counted(len(done.removed), 'item')} removed, which could not be read again")
@@ -241,10 +244,16 @@ def _print_compared(found: Compared, precision: float) -> None:
         f"another way{known if found.gained or found.lost else ''}"
     )
     if found.flips:
+        shown = [flip.place or "picture" for flip in found.flips[:_SHOWN]]
+        before = (
+            len(os.path.commonpath(shown)) + 1
+            if len(shown) > 1 and all(map(os.path.isabs, shown))
+            else 0
+        )
         print_table(
             [
-                (flip.place or "picture", flip.truth or "", *_said(flip.before), *_said(flip.after))
-                for flip in found.flips[:_SHOWN]
+                (place[before:], flip.truth or "", *_said(flip.before), *_said(flip.after))
+                for place, flip in zip(shown, found.flips, strict=False)
             ],
             ("picture", "is", "in use says", "", "the other says", ""),
         )

@@ -25,7 +25,7 @@ from catalog import (
     Prediction,
     read_manifest,
 )
-from catalog.descriptors import EmbedderMismatch
+from catalog.descriptors import EmbedderMismatch, Switched
 from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
 
@@ -366,6 +366,17 @@ class TestDropping:
         with Catalog.open(path, embedder=NEW) as again:
             again.add_class("pot", photos.shots(7, 3))
             again.undo()
+
+    def test_whoever_is_at_work_with_it(self, shop: Catalog) -> None:
+        """Whoever reads of one that is dropped is told so, also where another one has come."""
+        shop.reindex(embedder=NEW)
+        _, late = shop._every_bound()
+        items = np.array([item.id for item in shop.items()], np.int64)
+        assert len(late.rows.of(items)) == 12
+        for third in (None, FakeEmbedder(width=48, seed=2)):
+            shop.drop_new() if third is None else shop.reindex(embedder=third)
+            with pytest.raises(Switched):
+                late.rows.of(items)
 
     def test_the_new_one(self, shop: Catalog) -> None:
         """One that was never in use leaves no trace: not even an event."""

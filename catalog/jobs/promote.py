@@ -249,6 +249,6 @@ def _drop(catalog: Opened, which: int) -> Dropped:
             journal.record(tx, "drop-embedder", told, ())
         embedders.drop(tx, own)
         reach("dropping")
-    bound.keeper.discard()
+    bound.discard()
     catalog._store.rewrite()
     return Dropped(bound.fingerprint, items)

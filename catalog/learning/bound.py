@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.embedders import EmbedderId
 from catalog.store.store import Store
+
+_FIRST = 1
+"""The embedder that a catalogue was made with, by its row."""
 
 
 class Bound:
@@ -79,6 +83,13 @@ class Bound:
         """What is learnt of the descriptors before they count, from the present state alone."""
         return self._new_keeper(ahead=True)
 
+    def discard(self) -> None:
+        """Delete all that was learnt, and the folder of its own that it lay in."""
+        self.keeper.discard()
+        if self.binding.id != _FIRST:
+            with contextlib.suppress(OSError):
+                self._cache.rmdir()
+
     def close(self) -> None:
         """Keep what was learnt for the next time, and let go of the embedder."""
         try:
@@ -96,4 +107,4 @@ def _folder(cache: Path, embedder: EmbedderId) -> Path:
 
     One that came later has a folder of its own, so that neither takes the other's.
     """
-    return cache if embedder == 1 else cache / f"embedder-{embedder}"
+    return cache if embedder == _FIRST else cache / f"embedder-{embedder}"

@@ -108,10 +108,13 @@ class DerivedThings(Generic[Source]):
         self._kept[derived.kind] = Kept(moment.version, thing)
 
     def delete(self) -> None:
-        """Remove the files, and what was left of writing them; let go of everything."""
+        """Remove the files, and what was left of writing them."""
         files = [*(self._folder / kind.kind for kind in self._kinds), *self._folder.glob("*.tmp")]
         for file in files:
             self._remove(file)
+
+    def let_go(self) -> None:
+        """Have nothing in memory any more."""
         self._kept.clear()
 
     def save(self, store: Store) -> None:

@@ -121,6 +121,13 @@ class Keeper:
             self._learning.discard()
             self._moment = self._latest = None
 
+    def let_go(self) -> None:
+        """Keep what was learnt in the derived files alone: it is not asked for any more."""
+        with self._building:
+            self.save()
+            self._learning.let_go()
+            self._moment = self._latest = None
+
     def save(self) -> None:
         """Keep what was learnt for the next time."""
         with self._building:

@@ -96,6 +96,11 @@ class Learning:
     def discard(self) -> None:
         """Delete the derived files, and let go of all that was learnt."""
         self._things.delete()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of all that was learnt, and leave the derived files as they are."""
+        self._things.let_go()
         self._stored_head = self._white = None
 
     def save(self) -> None:

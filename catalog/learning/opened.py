@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -83,10 +82,14 @@ class Opened:
         Raises:
             Switched: that happened again and again.
         """
+        bound = self._bound
         for _ in range(_TRIES):
-            with contextlib.suppress(Switched):
-                return ask(self._bound)
-        return ask(self._bound)
+            try:
+                return ask(bound)
+            except Switched:
+                bound.keeper.let_go()
+                bound = self._bound
+        return ask(bound)
 
     def _discard(self) -> None:
         """Delete all derived files, and let go of all that was learnt."""

@@ -26,6 +26,7 @@ from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest import ClassLevel, Entry, Labelled, listed
 from catalog.manifest.pictures import Progress, Refusal, counted, hold_each
+from catalog.reports.gathering import known_as
 from catalog.reports.leave_out import share_of
 from catalog.reports.listing import backbone_name
 from catalog.store import inventory
@@ -71,7 +72,7 @@ class Flip:
 
     Attributes:
         place: where it was found.
-        truth: its class, where that is known.
+        truth: its class, where that is known, and one of the catalogue.
         before: what is said by the embedder in use.
         after: what the other one says.
     """
@@ -83,7 +84,7 @@ class Flip:
 
     def is_right(self, said: Said) -> bool | None:
         """Whether that names the right class; None where it is not known."""
-        return _is(self.truth, said)
+        return None if self.truth is None else said.label == self.truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +178,12 @@ def compare(
     flips: list[Flip] = []
     gained = lost = 0
     for one, before, after in zip(asked, *answered, strict=True):
-        right = [_is(one.truth, said) for said in (before, after)]
+        flip = Flip(one.place, one.truth, before, after)
+        right = [flip.is_right(said) for said in (before, after)]
         gained += right == [False, True]
         lost += right == [True, False]
         if _shown(before) != _shown(after):
-            flips.append(Flip(one.place, one.truth, before, after))
+            flips.append(flip)
     return Compared(
         *sides,
         items,
@@ -193,12 +195,6 @@ def compare(
         found.in_catalogue,
         tuple(found.refused),
     )
-
-
-def _is(truth: str | None, said: Said) -> bool | None:
-    if truth is None:
-        return None
-    return said.label is not None and label_key(truth) == label_key(said.label)
 
 
 def _shown(said: Said) -> str | None:
@@ -224,7 +220,9 @@ def _of_entries(
 ) -> _Queries:
     """Pictures that are given, embedded by both; those that are items are left out."""
     found = _Queries([])
-    shown: list[tuple[str | None, str]] = []
+    with catalog._store.reading() as tx:
+        names = {label_key(row.label): row.label for row in inventory.label_counts(tx)}
+    shown: list[tuple[str | None, str | None]] = []
     pictures: list[Picture] = []
     with closing(hold_each(entry.picture for entry in entries)) as read:
         for entry, held in zip(entries, read, strict=True):
@@ -235,7 +233,7 @@ def _of_entries(
                 known = inventory.holds(tx, held.content)
             found.in_catalogue += known
             if not known:
-                shown.append((held.place, entry.label))
+                shown.append((held.place, known_as(names, entry.label)))
                 pictures.append(entry.picture)  # read again: all of them may not fit in memory
     own, other = (bound.embedder.embed_each(pictures) for bound in bounds)
     rows = zip(shown, counted(own, progress), other, strict=True)

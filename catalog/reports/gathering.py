@@ -61,7 +61,7 @@ def gather(
     outcomes = embedder.embed_each(_held(listing.entries, contents))
     for at, outcome in enumerate(counted(outcomes, progress)):
         entry = listing.entries[at]
-        place, name = place_of(entry.picture), _known(names, entry.label)
+        place, name = place_of(entry.picture), known_as(names, entry.label)
         if isinstance(outcome, PictureError):
             found.refused.append(Refusal(place, outcome.reason, outcome.detail))
         elif name is None:
@@ -93,7 +93,7 @@ def _held(entries: tuple[Entry, ...], contents: list[bytes]) -> Iterator[Picture
             yield held.picture
 
 
-def _known(names: Mapping[str, str], label: str) -> str | None:
+def known_as(names: Mapping[str, str], label: str) -> str | None:
     """The catalogue's name of a class, or None if it has none such, or there can be none."""
     try:
         return names.get(label_key(label))

@@ -9,8 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Advice, CatalogError, Damaged, InvalidInput, Superseded, from_bytes
-from catalog.store import AT_ONCE, ItemId
+from catalog.descriptors import (
+    Advice,
+    CatalogError,
+    Damaged,
+    InvalidInput,
+    Superseded,
+    Switched,
+    from_bytes,
+)
+from catalog.store import AT_ONCE, ItemId, embedders
+from catalog.store.embedders import EmbedderId
 
 
 class StoredDescriptors:
@@ -21,7 +30,7 @@ class StoredDescriptors:
         width: D, the length of a descriptor.
     """
 
-    def __init__(self, embedder_id: int, width: int) -> None:
+    def __init__(self, embedder_id: EmbedderId, width: int) -> None:
         self.width = width
         self.embedder_id = embedder_id
 
@@ -30,6 +39,7 @@ class StoredDescriptors:
 
         Raises:
             Superseded: an item's was dropped, or the item forgotten.
+            Switched: the embedder was dropped.
             Damaged: an item has lost its descriptor, or part of it.
         """
         found: dict[int, tuple[bytes, int]] = {}
@@ -38,7 +48,7 @@ class StoredDescriptors:
             found |= self._found(tx, wanted[start : start + AT_ONCE])
         for item in items:
             if item not in found:
-                raise _missing(tx, item)
+                raise self._missing(tx, item)
         ordered = [found[item] for item in items]
         return self._rows(items, [row[0] for row in ordered], [row[1] for row in ordered])
 
@@ -111,14 +121,15 @@ class StoredDescriptors:
         except InvalidInput as error:
             raise Damaged(error.fact, Advice("verify")) from error
 
-
-def _missing(tx: sqlite3.Connection, item: int) -> CatalogError:
-    """Why an item has no descriptor."""
-    row = tx.execute(
-        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM item WHERE id = :item) "
-        "OR EXISTS (SELECT 1 FROM compacted_item WHERE item = :item)",
-        {"item": item},
-    ).fetchone()
-    if row is not None:
-        return Superseded(f"the descriptor of item {item} was dropped meanwhile; ask again")
-    return Damaged(f"item {item} has lost its descriptor", Advice("verify"))
+    def _missing(self, tx: sqlite3.Connection, item: int) -> CatalogError:
+        """Why an item has no descriptor."""
+        row = tx.execute(
+            "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM item WHERE id = :item) "
+            "OR EXISTS (SELECT 1 FROM compacted_item WHERE item = :item)",
+            {"item": item},
+        ).fetchone()
+        if row is not None:
+            return Superseded(f"the descriptor of item {item} was dropped meanwhile; ask again")
+        if embedders.fingerprint(tx, self.embedder_id) is None:
+            return Switched("the embedder was dropped meanwhile; ask again")
+        return Damaged(f"item {item} has lost its descriptor", Advice("verify"))

@@ -81,18 +81,21 @@ def require_one(tx: sqlite3.Connection) -> None:
 
 
 def add(tx: sqlite3.Connection, embedder: Mapping[str, Any]) -> EmbedderId:
-    """Take in another embedder, which has no descriptors yet.
+    """Take in another embedder, which has no descriptors yet, under a number that none ever had.
+
+    Whoever is still at work with one that was dropped must not take this one for it.
 
     Args:
         tx: a writing transaction.
         embedder: the columns of its row: fingerprint, spec, prior and probes.
     """
-    row = tx.execute(
-        "INSERT INTO embedder (fingerprint, spec, prior, probes) "
-        "VALUES (:fingerprint, :spec, :prior, :probes)",
+    tx.execute(
+        "INSERT INTO embedder (id, fingerprint, spec, prior, probes) SELECT 1 + max(id, coalesce("
+        "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'embedders'), 0)), "
+        ":fingerprint, :spec, :prior, :probes FROM embedder ORDER BY id DESC LIMIT 1",
         dict(embedder),
-    ).lastrowid
-    return EmbedderId(int(row or 0))
+    )
+    return every(tx)[-1]
 
 
 def activate(tx: sqlite3.Connection, embedder: EmbedderId, event: int) -> None:
@@ -119,6 +122,8 @@ def drop(tx: sqlite3.Connection, embedder: EmbedderId) -> None:
     tx.execute("DELETE FROM head WHERE id < (SELECT max(id) FROM head)")
     for table in ("descriptor", "made_up", "active"):
         tx.execute(f"DELETE FROM {table} WHERE embedder = ?", (embedder,))  # noqa: S608
+    if embedder == every(tx)[-1]:
+        tx.execute("INSERT OR REPLACE INTO meta VALUES ('embedders', ?, NULL)", (str(embedder),))
     tx.execute("DELETE FROM embedder WHERE id = ?", (embedder,))
 
 
