@@ -33,6 +33,8 @@ ISOTROPIC_SHARE = 0.3
 BLOCK_ROWS = 4096
 """How many stored descriptors are whitened at a time."""
 
+_HALVED = 128  # up to so many rows a general inverse is as quick
+
 WHITENING_RULE = (
     f"within-class scatter, prior worth {PRIOR_DEGREES:g} degrees and {PRIOR_PICTURES:g} pictures, "
     f"{ISOTROPIC_SHARE:g} of it even; 1"
@@ -184,8 +186,25 @@ def fit(
     if observed <= 0 and not len(prior.directions):  # the same in every direction
         transform = np.diag(1 / np.sqrt(np.diagonal(scatter)))
     else:
-        transform = np.linalg.inv(np.linalg.cholesky(scatter))
+        factor: NDArray[np.float64] = np.linalg.cholesky(scatter).astype(np.float64, copy=False)
+        transform = inverse_of_lower(factor)
     return Metric(mean.astype(np.float32), np.tril(transform).astype(np.float32))
+
+
+def inverse_of_lower(lower: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of a lower triangular matrix float64 (D, D), by halves.
+
+    [[A, 0], [B, C]] has the inverse [[A^-1, 0], [-C^-1 B A^-1, C^-1]], which takes a fourth of the
+    time of a general inverse (Du Croz and Higham, Stability of Methods for Matrix Inversion, 1992).
+    """
+    if len(lower) <= _HALVED:
+        return np.tril(np.linalg.inv(lower))
+    half = len(lower) // 2
+    first, last = inverse_of_lower(lower[:half, :half]), inverse_of_lower(lower[half:, half:])
+    inverse = np.zeros_like(lower)
+    inverse[:half, :half], inverse[half:, half:] = first, last
+    inverse[half:, :half] = -last @ (lower[half:, :half] @ first)
+    return inverse
 
 
 def class_means(sums: Sums, order: Sequence[int]) -> NDArray[np.float64]:

@@ -143,10 +143,22 @@ def balanced_weights(positions: NDArray[np.int64], classes: int) -> NDArray[np.f
 def preconditioner(
     rows: NDArray[np.float32], weights: NDArray[np.float32], ridge: float
 ) -> NDArray[np.float32]:
-    """The inverse of what the curvature for one class seldom exceeds: float32 (D, D)."""
+    """The inverse of what the curvature for one class seldom exceeds: float32 (D, D).
+
+    Of few rows A it is had from a matrix that has their number for its size, by the identity of
+    Woodbury: (r I + A' A)^-1 = (I - A' (r I + A A')^-1 A) / r.
+    """
     sample, share = rows[:_CURVATURE_ROWS], weights[:_CURVATURE_ROWS]
+    share = share * np.float32(_CURVATURE * float(weights.sum() / share.sum()))
+    if len(sample) < rows.shape[1]:
+        scaled = sample * np.sqrt(share, dtype=np.float64)[:, None]
+        small = scaled @ scaled.T
+        small[np.diag_indices(len(small))] += ridge
+        inverse = scaled.T @ np.linalg.solve(small, scaled)
+        inverse *= -1
+        inverse[np.diag_indices(len(inverse))] += 1
+        return np.asarray(inverse / ridge, np.float32)
     curvature = (sample * share[:, None]).T @ sample
-    curvature *= _CURVATURE * float(weights.sum() / share.sum())
     curvature[np.diag_indices(rows.shape[1])] += np.float32(ridge)
     return np.asarray(np.linalg.inv(curvature))
 

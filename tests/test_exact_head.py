@@ -11,7 +11,13 @@ from strategies import head_problem, seeds
 
 from catalog.descriptors import InvalidInput
 from catalog.head import Head, solve
-from catalog.head.exact import OPERATIONS, STEPS, allowed_steps, balanced_weights
+from catalog.head.exact import (
+    OPERATIONS,
+    STEPS,
+    allowed_steps,
+    balanced_weights,
+    preconditioner,
+)
 
 WIDTH = 12
 RIDGE = 1.0
@@ -271,3 +277,17 @@ def test_no_class_twice() -> None:
     """A class cannot be learnt in two places."""
     with pytest.raises(InvalidInput, match="two columns"):
         solve(np.eye(2, dtype=np.float32), np.array([0, 1]), [4, 4])
+
+
+@given(seeds, st.integers(1, 60), st.sampled_from([0.1, 1.0, 10.0]))
+@settings(max_examples=25)
+def test_few_rows_have_the_inverse_of_many(seed: int, count: int, ridge: float) -> None:
+    """What a small matrix gives for few rows is the inverse of the whole curvature."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(count, 40)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    weights = random.uniform(0.2, 5, count).astype(np.float32)
+    curvature = 0.25 * (rows * weights[:, None]).T.astype(np.float64) @ rows + ridge * np.eye(40)
+    found = preconditioner(rows, weights, ridge)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found @ curvature, np.eye(40), atol=2e-4)

@@ -22,7 +22,12 @@ from catalog.descriptors import (
     to_integers,
     unit_rows,
 )
-from catalog.descriptors.whitening import ISOTROPIC_SHARE, PRIOR_DEGREES, PRIOR_PICTURES
+from catalog.descriptors.whitening import (
+    ISOTROPIC_SHARE,
+    PRIOR_DEGREES,
+    PRIOR_PICTURES,
+    inverse_of_lower,
+)
 
 WIDTH = 6
 some_priors = strategies.priors(WIDTH)
@@ -253,3 +258,16 @@ def test_refuses_what_does_not_fit(order: list[int], width: int) -> None:
     sums = summed(np.array([1, 2]), pictures(0, 2, 2))
     with pytest.raises(InvalidInput):
         fit(sums, order, Prior.isotropic(width))
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 7, 128, 129, 300]), st.floats(0, 3))
+@settings(max_examples=15)
+def test_the_inverse_by_halves(seed: int, size: int, decades: float) -> None:
+    """It is the inverse, whatever the size, and as near to it as a general one comes."""
+    rows = np.random.default_rng(seed).normal(size=(2 * size, size))
+    rows *= np.logspace(0, -decades, size)
+    lower = np.linalg.cholesky(rows.T @ rows / size + 1e-8 * np.eye(size))
+    inverse = inverse_of_lower(lower)
+    np.testing.assert_allclose(inverse, np.linalg.inv(lower), rtol=1e-9, atol=1e-9 * 10**decades)
+    assert (np.triu(inverse, 1) == 0).all()
+    np.testing.assert_allclose(lower @ inverse, np.eye(size), atol=1e-9)

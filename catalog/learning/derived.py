@@ -32,7 +32,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = 4  # of the files; those of another are as good as absent
+_LAYOUT = 5  # of the files; those of another are as good as absent
 
 
 class Kept(NamedTuple, Generic[Thing]):
