@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from catalog.embedder import Box, Picture
     from catalog.head import Curves
-    from catalog.jobs.comparing import ByHand, Gone
+    from catalog.jobs.comparing import ByHand, Coming, Gone
     from catalog.jobs.job import Job
     from catalog.jobs.promote import Dropped, Promoted
     from catalog.jobs.refill import Unread
@@ -86,6 +86,7 @@ __all__ = [
     "Candidate",
     "Catalog",
     "CatalogError",
+    "Coming",
     "Compacted",
     "Compared",
     "Conflict",
@@ -202,6 +203,7 @@ _HOMES = {
     "catalog.judging.cross_check": ("Verdict",),
     "catalog.jobs.comparing": (
         "ByHand",
+        "Coming",
         "Gone",
     ),
     "catalog.jobs.job": ("Job",),

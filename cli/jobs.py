@@ -172,12 +172,14 @@ def _print_synced(result: Synced) -> None:
 
 def _print_plan(result: Synced) -> None:
     """The pictures that something would be done about, one a line."""
-    rows = [("new", place) for place in result.new]
-    rows += [("changed", place) for place in result.changed]
-    rows += [("moved", place) for place in result.moved]
-    rows += [("to another class", place) for place in result.relabelled]
-    rows += [("gone", place) for one in result.gone for place in one.places]
-    print_table(rows)
+    rows = [("new", one.place, "", one.label) for one in result.new]
+    rows += [("changed", place, "", "") for place in result.changed]
+    rows += [("moved", place, "", "") for place in result.moved]
+    rows += [
+        ("to another class", one.place, one.before or "", one.label) for one in result.relabelled
+    ]
+    rows += [("gone", place, one.label, "") for one in result.gone for place in one.places]
+    print_table(rows, ("", "picture", "from", "to"))
 
 
 def _note_by_hand(result: Synced) -> None:

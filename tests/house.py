@@ -108,6 +108,7 @@ EXPORTS = {
         "Candidate",
         "Catalog",
         "CatalogError",
+        "Coming",
         "Compacted",
         "Compared",
         "Conflict",

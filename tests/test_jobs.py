@@ -231,7 +231,7 @@ class TestWatch:
             write(folder / "cup" / f"{number}.png", number)
         new = []
         while len(new) < 3:
-            new += next(found).new
+            new += [one.place for one in next(found).new]
         assert sorted(new) == [str(folder / "cup" / f"{number}.png") for number in range(3)]
         found.close()
         assert shop.job(1).state == "done"
@@ -253,7 +253,7 @@ class TestWatch:
         assert "there is nothing at" in next(found).notes[0]
         tree.with_name("away").rename(tree)
         write(tree / "jug" / "9.png", 98)
-        assert next(found).new == (str(tree / "jug" / "9.png"),)
+        assert [one.place for one in next(found).new] == [str(tree / "jug" / "9.png")]
         found.close()
 
     def test_cancelled(self, shop: Catalog, tree: Path) -> None:

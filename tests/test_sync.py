@@ -16,7 +16,7 @@ from folders import CLASSES, Folder, Step, contents, steps, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import Catalog, Conflict, InvalidInput, NotFound, Synced
+from catalog import Catalog, Coming, Conflict, InvalidInput, NotFound, Synced
 from catalog.store.failpoints import armed
 
 PLACES = ("staged", "landing", "landed", "next class", "settling", "settled")
@@ -161,7 +161,7 @@ class TestChanges:
         """The item goes there, and is the same one."""
         (tree / "cup" / "0.png").rename(tree / "jug" / "9.png")
         done = shop.sync(tree)
-        assert done.relabelled == (str(tree / "jug" / "9.png"),)
+        assert done.relabelled == (Coming(str(tree / "jug" / "9.png"), "jug", "cup"),)
         assert [item.id for item in shop.items("jug")] == [1, 4, 5, 6]
 
     def test_two_that_change_places(self, shop: Catalog, tree: Path, tmp_path: Path) -> None:
@@ -179,7 +179,9 @@ class TestChanges:
         """The new picture is an item; the old one is gone, and removed if asked for."""
         write(tree / "cup" / "0.png", 99)
         done = shop.sync(tree)
-        assert done.changed == done.new == (str(tree / "cup" / "0.png"),)
+        assert (
+            done.changed == tuple(one.place for one in done.new) == (str(tree / "cup" / "0.png"),)
+        )
         assert [one.item for one in done.gone] == [1]
         assert done.gone[0].replaced
         assert len(shop) == 10
@@ -201,7 +203,7 @@ class TestChanges:
         (tree / "cup" / "0.png").rename(tree.parent / "aside")
         shop.sync(tree, delete=True)
         (tree.parent / "aside").rename(tree / "cup" / "0.png")
-        assert shop.sync(tree).new == (str(tree / "cup" / "0.png"),)
+        assert [one.place for one in shop.sync(tree).new] == [str(tree / "cup" / "0.png")]
         assert len(shop) == 9
 
     def test_in_two_classes_at_once(self, shop: Catalog, tree: Path) -> None:
@@ -430,7 +432,7 @@ class TestManifest:
             assert len(shop.sync(listed).by_hand) == 1
             listed.write_text("path,label\nphotos/cup/0.png,mug\nphotos/jug/0.png,jug\n")
             done = shop.sync(listed)
-            assert done.new == (str(tree / "cup" / "0.png"),)
+            assert [one.place for one in done.new] == [str(tree / "cup" / "0.png")]
             assert [row.label for row in shop.labels()] == ["jug", "mug"]
 
     def test_only_its_own(self, tmp_path: Path, tree: Path) -> None:

@@ -37,6 +37,21 @@ class Shown(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Coming:
+    """A picture that comes to a class.
+
+    Attributes:
+        place: where it lies.
+        label: the class.
+        before: the class that it was in; None where it was in none.
+    """
+
+    place: str
+    label: str
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ByHand:
     """A picture that the catalogue has otherwise than its source, since someone said so.
 
@@ -193,6 +208,7 @@ class Comparison:
         gone: items that the source has no more.
         vacated: places of these at which nothing lies now.
         slots: of the classes that these, and those that are coming, are in, if any.
+        names: of classes, by slot.
         generation: of the catalogue that was compared.
         of_source: how many items are known to be of the source.
     """
@@ -209,6 +225,7 @@ class Comparison:
     vacated: defaultdict[ItemId, list[str]] = field(default_factory=lambda: defaultdict(list))
     of_source: int = 0
     slots: dict[Identity, Slot | None] = field(default_factory=dict)
+    names: Mapping[Slot, Name] = field(default_factory=dict)
     generation: int = 0
 
 
@@ -258,7 +275,7 @@ class _Comparing:
     """A comparison while it is made."""
 
     def __init__(self, facts: Known, source: Source, fixed: Iterable[ItemId]) -> None:
-        self.comparison = Comparison(generation=facts.generation)
+        self.comparison = Comparison(generation=facts.generation, names=facts.names)
         self._facts = facts
         self._source = source
         self._held: defaultdict[Identity, dict[str, Shown]] = defaultdict(dict)

@@ -167,7 +167,7 @@ def job(
             jobs.end(tx, running.id, "cancelled" if stopped else "failed", outcome)
         raise
     else:
-        with store.writing() as tx:
+        with suppress(Locked), store.writing() as tx:  # what it was to do is done
             jobs.end(tx, running.id, "done", running.outcome)
     finally:
         _HERE.discard(here)

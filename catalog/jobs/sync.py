@@ -17,7 +17,7 @@ from catalog.descriptors import Advice, Conflict, InvalidInput, PictureError
 from catalog.embedder import Picture
 from catalog.embedder.formats import inspect
 from catalog.jobs import comparing
-from catalog.jobs.comparing import ByHand, Comparison, Gone, Identity, Known, Shown
+from catalog.jobs.comparing import ByHand, Coming, Comparison, Gone, Identity, Known, Shown
 from catalog.jobs.import_ import importable
 from catalog.jobs.running import JobProgress, Running, job
 from catalog.learning.opened import Opened
@@ -50,10 +50,10 @@ class Synced:
     Attributes:
         source: the folder or manifest.
         classes: what was added to classes, or taken to them from others, class by class.
-        new: places of pictures that are items now and were not.
+        new: pictures that are items now and were not.
         changed: places where another picture lies than before.
         moved: places that items lie at now, which were known elsewhere, or lie there, too.
-        relabelled: places of pictures that went to another class, as the source says.
+        relabelled: pictures that went to another class, as the source says.
         unchanged: how many pictures are as they were.
         gone: items that the source has no more.
         removed: how many of these were removed.
@@ -73,10 +73,10 @@ class Synced:
 
     source: str
     classes: tuple[Added, ...] = ()
-    new: tuple[str, ...] = ()
+    new: tuple[Coming, ...] = ()
     changed: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
-    relabelled: tuple[str, ...] = ()
+    relabelled: tuple[Coming, ...] = ()
     unchanged: int = 0
     gone: tuple[Gone, ...] = ()
     removed: int = 0
@@ -430,6 +430,16 @@ def _settle(
     return _Settled(len(changes), emptied, tuple(refused))
 
 
+def _coming(comparison: Comparison) -> dict[Identity, Coming]:
+    """The pictures that come to classes, each once, though it may lie in several places."""
+    found: dict[Identity, Coming] = {}
+    for which, one in comparison.coming:
+        slot = comparison.slots[which]
+        before = None if slot is None else comparison.names[slot].text
+        found[which] = Coming(one.path, one.name.text, before)
+    return found
+
+
 def _told(
     listing: Listing,
     looked: _Looked,
@@ -448,16 +458,16 @@ def _told(
     """
     settled = settled or _Settled()
     comparison, added_to = looked.comparison, landed or ()
-    coming, slots = comparison.coming, comparison.slots
+    coming = _coming(comparison)
     refused = (*looked.refused, *(r for added in added_to for r in added.refused), *settled.refused)
     emptied = {label for added in added_to for label in added.emptied} | {*settled.emptied}
     return Synced(
         str(listing.source),
         tuple(added_to),
-        new=tuple({which: one.path for which, one in coming if not slots[which]}.values()),
+        new=tuple(one for one in coming.values() if one.before is None),
         changed=tuple(comparison.changed),
         moved=tuple(comparison.moved),
-        relabelled=tuple(one.path for which, one in coming if slots[which]),
+        relabelled=tuple(one for one in coming.values() if one.before is not None),
         unchanged=comparison.unchanged,
         gone=tuple(comparison.gone),
         removed=settled.removed,
