@@ -102,5 +102,5 @@ def holders(tx: sqlite3.Connection, stored: StoredDescriptors) -> NDArray[np.int
 
 def count(tx: sqlite3.Connection) -> int:
     """How many pictures have some."""
-    (rows,) = tx.execute("SELECT count(*) FROM made_up").fetchone()
+    (rows,) = tx.execute("SELECT count(DISTINCT item) FROM made_up").fetchone()
     return int(rows)
