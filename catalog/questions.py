@@ -20,10 +20,12 @@ from catalog.changes.keep_unknown import keep_unknown as keep
 from catalog.descriptors import Conflict, InvalidInput, PictureError, unit_rows
 from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
+from catalog.learning.asked import Told
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
+from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest.pictures import Progress, counted, hold
-from catalog.store import ItemId, inventory
+from catalog.store import ItemId, Slot, inventory
 from catalog.store.compaction import is_compacted
 
 Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
@@ -129,6 +131,7 @@ def predict(
     *,
     precision: float = PRECISION,
     keep_unknown: bool = False,
+    counts: bool = True,
 ) -> Prediction:
     """Which class a picture is: head and centroids, checked against each other.
 
@@ -138,6 +141,9 @@ def predict(
         precision: how often an answer called ``match`` is to be right.
         keep_unknown: keep the descriptor of a picture that is ``unknown``, for :meth:`audit` to
             propose new classes from.
+        counts: count the verdict, by day and class, for :meth:`audit` to tell whether what is asked
+            has changed. Nothing else is kept of the picture, and an answer never waits or fails
+            because of it.
 
     Raises:
         PictureError: the picture is refused.
@@ -145,7 +151,14 @@ def predict(
             length, or is to be kept without its picture.
     """
     return _only(
-        predict_many(catalog, [picture], top, precision=precision, keep_unknown=keep_unknown)
+        predict_many(
+            catalog,
+            [picture],
+            top,
+            precision=precision,
+            keep_unknown=keep_unknown,
+            counts=counts,
+        )
     )
 
 
@@ -156,19 +169,23 @@ def predict_many(
     *,
     precision: float = PRECISION,
     keep_unknown: bool = False,
+    counts: bool = True,
     progress: Progress | None = None,
 ) -> list[Prediction | PictureError]:
     """:meth:`predict` for many pictures: each one's prediction, or why it was refused."""
     require_precision(precision)
     asked = _several(pictures)
 
-    def ask(bound: Bound) -> list[Prediction | PictureError]:
+    def ask(bound: Bound) -> tuple[list[Prediction | PictureError], Told]:
         known: list[_Known | None] = []
         outcomes = _embedded(bound, _noting(asked, known) if keep_unknown else asked, progress)
         rows = _readable(bound, outcomes)
-        found = bound.keeper.judge(
-            lambda snapshot: answers.predict(snapshot, rows, top, bound.rows.floats, precision)
-        )
+
+        def judge(snapshot: JudgingSnapshot) -> tuple[list[Prediction], Told]:
+            found = answers.predict(snapshot, rows, top, bound.rows.floats, precision)
+            return found, _told(snapshot, found)
+
+        found, told = bound.keeper.judge(judge)
         answered = _merged(outcomes, found)
         keep(
             catalog,
@@ -182,9 +199,22 @@ def predict_many(
                 and answer.verdict == "unknown"
             ],
         )
-        return answered
+        return answered, told
 
-    return catalog._asking(ask)
+    answered, told = catalog._asking(ask)
+    if counts:
+        catalog._asked.count(told)
+    return answered
+
+
+def _told(snapshot: JudgingSnapshot, found: Iterable[Prediction]) -> Told:
+    """The verdicts that answers came to, by the slots of the classes that they name."""
+    moment = snapshot.moment
+    slots = {moment.names[slot]: slot for slot in moment.order}
+    return Told(
+        moment.version,
+        tuple((Slot(slots[one.label]), one.verdict) for one in found if one.label is not None),
+    )
 
 
 def _several(pictures: Iterable[Asked]) -> list[Asked]:

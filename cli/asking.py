@@ -102,6 +102,13 @@ def predict(
             help="Keep descriptors of pictures that are unknown; `catalog audit` proposes classes.",
         ),
     ] = False,
+    no_counts: Annotated[
+        bool,
+        typer.Option(
+            "--no-counts",
+            help="Do not count the verdicts, by day and class, which `catalog audit` reads.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Tell which class a picture is: head and centroids, checked against each other."""
@@ -113,7 +120,12 @@ def predict(
         pictures_bar("embedding", len(asked)) as progress,
     ):
         answers = opened.predict_many(
-            asked, top, precision=precision, keep_unknown=keep_unknown, progress=progress
+            asked,
+            top,
+            precision=precision,
+            keep_unknown=keep_unknown,
+            counts=not no_counts,
+            progress=progress,
         )
     _print_answers(pictures, answers, "prediction", print_prediction, json=json)
     _exit_for(answers)

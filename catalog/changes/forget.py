@@ -15,7 +15,17 @@ from catalog.descriptors import Advice, Conflict, InvalidInput, InvalidLabel, No
 from catalog.embedder import Picture, Source
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import hold
-from catalog.store import ItemId, Slot, Transaction, erasure, heads, inventory, jobs, journal
+from catalog.store import (
+    ItemId,
+    Slot,
+    Transaction,
+    asked,
+    erasure,
+    heads,
+    inventory,
+    jobs,
+    journal,
+)
 from catalog.store.classes import Label, emptied, find_label, listed_names, retire
 from catalog.store.compaction import compacted_classes, is_compacted
 from catalog.store.names import Name, label_key
@@ -212,6 +222,7 @@ def _scrub(tx: Transaction, slots: set[Slot], keys: set[str]) -> None:
     erasure.unsay(tx, keys)
     for slot in slots:
         heads.drop_columns(tx, slot)
+        asked.forget(tx, slot)
         retire(tx, slot)
 
 

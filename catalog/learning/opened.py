@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from catalog.descriptors import Switched
 from catalog.embedder import Embedder
+from catalog.learning.asked import AskedCounts
 from catalog.learning.bound import Bound
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
@@ -47,6 +48,7 @@ class Opened:
         self._binding_one = threading.Lock()
         given = embedder if isinstance(embedder, Sequence) else [embedder] if embedder else []
         self._given = {one.specification.fingerprint: one for one in given}
+        self._asked = AskedCounts(store)
         bound = self._bound
         if given and bound.fingerprint not in self._given:
             binding.require_same(given[0], bound.binding)
@@ -97,9 +99,10 @@ class Opened:
             bound.keeper.discard()
 
     def _close(self) -> None:
-        """Keep what was learnt, and let go of the file and of all networks."""
+        """Keep what was learnt and counted, and let go of the file and of all networks."""
         with ExitStack() as stack:
             stack.callback(self._store.close)
+            stack.callback(self._asked.write)
             if self._own_embedder is not None:
                 stack.callback(self._own_embedder.close)
             for bound in self._bounds.values():

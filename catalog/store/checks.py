@@ -88,6 +88,11 @@ _QUESTIONS = (
         "active.event AND event.kind = 'switch-embedder')",
     ),
     (
+        "counts of a number, of a verdict or for a day that there cannot be",
+        "SELECT count(*) FROM asked WHERE pictures < 1 OR day IS NOT date(day, '+0 days') "
+        "OR verdict NOT IN ('match', 'ambiguous', 'disagree', 'unknown')",
+    ),
+    (
         "sources without an item",
         "SELECT count(*) FROM source WHERE NOT EXISTS "
         "(SELECT 1 FROM item WHERE item.id = source.item)",

@@ -26,6 +26,16 @@ class Connection:
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self.sqlite = _connect(path, busy_seconds)
         self.version = 0
+        self._busy_seconds = busy_seconds
+
+    @contextlib.contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Wait so long for another process's transaction, and not as long as otherwise."""
+        self.sqlite.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+        try:
+            yield
+        finally:
+            self.sqlite.execute(f"PRAGMA busy_timeout = {round(1000 * self._busy_seconds)}")
 
 
 class Connections:

@@ -148,25 +148,36 @@ class Store:
                 connection.sqlite.rollback()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(
+        self, busy_seconds: float | None = None, *, upgrading: bool = True
+    ) -> Iterator[sqlite3.Connection]:
         """A transaction that takes effect whole when the block ends, or not at all if it raises.
 
         A file of an older format is brought to the present one by it, and a warning says so.
 
+        Args:
+            busy_seconds: how long to wait for other transactions, if not as long as for all.
+            upgrading: whether a file of an older format may be brought to the present one.
+
         Raises:
             Locked: another process is writing; the message names it.
             Damaged: SQLite cannot read the file.
-            CatalogError: the disk is full or the file cannot be written.
+            CatalogError: the disk is full, the file cannot be written, or it is of an older format
+                and may not be brought to the present one.
         """
         self.require_own_process()
+        wait = self._busy_seconds if busy_seconds is None else busy_seconds
         with (
             self._translated(),
-            self._turn(),
+            self._turn(wait),
             self._connections.taken() as connection,
+            connection.waiting(wait),
             self.explained(),
         ):
             tx, older = connection.sqlite, self._begin(connection, "BEGIN IMMEDIATE")
             try:
+                if not upgrading:
+                    self._require_present(older)
                 self._sign()
                 if older < FORMAT_VERSION:
                     upgrade(tx, older)
@@ -186,13 +197,13 @@ class Store:
                 self._unsign()
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, busy_seconds: float) -> Iterator[None]:
         """Wait for the other threads that write, in the order in which they came.
 
         Raises:
             Locked: that took too long.
         """
-        if not self._writing.acquire(timeout=self._busy_seconds):
+        if not self._writing.acquire(timeout=busy_seconds):
             raise self._busy()
         try:
             yield
@@ -251,6 +262,15 @@ class Store:
                 "Update catalog (`pip install -U catalog`)",
                 found=version,
             )
+
+    def _require_present(self, version: int) -> None:
+        """Make sure that a file need not be brought to the present format to be written.
+
+        Raises:
+            CatalogError: it is of an older one.
+        """
+        if version < FORMAT_VERSION:
+            raise CatalogError(f"{self._called} has format {version}, and is to keep it")
 
     def _begin(self, connection: Connection, statement: str) -> int:
         """Begin a transaction in which the file is read as one of its format.
