@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from catalog.manifest.pictures import Progress, Refusal
     from catalog.reports.audit import Audit, AuditReport, ProposedClass
     from catalog.reports.compare import Compared, Flip, Said, Side
+    from catalog.reports.drift import Drift, Rise
     from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
     from catalog.reports.listing import Info, OtherEmbedder
     from catalog.store.heads import HeadTraining
@@ -93,6 +94,7 @@ __all__ = [
     "CrossCheckResult",
     "Curves",
     "Damaged",
+    "Drift",
     "Dropped",
     "EmbedderMismatch",
     "Entry",
@@ -134,6 +136,7 @@ __all__ = [
     "Reindexed",
     "Removed",
     "Renamed",
+    "Rise",
     "Said",
     "Share",
     "Side",
@@ -235,6 +238,10 @@ _HOMES = {
         "ProposedClass",
     ),
     "catalog.reports.compare": ("Compared", "Flip", "Said", "Side"),
+    "catalog.reports.drift": (
+        "Drift",
+        "Rise",
+    ),
     "catalog.reports.evaluation": (
         "CrossCheckResult",
         "Evaluation",

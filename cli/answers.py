@@ -13,12 +13,15 @@ if TYPE_CHECKING:
         AuditReport,
         Candidate,
         CrossCheckResult,
+        Drift,
         Evaluation,
         Prediction,
+        Rise,
         VerdictCount,
     )
 
 _SHOWN = 10
+_MANY = 0.1  # from what share on many photos are unknown
 
 
 def print_prediction(answer: Prediction) -> None:
@@ -117,6 +120,7 @@ def print_audit(report: AuditReport) -> None:
         ],
         ("items", "independent", "right", "") if needy else (),
     )
+    _print_drift(report)
     if report.kept:
         _section(f"classes that {report.kept} unknown photos could make", len(report.proposed))
         for proposed in report.proposed[:_SHOWN]:
@@ -124,6 +128,61 @@ def print_audit(report: AuditReport) -> None:
             for place in proposed.places:
                 tell(f"  {place}")
         tell(f"{counted(report.alone, 'photo')} like no other")
+
+
+def _print_drift(report: AuditReport) -> None:
+    """Print whether what is asked has changed; nothing where nothing was asked."""
+    found = report.drift
+    if found is None:
+        if report.asked:
+            photos = counted(report.asked, "photo")
+            tell("", f"{photos} asked: too little to tell whether what is asked changes")
+        return
+    changed = "what is asked has changed" if found.unknown.risen else "no more than by chance"
+    tell(
+        "",
+        f"{_of(found.unknown)} photos asked since {found.since} were unknown, "
+        f"{_before(found.unknown)} since {found.first}: {changed}",
+    )
+    changed = "answers are less sure" if found.doubtful.risen else "no more than by chance"
+    tell(
+        f"{_of(found.doubtful)} were ambiguous, or head and mean disagreed, "
+        f"{_before(found.doubtful)}: {changed}"
+    )
+    if found.tested:
+        what = f"classes, of {found.tested} named often, whose answers have become less sure"
+        _section(what, len(found.less_sure))
+        print_table(
+            [
+                (one.recent / one.of_recent, one.before / one.of_before, one.label)
+                for one in found.less_sure[:_SHOWN]
+            ],
+            ("no match", "before", "") if found.less_sure else (),
+        )
+    many = found.unknown.recent >= _MANY * found.unknown.of_recent
+    if found.unknown.risen or many:
+        _say_what_is_next(report, found)
+
+
+def _say_what_is_next(report: AuditReport, found: Drift) -> None:
+    """Say where the next classes come from, where many photos are unknown."""
+    if report.proposed:
+        tell("the next classes may be among those below, which unknown photos that were kept make")
+    elif report.kept:
+        tell("no unknown photos that were kept are alike enough yet to make a class")
+    else:
+        tell(
+            f"none of the {found.unknown.recent} was kept: `catalog predict --keep-unknown` keeps "
+            "such photos, and `catalog audit` then proposes classes from them"
+        )
+
+
+def _of(rise: Rise) -> str:
+    return f"{rise.recent / rise.of_recent:.1%} of {rise.of_recent}"
+
+
+def _before(rise: Rise) -> str:
+    return f"before that {rise.before / rise.of_before:.1%} of {rise.of_before}"
 
 
 def _independent(report: AuditReport) -> str:

@@ -76,7 +76,8 @@ def audit(catalog: CatalogPath, json: Json = False) -> None:
     """Look for what is wrong with a catalogue, and for classes that it lacks.
 
     Pictures that look the same in two classes, items that are likely mislabelled, classes that will
-    be confused or need more pictures, and what unknown photos that were kept have in common.
+    be confused or need more pictures, what unknown photos that were kept have in common, and
+    whether what is asked drifts away from what is known.
     """
     from catalog import Catalog
 

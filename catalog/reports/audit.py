@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
@@ -19,6 +19,7 @@ from catalog.learning import evidence
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import Snapshot
+from catalog.reports.drift import Drift, drift
 from catalog.reports.leave_out import GroupedItems, LeaveGroupOut, share_of
 from catalog.reports.proposals import (
     MOST_PHOTOS,
@@ -199,6 +200,8 @@ class AuditReport:
         alone: how many of them are like no other.
         named: of how many items the owner named the occasion; of how many occasions the others are
             is a guess.
+        asked: how many pictures were asked about and counted, since the embedder changed.
+        drift: whether what is asked has changed; None if too little was asked to say.
     """
 
     found: Audit
@@ -206,16 +209,21 @@ class AuditReport:
     proposed: tuple[ProposedClass, ...]
     alone: int
     named: int = 0
+    asked: int = 0
+    drift: Drift | None = None
 
 
 def audit(catalog: Opened) -> AuditReport:
     """Look for what is wrong with this catalogue, and for classes that it lacks.
 
     Pictures that look the same in two classes, items that are likely mislabelled, classes that
-    will be confused or need more pictures; and what ``unknown`` photos that were kept have in
-    common.
+    will be confused or need more pictures; what ``unknown`` photos that were kept have in common;
+    and whether what is asked drifts away from what is known.
     """
-    return catalog._asking(lambda bound: _audit(catalog, bound))
+    catalog._asked.write()  # what was asked here counts, too
+    report = catalog._asking(lambda bound: _audit(catalog, bound))
+    asked, drifted = drift(catalog)
+    return replace(report, asked=asked, drift=drifted)
 
 
 def _audit(catalog: Opened, bound: Bound) -> AuditReport:
