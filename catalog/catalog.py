@@ -219,7 +219,7 @@ class Catalog(Opened):
         self.close()
 
     def close(self) -> None:
-        """Keep what was learnt for the next time, and close the file.
+        """Keep what was learnt and counted for the next time, and close the file.
 
         In a process that was forked from the one that opened it, nothing happens.
         """
