@@ -25,6 +25,7 @@ from inside import keep
 from catalog import Catalog
 from catalog.care.doctor import examine_catalogue
 from catalog.descriptors import CatalogError, NewerFormat, Sums
+from catalog.learning.asked import AskedCounts
 from catalog.store import formats
 from catalog.store.names import likeness
 from catalog.store.schema import FORMAT_VERSION, SCRIPTS, statements
@@ -217,9 +218,14 @@ def test_a_changed_file_is_a_present_one(name: str, path: Path) -> None:
         assert one.execute(question).fetchall() == other.execute(question).fetchall()
 
 
-def test_asking_changes_nothing(name: str, path: Path) -> None:
-    """A catalogue of any format that is only asked stays as it is to the byte."""
+def test_asking_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue of any format that is only asked stays as it is to the byte.
+
+    In one of the present format it is counted how it answered, where that is not turned off.
+    """
     before = path.read_bytes()
+    if version_of(path) == FORMAT_VERSION:
+        monkeypatch.setattr(AskedCounts, "count", lambda *_: None)
     with opened(path) as catalog:
         make.answers(catalog)
         catalog.history()

@@ -33,6 +33,7 @@ from catalog.store import DatabaseError, Transaction, binding, checks, inventory
 from catalog.store.binding import Binding
 from catalog.store.connections import read_only
 from catalog.store.files import cache_folder
+from catalog.store.formats import stand_in, version_of
 from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -113,6 +114,7 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
     try:
         with contextlib.closing(read_only(path, _BUSY_SECONDS)) as connection:
             yield _pages(connection, path)
+            stand_in(connection, version_of(connection))  # older formats lack what is asked for
             yield _contents(connection)
             yield _places(connection)
             yield _clock(connection)

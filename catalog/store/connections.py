@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.descriptors import CatalogError, InvalidInput, Locked
-from catalog.store.formats import stand_in, version_of
 from catalog.store.row_checksums import register
 
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -104,18 +103,9 @@ class Connections:
 
 
 def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """A connection to a database that never writes to it, nor brings it to another format.
-
-    One of an older format is read as one of the present.
-    """
+    """A connection to a database that never writes to it, nor brings it to another format."""
     uri = path.resolve().as_uri() + "?mode=ro"
-    connection = sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
-    try:
-        stand_in(connection, version_of(connection))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
