@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from catalog.jobs.comparing import ByHand, Coming, Gone
     from catalog.jobs.job import Job
     from catalog.jobs.promote import Dropped, Promoted
-    from catalog.jobs.refill import Unread
+    from catalog.jobs.refill import Unreadable
     from catalog.jobs.reindex import Reindexed
     from catalog.jobs.running import JobProgress
     from catalog.jobs.sync import Synced
@@ -145,7 +145,7 @@ __all__ = [
     "Synced",
     "Trained",
     "TrainingProgress",
-    "Unread",
+    "Unreadable",
     "Verdict",
     "VerdictCount",
     "Verification",
@@ -211,7 +211,7 @@ _HOMES = {
     ),
     "catalog.jobs.job": ("Job",),
     "catalog.jobs.promote": ("Dropped", "Promoted"),
-    "catalog.jobs.refill": ("Unread",),
+    "catalog.jobs.refill": ("Unreadable",),
     "catalog.jobs.reindex": ("Reindexed",),
     "catalog.jobs.running": ("JobProgress",),
     "catalog.jobs.sync": ("Synced",),

@@ -33,7 +33,7 @@ Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
 
 _Answer = TypeVar("_Answer")
 _Embedded: TypeAlias = NDArray[np.float32] | PictureError
-_Known: TypeAlias = tuple[bytes, str | None, Picture]  # content hash, place, and what was read
+_Known: TypeAlias = tuple[bytes, str | None, Picture]  # content hash, place, and as it was given
 
 
 def embed(catalog: Opened, picture: Source | Picture) -> NDArray[np.float32]:
@@ -237,7 +237,8 @@ def _noting(asked: Iterable[Asked], known: list[_Known | None]) -> Iterator[Aske
 
     Args:
         asked: the pictures.
-        known: gets content hash, place and content of each; None for one that cannot be read.
+        known: gets of each content hash, place and what was given; None for one that cannot be
+            read.
     """
     for one in asked:
         if _is_descriptor(one):
@@ -249,7 +250,7 @@ def _noting(asked: Iterable[Asked], known: list[_Known | None]) -> Iterator[Aske
             known.append(None)
             yield picture  # to be refused like any other
         else:
-            known.append((held.content, held.place, held.picture))
+            known.append((held.content, held.place, picture))
             yield held.picture
 
 

@@ -24,7 +24,7 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Catalog, Compared, Dropped, Promoted, Reindexed, Said, Side, Unread
+    from catalog import Catalog, Compared, Dropped, Promoted, Reindexed, Said, Side, Unreadable
 
 _SHOWN = 20
 
@@ -133,11 +133,13 @@ def print_reindexed(done: Reindexed, *, json: bool) -> None:
     """
     if json:
         print_json(done)
+    elif done.in_use:
+        tell("that is what the catalogue answers by already")
     elif done.job is None:
         tell(f"what is derived from the descriptors of {counted(done.items, 'item')} is made anew")
     else:
         _print_embedded(done)
-    if done.unread:
+    if done.unreadable:
         raise typer.Exit(5)
 
 
@@ -146,10 +148,10 @@ def _print_embedded(done: Reindexed) -> None:
         f"{counted(done.embedded, 'picture')} embedded by {done.fingerprint[:12]}, which has "
         f"{counted(done.items, 'item')} now; the catalogue answers as before"
     )
-    if done.unread:
-        _say_unread(done.unread)
+    if done.unreadable:
+        _say_unread(done.unreadable)
         say(
-            f"{counted(len(done.unread), 'item')} cannot be read again, and would be lost: see "
+            f"{counted(len(done.unreadable), 'item')} cannot be read again, and would be lost: see "
             "that they lie where they were and run this again; or leave them out: `catalog reindex "
             "--promote --without-unreadable`"
         )
@@ -157,7 +159,7 @@ def _print_embedded(done: Reindexed) -> None:
         tell(_NEXT)
 
 
-def _say_unread(unread: tuple[Unread, ...]) -> None:
+def _say_unread(unread: tuple[Unreadable, ...]) -> None:
     for one in unread[:_SHOWN]:
         where = one.places[0] if one.places else "no place"
         say(f"item {one.item} of class {one.label!r}, {where}: {one.detail}")
@@ -196,6 +198,8 @@ def _drop(opened: Catalog, *, old: bool, yes: bool, json: bool) -> None:
     else:
         what = counted(done.items, "descriptor")
         tell(f"embedder {done.fingerprint[:12]} dropped, with {what}")
+        if not done.rewritten:
+            say("note: the file is in use, so it will be smaller only when it is next written anew")
 
 
 def _compare(

@@ -166,7 +166,7 @@ EXPORTS = {
         "Synced",
         "Trained",
         "TrainingProgress",
-        "Unread",
+        "Unreadable",
         "Verdict",
         "VerdictCount",
         "Verification",

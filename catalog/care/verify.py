@@ -9,6 +9,7 @@ from pathlib import Path
 
 from catalog.care.places import gone_places
 from catalog.index import array_file
+from catalog.learning.bound import OTHERS
 from catalog.learning.kinds import KINDS
 from catalog.learning.opened import Opened
 from catalog.store import DatabaseError, checks, files, inventory, journal
@@ -52,7 +53,7 @@ def verify(catalog: Opened) -> Verification:
         except (DatabaseError, AttributeError, TypeError):  # which the problems name
             state = 0, 0
         places = {} if problems else inventory.all_places(tx)
-    caches = [catalog._cache, *sorted(catalog._cache.glob("embedder-*"))]
+    caches = [catalog._cache, *sorted(catalog._cache.glob(OTHERS))]
     faults = [fault for cache in caches for fault in _unsound(cache)]
     if not problems and not catalog._keeper.check():
         faults.append("sums: not those of the descriptors")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.changes.embedding import store
+from catalog.descriptors import PictureError
 from catalog.embedder import Picture
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
+from catalog.manifest.pictures import hold
 from catalog.store import Transaction, inventory
 
 
@@ -22,7 +25,7 @@ class Unknown:
     Attributes:
         content: its SHA-256, 32 bytes.
         place: where it was found, or None for bytes and arrays.
-        picture: what was read.
+        picture: as it was given.
         descriptor: float32 (D,).
     """
 
@@ -47,4 +50,16 @@ def keep_unknown(catalog: Opened, by: Bound, unknown: Sequence[Unknown]) -> None
 
     if unknown:
         fresh = {one.content: one.descriptor for one in unknown}
-        store(catalog, by, fresh, {one.content: one.picture for one in unknown}, note)
+        several = len(catalog._every_bound()) > 1
+        store(catalog, by, fresh, _read_again(unknown) if several else {}, note)
+
+
+def _read_again(unknown: Sequence[Unknown]) -> dict[bytes, Picture]:
+    """The pictures, read for the other embedder, by content hash; not those that have changed."""
+    found: dict[bytes, Picture] = {}
+    for one in unknown:
+        with suppress(PictureError):
+            held = hold(one.picture)
+            if held.content == one.content:
+                found[one.content] = held.picture
+    return found

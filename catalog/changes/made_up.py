@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.changes import embedding
-from catalog.changes.staging import Staged, StagedFor
+from catalog.changes.staging import Staged, StagedFor, staged_by_active
 from catalog.descriptors import PictureError, to_integers
 from catalog.embedder import Embedder, Picture
 from catalog.judging.occasions import occasions as occasions_of
@@ -48,6 +48,7 @@ def ready_to_land(
         named: names the occasion of each, as :func:`occasions_by` gives it.
         made_up: whether to make up photos where their class will need them.
     """
+    staged_by_active(catalog, staged)
     staged.outcomes = [named(one) for one in staged.outcomes]
     return make_up(catalog, name, staged) if made_up else staged.outcomes
 

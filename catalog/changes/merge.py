@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from catalog.changes.command import Command
 from catalog.changes.landing import Added, Imported, land
@@ -17,6 +20,7 @@ from catalog.descriptors import (
     Damaged,
     EmbedderMismatch,
 )
+from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
 from catalog.manifest.pictures import Progress
@@ -25,6 +29,7 @@ from catalog.store import (
     Transaction,
     binding,
     copying,
+    embedders,
     files,
     inventory,
     made_up,
@@ -42,11 +47,11 @@ class _Incoming(NamedTuple):
     """A picture of the other catalogue.
 
     Attributes:
-        value: its descriptor as stored.
+        values: its descriptors as stored, by the fingerprints of their embedders.
         staged: what else is known of it.
     """
 
-    value: bytes
+    values: Mapping[str, bytes]
     staged: Staged
 
     @property
@@ -88,34 +93,48 @@ def merge(
     with Command(catalog, training=training) as command, files.beside(catalog.path) as copy:
         copying.snapshot(file, copy)
         with contextlib.closing(Store(copy, called=file)) as its:
-            bound_to = _embedder_of(its, file, catalog)
-            return _take_over(catalog, command, its, bound_to, move=move, progress=progress)
+            common = _in_common(its, file, catalog)
+            return _take_over(catalog, command, its, common, move=move, progress=progress)
 
 
-def _embedder_of(other: Store, file: Path, catalog: Opened) -> Binding:
-    """The embedder of another catalogue, if its descriptors may be mixed with those of this one.
+class _OfBoth(NamedTuple):
+    """An embedder that both catalogues have: as this one has it, and as the other."""
+
+    bound: Bound
+    its: Binding
+
+
+def _in_common(other: Store, file: Path, catalog: Opened) -> list[_OfBoth]:
+    """The embedders of another catalogue whose descriptors may be mixed with those of this one.
+
+    The first is the one in use there.
 
     Raises:
-        EmbedderMismatch: they are of another embedder.
+        EmbedderMismatch: it is not the one in use here.
     """
+    bounds = catalog._every_bound()
     with other.reading() as tx:
-        its = binding.read(tx)
-    if its.fingerprint != catalog._binding.fingerprint:
+        theirs = [binding.read(tx, one) for one in embedders.every(tx)]
+        active = binding.read(tx)
+    own = bounds[0].fingerprint
+    if active.fingerprint != own:
         raise EmbedderMismatch(
-            f"{file} holds descriptors of embedder {its.fingerprint[:12]}, and this "
-            f"catalogue of {catalog._binding.fingerprint[:12]}; they cannot be mixed. Import "
-            "its pictures instead",
-            own=catalog._binding.fingerprint,
-            other=its.fingerprint,
+            f"{file} holds descriptors of embedder {active.fingerprint[:12]}, and this "
+            f"catalogue of {own[:12]}; they cannot be mixed. Import its pictures instead",
+            own=own,
+            other=active.fingerprint,
         )
-    return its
+    known = {one.fingerprint: one for one in theirs}
+    return [
+        _OfBoth(bound, known[bound.fingerprint]) for bound in bounds if bound.fingerprint in known
+    ]
 
 
 def _take_over(
     catalog: Opened,
     command: Command,
     other: Store,
-    its: Binding,
+    common: Sequence[_OfBoth],
     *,
     move: bool,
     progress: Progress | None,
@@ -126,7 +145,7 @@ def _take_over(
         catalog: that grows.
         command: that this is.
         other: the other one, of the same embedder.
-        its: the embedder of that.
+        common: the embedders that both have.
         move: take pictures away from other classes, instead of refusing them.
         progress: told of each picture.
 
@@ -138,16 +157,17 @@ def _take_over(
     with other.reading() as tx:
         dropped = compacted_classes(tx)
         classes = inventory.label_counts(tx)
-        kept = [(_incoming(tx, its, item), place) for item, place in inventory.kept(tx, its.id)]
-    store, stored = catalog._store, catalog._stored
+        wanted = inventory.kept(tx, common[0].its.id)
+        kept = [(_incoming(tx, common, item), place) for item, place in wanted]
+    store = catalog._store
     for row in classes:
         if row.slot in dropped:
             refused[row.label] = "its descriptors were dropped"
             continue
         name = Name.parse(row.label)
         with other.reading() as tx:
-            incoming = [_incoming(tx, its, item) for item in inventory.items_in(tx, row.slot)]
-        _stage(store, stored, incoming)
+            incoming = [_incoming(tx, common, item) for item in inventory.items_in(tx, row.slot)]
+        _stage(store, common, incoming)
         reach("merging")
         added = land(
             command, name, [picture.staged for picture in incoming], move=move, kind="merge"
@@ -155,36 +175,47 @@ def _take_over(
         landed.append(added)
         if progress is not None:
             progress(len(incoming))
-    _keep(store, stored, kept)
+    _keep(store, common, kept)
     return Imported(tuple(landed), refused)
 
 
-def _incoming(tx: Transaction, its: Binding, item: ItemId) -> _Incoming:
-    stored = StoredDescriptors(its.id, its.specification.width)
-    try:
-        content, value = stored.as_stored(tx, item)
-    except Damaged as error:
-        fact = f"the descriptor of item {item} of the other catalogue is damaged"
-        raise Damaged(fact, Advice("verify")) from error
-    places, occasion = inventory.places(tx, item), occasions.of(tx, item)
-    photos = made_up.of(tx, stored, item)
-    made = {} if photos is None else {its.fingerprint: photos}
-    return _Incoming(value, Staged(content, places, occasion, made))
+def _incoming(tx: Transaction, common: Sequence[_OfBoth], item: ItemId) -> _Incoming:
+    content = inventory.contents(tx, [item]).get(item, b"")
+    values: dict[str, bytes] = {}
+    photos: dict[str, NDArray[np.int16]] = {}
+    for at, (bound, its) in enumerate(common):
+        stored = StoredDescriptors(its.id, its.specification.width)
+        if at and not stored.holds(tx, content):
+            continue  # one that is not in use there need not know every picture
+        try:
+            _, values[bound.fingerprint] = stored.as_stored(tx, item)
+        except Damaged as error:
+            fact = f"the descriptor of item {item} of the other catalogue is damaged"
+            raise Damaged(fact, Advice("verify")) from error
+        made = made_up.of(tx, stored, item)
+        if made is not None:
+            photos[bound.fingerprint] = made
+    staged = Staged(content, inventory.places(tx, item), occasions.of(tx, item), photos)
+    return _Incoming(values, staged)
 
 
-def _stage(store: Store, stored: StoredDescriptors, pictures: Sequence[_Incoming]) -> None:
+def _stage(store: Store, common: Sequence[_OfBoth], pictures: Sequence[_Incoming]) -> None:
     """Store descriptors of pictures that belong to no class yet."""
     with store.writing() as tx:
-        for picture in pictures:
-            stored.keep(tx, picture.content, picture.value)
+        common[0].bound.require_there(tx)
+        for bound, _ in common:
+            if bound.is_there(tx):
+                for picture in pictures:
+                    if bound.fingerprint in picture.values:
+                        bound.stored.keep(tx, picture.content, picture.values[bound.fingerprint])
 
 
 def _keep(
-    store: Store, stored: StoredDescriptors, kept: Sequence[tuple[_Incoming, str | None]]
+    store: Store, common: Sequence[_OfBoth], kept: Sequence[tuple[_Incoming, str | None]]
 ) -> None:
     """Take over photos that were ``unknown`` and kept."""
     if kept:
-        _stage(store, stored, [picture for picture, _ in kept])
+        _stage(store, common, [picture for picture, _ in kept])
         with store.writing() as tx:
             for picture, place in kept:
                 inventory.keep(tx, picture.content, place, anew=False)

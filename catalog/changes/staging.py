@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from catalog.changes import embedding
 from catalog.descriptors import InvalidInput, PictureError
-from catalog.embedder import Picture, Source, shot_of
+from catalog.embedder import Picture, Source, as_picture, shot_of
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import HeldPicture, Progress, Refusal, counted, hold_each
 from catalog.store import Transaction
@@ -67,14 +67,19 @@ class StagedFor:
     Attributes:
         outcomes: of each, in order.
         first: the staged picture whose content hash is the first, as it was given.
+        given: those that lie in files, as they were given, by their places among the outcomes.
     """
 
     outcomes: list[Staged | Refusal]
     first: Source | Picture | None = None
+    given: dict[int, Picture] = field(default_factory=dict)
     _least: bytes | None = None
 
     def add(self, outcome: Staged | Refusal, picture: Source | Picture) -> None:
         """Take in the outcome of one more picture."""
+        shown = as_picture(picture)
+        if not isinstance(shown.source, bytes | np.ndarray):  # which may be too large to hold
+            self.given[len(self.outcomes)] = shown
         self.outcomes.append(outcome)
         if isinstance(outcome, Staged) and (self._least is None or outcome.content < self._least):
             self.first, self._least = picture, outcome.content
@@ -278,6 +283,29 @@ def called(one: Staged | Refusal, name: str | None) -> Staged | Refusal:
     if isinstance(one, Refusal) or name is None:
         return one
     return replace(one, occasion=one.occasion._replace(name=name))
+
+
+def staged_by_active(catalog: Opened, staged: StagedFor) -> None:
+    """Embed what the active embedder lacks: another has become so since pictures were staged.
+
+    Raises:
+        As :meth:`Staging.stage` does.
+    """
+    with catalog._store.reading() as tx:
+        stored = catalog._bound.stored
+        lacking = [
+            at
+            for at, one in enumerate(staged.outcomes)
+            if isinstance(one, Staged) and at in staged.given and not stored.holds(tx, one.content)
+        ]
+    if lacking:
+        again = Staging(catalog).stage(staged.given[at] for at in lacking)
+        for at, outcome in zip(lacking, again, strict=True):
+            before = staged.outcomes[at]
+            if isinstance(outcome, Refusal) or not isinstance(before, Staged):
+                staged.outcomes[at] = outcome
+            else:  # what was said of the picture beside stays
+                staged.outcomes[at] = replace(outcome, occasion=before.occasion)
 
 
 def stage_for(

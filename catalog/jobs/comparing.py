@@ -96,6 +96,8 @@ class Known:
         live: keys of the classes that have items.
         of_source: events that were told by this source.
         removed: pictures that are in no class since they were gone from a source.
+        unread: pictures that are in none since they could not be read for another embedder, which
+            may have no descriptor of them.
         generation: of the catalogue at that moment.
         keys: of classes that a source said, as far as they were looked up.
     """
@@ -108,6 +110,7 @@ class Known:
     live: set[str]
     of_source: set[int]
     removed: set[ItemId]
+    unread: set[ItemId]
     generation: int
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -151,6 +154,7 @@ def known(tx: Transaction, source: str) -> Known:
         {name.key for name in names.values()},
         inventory.of_source(tx, source),
         inventory.taken_out_by(tx, "sync"),
+        inventory.taken_out_by(tx, "switch-embedder"),
         journal.version(tx).generation,
     )
 
@@ -184,7 +188,7 @@ def item_by_time(one: Shown, facts: Known) -> ItemId | None:
     last = facts.last.get(one.path)
     if last is None or last.gone or None in one.place or last.place != one.place:
         return None
-    return last.item
+    return None if last.item in facts.unread else last.item
 
 
 Identity: TypeAlias = ItemId | bytes
@@ -294,7 +298,8 @@ class _Comparing:
         row = last if last is not None and last.item == which and not last.gone else None
         as_before, all_noted = self._says(one, row, item)
         is_there = present is not None and present.key == one.name.key
-        if item is not None and (is_there or (as_before and item not in facts.removed)):
+        by_hand = as_before and item not in facts.removed | facts.unread
+        if item is not None and (is_there or by_hand):
             if not (as_before and all_noted):
                 found.noted.append((item, one))
             if row is None:

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 from catalog.descriptors import Advice, Conflict, NotFound
 from catalog.head import TrainingOptions
-from catalog.jobs.refill import Unread
+from catalog.jobs.refill import Unreadable
 from catalog.jobs.reindex import embed_all
 from catalog.jobs.running import JobProgress
 from catalog.learning.bound import Bound
 from catalog.learning.kinds import LearntHead
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.learning.training import Switch, TrainingProgress, train_again
-from catalog.store import Slot, Transaction, embedders, heads, journal
+from catalog.learning.training import (
+    Prepared,
+    Switch,
+    TrainingProgress,
+    prepare_switch,
+    prepare_training,
+)
+from catalog.store import Slot, Transaction, embedders, heads, inventory, journal
 from catalog.store.embedders import EmbedderId
 from catalog.store.failpoints import reach
 from catalog.store.heads import HeadRecord, HeadTraining
@@ -23,6 +29,9 @@ from catalog.store.journal import Change, Version
 from catalog.store.moment import Moment
 
 _TRIES = 5
+
+_TELL_APART = 2
+"""How many classes a training of the head needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +47,24 @@ class Promoted:
 
     fingerprint: str
     former: str
-    removed: tuple[Unread, ...]
+    removed: tuple[Unreadable, ...]
     event: int
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What came of dropping an embedder: its fingerprint, and how many descriptors it had."""
+    """What came of dropping an embedder.
+
+    Attributes:
+        fingerprint: of it.
+        items: how many items it had descriptors of.
+        rewritten: whether the file was written anew without them, and is smaller now: not while
+            others are using it.
+    """
 
     fingerprint: str
     items: int
+    rewritten: bool
 
 
 def promote(
@@ -123,18 +140,18 @@ def _switch(
         with catalog._store.reading() as tx:
             bound = catalog._bound_to(tx, _other(tx, which))
             lacking = embedders.items_without(tx, bound.binding.id)
-        left = embed_all(catalog, bound, progress).unread if lacking else ()
+        left = embed_all(catalog, bound, progress).unreadable if lacking else ()
         if left and not without_unreadable:
             raise _unreadable(left)
-        begun = bound.ahead().compute_beside(_trained, _prepared)
+        bound.require_network()
+        begun = _begun(catalog, bound, training)
         done = _switched(catalog, which, bound, left, begun)
         if done is not None:
-            _follow(catalog, done.event, begun.options, training)
             return done
     raise Conflict("the catalogue was changed again and again meanwhile; try again")
 
 
-def _unreadable(left: Sequence[Unread]) -> Conflict:
+def _unreadable(left: Sequence[Unreadable]) -> Conflict:
     first = left[0]
     return Conflict(
         f"{len(left)} items cannot be read again, so they would be lost, such as item {first.item} "
@@ -148,52 +165,63 @@ class _Begun:
     """What is ready before a switch.
 
     Attributes:
-        seen: the state that it is of.
         training: how the head is trained.
-        frozen: the head to begin with, where it is to be ``frozen``.
-        options: of the training, where the head is a ``document`` one.
+        head: the head to begin with, where one is stored; it is of the state that it has seen.
     """
 
-    seen: Version
     training: HeadTraining
-    frozen: LearntHead | None
-    options: TrainingOptions | None
+    head: Switch | Prepared | None = None
 
 
-def _trained(tx: Transaction, _moment: Moment) -> HeadRecord:
+def _begun(catalog: Opened, bound: Bound, progress: TrainingProgress | None) -> _Begun:
+    """Learn what the first question would have to wait for, and train a head that is stored."""
+    ahead = bound.ahead()
+    record, seen, solved = ahead.compute_beside(_record, _learnt)
+    if record.training == "frozen" and solved is not None:
+        return _Begun("frozen", Switch("frozen", seen, solved))
+    if record.training != "document":
+        return _Begun(record.training)
+    options = TrainingOptions.from_dict(record.options)
+    with catalog._store.reading() as tx:
+        classes = len(inventory.label_counts(tx))
+    if classes < _TELL_APART:
+        return _Begun("document", prepare_switch(ahead, "document", options=options))
+    trained = prepare_training(catalog._store, ahead, options, force=True, progress=progress)
+    return _Begun("document", trained)
+
+
+def _record(tx: Transaction, _moment: Moment) -> HeadRecord:
     return heads.current(tx)
 
 
-def _prepared(learning: Learning, moment: Moment, record: HeadRecord) -> _Begun:
-    """Learn what the first question would have to wait for, and keep it for whoever asks it."""
+def _learnt(
+    learning: Learning, moment: Moment, record: HeadRecord
+) -> tuple[HeadRecord, Version, LearntHead | None]:
+    """How the head is trained, the state, and the exact head; what is learnt is kept."""
     learning.items(moment)
     learning.calibration(moment)
     head = learning.head(moment)
     learning.save()
-    return _Begun(
-        moment.version,
-        record.training,
-        head if record.training == "frozen" else None,
-        TrainingOptions.from_dict(record.options) if record.training == "document" else None,
-    )
+    return record, moment.version, head
 
 
 def _switched(
-    catalog: Opened, which: int, bound: Bound, left: Sequence[Unread], begun: _Begun
+    catalog: Opened, which: int, bound: Bound, left: Sequence[Unreadable], begun: _Begun
 ) -> Promoted | None:
     """Go over to an embedder; None if that has to be got ready anew."""
     with catalog._store.writing() as tx:
-        if _other(tx, which) != bound.binding.id:
+        if catalog._bound_to(tx, _other(tx, which)) is not bound:
             return None
         gone = embedders.items_without(tx, bound.binding.id)
         if {item for item, _ in gone} != {one.item for one in left}:
             return None  # something came that was not embedded by both
+        head = begun.head
         if heads.current(tx).training != begun.training:
             return None
-        if begun.frozen and journal.version(tx) != begun.seen:
+        if head is not None and journal.version(tx) != head.seen:
             return None
         former = catalog._bound.fingerprint
-        command = _head_begun(tx, begun)
+        command = None if head is None else head.record(tx)
         changes = [Change(item, Slot(slot), None) for item, slot in gone]
         told = {"from": former[:12], "to": bound.fingerprint[:12], "items": len(changes)}
         event = journal.record(tx, "switch-embedder", told, changes, command)
@@ -201,28 +229,6 @@ def _switched(
         reach("switching")
     reach("switched")
     return Promoted(bound.fingerprint, former, tuple(left), command or event)
-
-
-def _head_begun(tx: Transaction, begun: _Begun) -> int | None:
-    """Let a head that is stored begin anew; returns the event, if there is one."""
-    if begun.frozen:
-        return Switch("frozen", begun.seen, begun.frozen).record(tx)
-    if begun.options:  # trained when the switch is done
-        event = journal.record(tx, "train-head", {"training": "exact", "columns": 0}, ())
-        heads.switch(tx, event, "exact")
-        return event
-    return None
-
-
-def _follow(
-    catalog: Opened,
-    command: int,
-    options: TrainingOptions | None,
-    progress: TrainingProgress | None,
-) -> None:
-    """Train a ``document`` head anew, as part of the command that went over."""
-    if options is not None:
-        train_again(catalog._store, catalog._keeper, options, command=command, progress=progress)
 
 
 def _other(tx: Transaction, which: int) -> EmbedderId:
@@ -247,8 +253,9 @@ def _drop(catalog: Opened, which: int) -> Dropped:
         if embedders.was_active(tx, own):
             told = {"fingerprint": bound.fingerprint[:12], "descriptors": items}
             journal.record(tx, "drop-embedder", told, ())
+            heads.drop_earlier(tx)  # they may be of its descriptors
         embedders.drop(tx, own)
         reach("dropping")
-    bound.discard()
-    catalog._store.rewrite()
-    return Dropped(bound.fingerprint, items)
+    bound.keeper.discard()
+    catalog._sweep()
+    return Dropped(bound.fingerprint, items, catalog._store.rewrite())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.changes.made_up import photos_of
-from catalog.descriptors import Conflict, PictureError, to_bytes, to_integers
+from catalog.descriptors import PictureError, to_bytes, to_integers
 from catalog.embedder import Picture
 from catalog.jobs.running import Running
 from catalog.learning.bound import Bound
@@ -25,7 +25,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class Unreadable:
     """An item whose picture could not be read again, so that an embedder has no descriptor of it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Unread:
     detail: str
 
 
-def refill(catalog: Opened, bound: Bound, running: Running) -> tuple[int, tuple[Unread, ...]]:
+def refill(catalog: Opened, bound: Bound, running: Running) -> tuple[int, tuple[Unreadable, ...]]:
     """Embed what an embedder lacks, from the places where pictures were found.
 
     A picture is taken from the place where it was found last, if it is still the same there, else
@@ -59,22 +59,20 @@ def refill(catalog: Opened, bound: Bound, running: Running) -> tuple[int, tuple[
         Conflict: the embedder was dropped meanwhile.
         Cancelled: someone asked the job to stop; what was embedded is kept.
     """
-    with catalog._store.reading() as tx:
-        wanted = embedders.lacking(tx, bound.binding.id)
-        places = _places(tx, wanted)
-    refilling = _Refill(catalog, bound, running, wanted, places)
+    refilling = _Refill(catalog, bound, running)
     refilling.run()
     with catalog._store.reading() as tx:
         names = {row.slot: row.label for row in inventory.label_counts(tx)}
         left = embedders.items_without(tx, bound.binding.id)
     return refilling.done, tuple(
-        Unread(
+        Unreadable(
             item,
             names[slot],
-            tuple(places[item]),
-            refilling.why[item].detail if item in refilling.why else "it came meanwhile",
+            tuple(refilling.places[item]),
+            refilling.why[item].detail,
         )
         for item, slot in left
+        if item in refilling.why
     )
 
 
@@ -106,50 +104,57 @@ class _Refill:
     Attributes:
         done: how many pictures were embedded.
         why: why pictures could not be taken from the place that was tried last, by item.
+        places: where pictures were found, each the latest first.
     """
 
-    def __init__(
-        self,
-        catalog: Opened,
-        bound: Bound,
-        running: Running,
-        wanted: Sequence[Lacking],
-        places: defaultdict[ItemId, list[str]],
-    ) -> None:
+    def __init__(self, catalog: Opened, bound: Bound, running: Running) -> None:
+        self.done = 0
         self.why: dict[ItemId, Refusal] = {}
+        self.places: defaultdict[ItemId, list[str]] = defaultdict(list)
         self._store = catalog._store
         self._bound = bound
         self._running = running
-        self._places = places
-        self._pending = {one.item: one for one in wanted if places[one.item]}
-        self._total, self.done = len(self._pending), 0
-        for one in wanted:
-            if one.is_item and not places[one.item]:
-                detail = "it was given as bytes or pixels, or its places were forgotten"
-                self.why[one.item] = Refusal(f"item {one.item}", "no place", detail)
+        self._pending: dict[ItemId, Lacking] = {}
+        self._tried: set[ItemId] = set()
 
     def run(self) -> None:
-        """Embed what can be read, and note what cannot."""
+        """Embed what can be read, also what comes meanwhile, and note what cannot."""
         self._running.at("embedding")
-        attempt = 0
-        while trying := [
-            (one, self._places[one.item][attempt])
-            for one in self._pending.values()
-            if attempt < len(self._places[one.item])
-        ]:
-            batch: list[_Embedded] = []
-            for embedded in self._embedded(trying):
-                batch.append(embedded)
-                if len(batch) == _BATCH:
-                    self._keep(batch)
-                    batch = []
-            self._keep(batch)
-            attempt += 1
-        self._running.fail(list(self.why.values()))
+        while self._take_up():
+            attempt = 0
+            while trying := [
+                (one, self.places[one.item][attempt])
+                for one in self._pending.values()
+                if attempt < len(self.places[one.item])
+            ]:
+                batch: list[_Embedded] = []
+                for embedded in self._embedded(trying):
+                    batch.append(embedded)
+                    if len(batch) == _BATCH:
+                        self._keep(batch)
+                        batch = []
+                self._keep(batch)
+                attempt += 1
+        self._running.fail(list(self.why.values()), list(self.why))
+
+    def _take_up(self) -> bool:
+        """Take up what is lacking and was not tried yet; returns whether there is any."""
+        with self._store.reading() as tx:
+            lacking = embedders.lacking(tx, self._bound.binding.id)
+            wanted = [one for one in lacking if one.item not in self._tried]
+            self.places.update(_places(tx, wanted))
+        for one in wanted:
+            self._tried.add(one.item)
+            if self.places[one.item]:
+                self._pending[one.item] = one
+            elif one.is_item:
+                detail = "it was given as bytes or pixels, or its places were forgotten"
+                self.why[one.item] = Refusal(f"item {one.item}", "no place", detail)
+        return bool(wanted)
 
     def _embedded(self, trying: Sequence[tuple[Lacking, str]]) -> Iterator[_Embedded]:
         """Descriptors of the pictures that are as they were at a place, in order."""
-        asked: deque[tuple[Lacking, Picture]] = deque()
+        asked: deque[tuple[Lacking, str, Picture]] = deque()
         with closing(hold_each(picture_at(place) for _, place in trying)) as read:
 
             def unchanged() -> Iterator[Picture]:
@@ -160,19 +165,19 @@ class _Refill:
                         detail = "another picture lies there by now"
                         self.why[one.item] = Refusal(place, "another", detail)
                     else:
-                        asked.append((one, held.picture))
+                        asked.append((one, place, held.picture))
                         yield held.picture
 
             embedder = self._bound.embedder if trying else None
             for row in embedder.embed_each(unchanged()) if embedder else ():
-                one, picture = asked.popleft()
+                one, place, picture = asked.popleft()
                 if isinstance(row, PictureError):
-                    place = self._places[one.item][0]
                     self.why[one.item] = Refusal(place, row.reason, row.detail)
                     continue
                 photos = None
                 if one.made_up is not None and embedder is not None:
-                    photos = photos_of(embedder, picture, one.content)
+                    with suppress(PictureError):  # they are evidence of how sure answers are
+                        photos = photos_of(embedder, picture, one.content)
                 yield _Embedded(one, row, photos)
 
     def _keep(self, batch: Sequence[_Embedded]) -> None:
@@ -181,8 +186,7 @@ class _Refill:
             return
         stored = self._bound.stored
         with self._store.writing() as tx:
-            if embedders.fingerprint(tx, self._bound.binding.id) != self._bound.fingerprint:
-                raise Conflict("the embedder was dropped meanwhile, so nothing is embedded by it")
+            self._bound.require_there(tx)
             for embedded in batch:
                 one = embedded.one
                 stored.add(tx, one.content, to_bytes(to_integers(embedded.descriptor)))
@@ -194,4 +198,4 @@ class _Refill:
             del self._pending[embedded.one.item]
             self.why.pop(embedded.one.item, None)
         self.done += len(batch)
-        self._running.report(self.done, self._total)
+        self._running.report(self.done, self.done + len(self._pending))

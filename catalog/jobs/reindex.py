@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from catalog.descriptors import Advice, Conflict
 from catalog.embedder import Embedder, MobileNetEmbedder, descriptor_name, models, preset_name
-from catalog.jobs.refill import Unread, refill
+from catalog.jobs.refill import Unreadable, refill
 from catalog.jobs.running import JobProgress, job
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
@@ -22,20 +22,22 @@ class Reindexed:
             derived from its descriptors was made anew.
         embedded: how many pictures were embedded.
         items: how many items that embedder has descriptors of by now.
-        unread: the items whose pictures could not be read again.
-        job: its number; None where nothing had to be embedded.
+        unreadable: the items whose pictures could not be read again.
+        job: its number; None where nothing was to be embedded.
+        in_use: whether that embedder is the one in use, so that there was nothing to bring in.
     """
 
     fingerprint: str
     embedded: int
     items: int
-    unread: tuple[Unread, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
     job: int | None = None
+    in_use: bool = False
 
     @property
     def is_ready(self) -> bool:
         """Whether the catalogue can go over to that embedder without losing an item."""
-        return not self.unread
+        return not self.unreadable
 
 
 def reindex(
@@ -65,14 +67,16 @@ def reindex(
         NotFound: there is no such network.
         BackboneError: the network cannot be used, or not with that descriptor.
         InvalidInput: there is no such preset or descriptor.
-        Conflict: that is the embedder in use; another one is being brought in, or kept, already; or
-            descriptors were dropped by :meth:`compact`.
+        Conflict: another one is being brought in, or kept, already; or descriptors were dropped by
+            :meth:`compact`.
         Locked: another process is at the same.
         Cancelled: it was asked to stop; what was embedded is kept.
     """
     if not (backbone or views or descriptor or embedder):
         return _derived_anew(catalog)
     bound = _brought_in(catalog, backbone, views, descriptor, embedder)
+    if bound is None:
+        return _told(catalog, catalog._bound, in_use=True)
     return embed_all(catalog, bound, progress)
 
 
@@ -103,8 +107,13 @@ def _derived_anew(catalog: Opened) -> Reindexed:
     catalog._discard()
     bound = catalog._asking(_learnt)
     bound.keeper.save()
+    return _told(catalog, bound)
+
+
+def _told(catalog: Opened, bound: Bound, *, in_use: bool = False) -> Reindexed:
     with catalog._store.reading() as tx:
-        return Reindexed(bound.fingerprint, 0, embedders.described(tx, bound.binding.id))
+        items = embedders.described(tx, bound.binding.id)
+    return Reindexed(bound.fingerprint, 0, items, in_use=in_use)
 
 
 def _learnt(bound: Bound) -> Bound:
@@ -118,8 +127,11 @@ def _brought_in(
     views: str | None,
     descriptor: str | None,
     embedder: Embedder | None,
-) -> Bound:
-    """The catalogue as the wanted embedder has it, which is taken in if need be."""
+) -> Bound | None:
+    """The catalogue as the wanted embedder has it, which is taken in if need be.
+
+    None if it is the one in use.
+    """
     with catalog._store.reading() as tx:
         _require_free(tx)
         own = binding.read(tx).specification
@@ -137,7 +149,7 @@ def _brought_in(
     with catalog._store.writing() as tx:
         _require_free(tx)
         if row["fingerprint"] == binding.read(tx).fingerprint:
-            raise Conflict("that is the embedder that this catalogue uses already")
+            return None
         found = [e for e in embedders.every(tx) if e != embedders.active(tx)]
         if not found:
             found = [embedders.add(tx, row)]

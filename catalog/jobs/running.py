@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from catalog.descriptors import Advice, Cancelled, CatalogError, Locked
 from catalog.machine.processes import is_running, this_process
 from catalog.manifest.pictures import Refusal
-from catalog.store import jobs
+from catalog.store import ItemId, inventory, jobs
 from catalog.store.jobs import Failure, JobRow
 from catalog.store.store import Store
 
@@ -98,11 +99,20 @@ class Running:
         if not goes_on:
             raise self._cancelled()
 
-    def fail(self, refused: Sequence[Refusal]) -> None:
-        """Note what could not be taken, in place of what could not before."""
+    def fail(self, refused: Sequence[Refusal], items: Sequence[ItemId] = ()) -> None:
+        """Note what could not be taken, in place of what could not before.
+
+        Args:
+            refused: what it is, and why.
+            items: whose pictures these are, if they are items: of one that was forgotten meanwhile
+                nothing is noted.
+        """
         if refused or self._has_failures:
             self._has_failures = bool(refused)
             with self._store.writing() as tx:
+                if items:
+                    there = [inventory.exists(tx, item) for item in items]
+                    refused = list(compress(refused, there))
                 jobs.fail(tx, self.id, [Failure(r.place, r.reason, r.detail) for r in refused])
 
     def _note(self) -> None:

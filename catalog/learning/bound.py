@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from pathlib import Path
 
+from catalog.descriptors import Conflict
 from catalog.embedder import Embedder
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
-from catalog.store import binding
+from catalog.store import Transaction, binding, embedders
 from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.embedders import EmbedderId
@@ -17,6 +17,10 @@ from catalog.store.store import Store
 
 _FIRST = 1
 """The embedder that a catalogue was made with, by its row."""
+
+
+OTHERS = "embedder-*"
+"""The folders of the derived files of others."""
 
 
 class Bound:
@@ -42,7 +46,7 @@ class Bound:
         self.stored = StoredDescriptors(bound_to.id, bound_to.specification.width)
         self.rows = Rows(store, self.stored)
         self._store = store
-        self._cache = _folder(cache, bound_to.id)
+        self._cache = folder_of(cache, bound_to.id)
         self.keeper = self._new_keeper(ahead=False)
         self._isolate = isolate
         self._loading = threading.Lock()
@@ -69,6 +73,15 @@ class Bound:
                 )
             return self._embedder
 
+    def require_network(self) -> None:
+        """Make sure that pictures can be embedded here.
+
+        Raises:
+            NotFound: the network is not on this machine.
+            BackboneError: it cannot be used.
+        """
+        _ = self.embedder
+
     def use(self, embedder: Embedder) -> None:
         """Use an embedder that the caller has, instead of loading it.
 
@@ -79,16 +92,22 @@ class Bound:
         with self._loading:
             self._embedder = embedder
 
+    def is_there(self, tx: Transaction) -> bool:
+        """Whether the catalogue has the embedder still."""
+        return embedders.fingerprint(tx, self.binding.id) == self.fingerprint
+
+    def require_there(self, tx: Transaction) -> None:
+        """Make sure that the catalogue has the embedder still, before descriptors are stored.
+
+        Raises:
+            Conflict: it was dropped.
+        """
+        if not self.is_there(tx):
+            raise Conflict("the embedder was dropped meanwhile, so nothing of it is stored")
+
     def ahead(self) -> Keeper:
         """What is learnt of the descriptors before they count, from the present state alone."""
         return self._new_keeper(ahead=True)
-
-    def discard(self) -> None:
-        """Delete all that was learnt, and the folder of its own that it lay in."""
-        self.keeper.discard()
-        if self.binding.id != _FIRST:
-            with contextlib.suppress(OSError):
-                self._cache.rmdir()
 
     def close(self) -> None:
         """Keep what was learnt for the next time, and let go of the embedder."""
@@ -102,9 +121,9 @@ class Bound:
         return Keeper(self._store, self._cache, self.rows, self.binding, ahead=ahead)
 
 
-def _folder(cache: Path, embedder: EmbedderId) -> Path:
+def folder_of(cache: Path, embedder: EmbedderId) -> Path:
     """Where the derived files of an embedder lie: those of a catalogue's first one in the middle.
 
     One that came later has a folder of its own, so that neither takes the other's.
     """
-    return cache if embedder == _FIRST else cache / f"embedder-{embedder}"
+    return cache if embedder == _FIRST else cache / OTHERS.replace("*", str(embedder))

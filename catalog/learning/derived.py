@@ -77,6 +77,7 @@ class DerivedThings(Generic[Source]):
         self._folder = folder
         self._basis = f"layout {_LAYOUT}; {basis}"
         self._kinds = kinds
+        self._in_memory = False
         self._kept: dict[str, Kept[Any]] = {}
         self._in_file: dict[str, Version] = {}
         """The state that each file was last read or written with, by kind."""
@@ -107,6 +108,10 @@ class DerivedThings(Generic[Source]):
         """Take a thing for that of a moment."""
         self._kept[derived.kind] = Kept(moment.version, thing)
 
+    def stay_in_memory(self) -> None:
+        """Neither read files nor write them from now on."""
+        self._in_memory = True
+
     def delete(self) -> None:
         """Remove the files, and what was left of writing them."""
         files = [*(self._folder / kind.kind for kind in self._kinds), *self._folder.glob("*.tmp")]
@@ -123,6 +128,8 @@ class DerivedThings(Generic[Source]):
         Neither a folder that cannot be written nor a locked catalogue is a reason to fail: it costs
         time at the next start.
         """
+        if self._in_memory:
+            return
         with contextlib.suppress(OSError, CatalogError):
             with store.reading() as tx:
                 news = [kind for kind in self._kinds if self._is_news(tx, kind)]
@@ -146,6 +153,8 @@ class DerivedThings(Generic[Source]):
         return self._kept.get(derived.kind) or self._read(derived)
 
     def _read(self, derived: Derived[Source, Thing]) -> Kept[Thing] | None:
+        if self._in_memory:
+            return None
         found = array_file.read(self._folder / derived.kind, derived.kind)
         if found is None or found.key.get("basis") != self._basis:
             return None

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from catalog.descriptors import Superseded, Switched
+from catalog.descriptors import CatalogError, Superseded, Switched
 from catalog.head import Head
 from catalog.learning.learning import Learning
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
 from catalog.store import Transaction, embedders, journal, moment
 from catalog.store.binding import Binding
+from catalog.store.embedders import EmbedderId
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
 from catalog.store.store import Store
@@ -52,7 +53,7 @@ class Keeper:
         self, store: Store, cache: Path, rows: Rows, binding: Binding, *, ahead: bool = False
     ) -> None:
         self._store = store
-        self._embedder_id = binding.id
+        self._embedder_id, self._fingerprint = binding.id, binding.fingerprint
         self._ahead = ahead
         self._learning = Learning(store, cache, rows, binding.fingerprint, binding.prior)
         self._building = threading.RLock()
@@ -129,10 +130,14 @@ class Keeper:
             self._moment = self._latest = None
 
     def save(self) -> None:
-        """Keep what was learnt for the next time."""
+        """Keep what was learnt for the next time, if the catalogue still has the embedder."""
         with self._building:
-            self._learning.save()
             self._unsaved = 0.0
+            with contextlib.suppress(CatalogError):  # it costs time at the next start
+                with self._store.reading() as tx:
+                    if not self._is_own(tx, self._embedder_id):
+                        return
+                self._learning.save()
 
     def _present(
         self,
@@ -168,6 +173,9 @@ class Keeper:
             self._moment = moment.read(tx, self._embedder_id, self._moment)
             if self._ahead:
                 self._moment = self._moment.of_its_own()
+                if embedders.items_without(tx, self._embedder_id):
+                    # They may come without an event, so what is learnt now is of no state later.
+                    self._learning.stay_in_memory()
             return self._moment, read(tx, self._moment)
 
     def _require_active(self, tx: Transaction) -> None:
@@ -176,8 +184,16 @@ class Keeper:
         Raises:
             Switched: another one is active.
         """
-        if not self._ahead and embedders.active(tx) != self._embedder_id:
+        active = embedders.active(tx)
+        if not self._ahead and not self._is_own(tx, active):
             raise Switched("the catalogue went over to another embedder meanwhile; ask again")
+
+    def _is_own(self, tx: Transaction, embedder: EmbedderId) -> bool:
+        """Whether it is this embedder: where a backup is restored, numbers are given out again."""
+        return (
+            embedder == self._embedder_id
+            and embedders.fingerprint(tx, embedder) == self._fingerprint
+        )
 
     def _built(self, learning: Learning, now: Moment) -> Snapshot:
         latest = self._latest

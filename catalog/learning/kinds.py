@@ -131,6 +131,20 @@ def _fit(learning: Learning, moment: Moment) -> Fitted:
     return Fitted(metric, centroids(sums, moment.order, metric))
 
 
+def _fitted_as_before(
+    learning: Learning, moment: Moment, kept: Kept[Fitted]
+) -> Kept[Fitted] | None:
+    same = _nothing_changed(learning, moment, kept.version, kept.thing.centroids.keys)
+    return Kept(moment.version, kept.thing) if same else None
+
+
+def _nothing_changed(
+    learning: Learning, moment: Moment, since: Version, order: NDArray[np.int64]
+) -> bool:
+    """Whether no item changed since a state, nor the order of classes: names may have."""
+    return tuple(order.tolist()) == moment.order and learning.since(since, moment) == []
+
+
 def _fitted_to_arrays(fitted: Fitted) -> Arrays:
     return {
         **_metric_to_arrays(fitted.metric),
@@ -187,6 +201,13 @@ def _solved(learning: Learning, moment: Moment) -> LearntHead:
     positions = places_of(slots, moment.order)
     head = solve_blocks(blocks, positions, moment.order, width=len(metric.mean))
     return LearntHead(head, metric, "exact")
+
+
+def _solved_as_before(
+    learning: Learning, moment: Moment, kept: Kept[LearntHead]
+) -> Kept[LearntHead] | None:
+    same = _nothing_changed(learning, moment, kept.version, kept.thing.head.classes)
+    return Kept(moment.version, kept.thing) if same else None
 
 
 def _head_to_arrays(learnt: LearntHead) -> Arrays:
@@ -256,13 +277,13 @@ SUMS: Final = Derived(
 )
 """The exact sums of every item's descriptor."""
 
-METRIC: Final = Derived("metric", _fit, _fitted_to_arrays, _fitted_from_arrays)
+METRIC: Final = Derived("metric", _fit, _fitted_to_arrays, _fitted_from_arrays, _fitted_as_before)
 """The metric, and the class centroids under it."""
 
 ITEMS: Final = Derived("items", _new_epoch, _items_to_arrays, _items_from_arrays, _items_caught_up)
 """The index of items: of the same epoch while that will do, else of a new one."""
 
-HEAD: Final = Derived("head", _solved, _head_to_arrays, _head_from_arrays)
+HEAD: Final = Derived("head", _solved, _head_to_arrays, _head_from_arrays, _solved_as_before)
 """The exact head, whichever way the catalogue's own is trained."""
 
 CALIBRATION: Final = Derived(

@@ -98,6 +98,10 @@ class Learning:
         self._things.delete()
         self.let_go()
 
+    def stay_in_memory(self) -> None:
+        """Neither read derived files nor write them from now on."""
+        self._things.stay_in_memory()
+
     def let_go(self) -> None:
         """Let go of all that was learnt, and leave the derived files as they are."""
         self._things.let_go()

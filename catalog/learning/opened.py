@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import TypeVar
 from catalog.descriptors import Switched
 from catalog.embedder import Embedder
 from catalog.learning.asked import AskedCounts
-from catalog.learning.bound import Bound
+from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
 from catalog.store import Transaction, binding, embedders
@@ -46,6 +47,7 @@ class Opened:
         self._own_embedder: Embedder | None = None
         self._bounds: dict[tuple[EmbedderId, str], Bound] = {}
         self._binding_one = threading.Lock()
+        self._asked_last: Bound | None = None
         given = embedder if isinstance(embedder, Sequence) else [embedder] if embedder else []
         self._given = {one.specification.fingerprint: one for one in given}
         self._asked = AskedCounts(store)
@@ -85,6 +87,9 @@ class Opened:
             Switched: that happened again and again.
         """
         bound = self._bound
+        former, self._asked_last = self._asked_last, bound
+        if former is not None and former is not bound:
+            former.keeper.let_go()
         for _ in range(_TRIES):
             try:
                 return ask(bound)
@@ -97,6 +102,15 @@ class Opened:
         """Delete all derived files, and let go of all that was learnt."""
         for bound in self._every_bound():
             bound.keeper.discard()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what was learnt of embedders that the catalogue has no more."""
+        with self._store.reading() as tx:
+            there = {folder_of(self._cache, embedder) for embedder in embedders.every(tx)}
+        for folder in self._cache.glob(OTHERS):
+            if folder not in there:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _close(self) -> None:
         """Keep what was learnt and counted, and let go of the file and of all networks."""

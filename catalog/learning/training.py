@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Advice, Conflict, InvalidInput
-from catalog.head import Curves, Head, TrainingOptions, count_batches, train, widen
+from catalog.descriptors import Advice, Conflict, InvalidInput, Metric
+from catalog.head import Curves, Generator, Head, TrainingOptions, count_batches, train, widen
 from catalog.learning import generators
 from catalog.learning.keeper import Keeper
 from catalog.learning.kinds import LearntHead
@@ -21,6 +21,8 @@ from catalog.store.heads import HeadTraining
 from catalog.store.journal import Version
 from catalog.store.moment import Moment
 from catalog.store.store import Store
+
+_TRIES = 5
 
 TrainingProgress: TypeAlias = Callable[[int, int], None]
 """Told how many batches are done, and of how many."""
@@ -74,7 +76,7 @@ class Switch:
         """
         kept = dict(self.options.to_dict()) if self.options else {}
         detail = {"training": self.training, "columns": len(self.begun.head)}
-        if self.training == "frozen":
+        if self.training in {"frozen", "document"}:  # with a metric, which is of the state seen
             _require_unchanged(tx, self.seen)
         event = journal.record(tx, "train-head", detail, (), command)
         if self.training in {"frozen", "document"}:
@@ -120,37 +122,96 @@ def switch_head(
         options: of that way.
         command: the first event of the same command, if this is a later step of one.
     """
-    switch = prepare_switch(keeper, training, options=options)
-    with store.writing() as tx:
-        event = switch.record(tx, command)
+    for left in reversed(range(_TRIES)):
+        switch = prepare_switch(keeper, training, options=options)
+        try:
+            with store.writing() as tx:
+                event = switch.record(tx, command)
+            break
+        except Conflict:  # someone changed the catalogue in between
+            if not left:
+                raise
     return Trained(training, len(switch.begun.head), event)
 
 
-def train_document(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A head that was trained the documents' way, and is to be stored.
+
+    Attributes:
+        seen: the state of the catalogue that it was trained on.
+        head: the weights.
+        metric: that its descriptors are whitened with.
+        options: of the training.
+        curves: loss and accuracy of every batch and epoch.
+        generator: that old classes were drawn with, if any was.
+    """
+
+    seen: Version
+    head: Head
+    metric: Metric
+    options: TrainingOptions
+    curves: Curves
+    generator: Generator | None
+
+    def record(self, tx: Transaction, command: int | None = None) -> int:
+        """Store it.
+
+        Args:
+            tx: a writing transaction.
+            command: the first event of the same command, if this is a later step of one.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            Conflict: the catalogue was changed since.
+        """
+        _require_unchanged(tx, self.seen)
+        detail = {
+            "training": "document",
+            "columns": len(self.head),
+            "replay": self.options.replay,
+            "loss": float(self.curves.loss[-1]),
+            "accuracy": float(self.curves.accuracy[-1]),
+        }
+        event = journal.record(tx, "train-head", detail, (), command)
+        row = heads.store(
+            tx,
+            event,
+            "document",
+            self.head,
+            self.metric,
+            options=self.options.to_dict(),
+            curves={part.name: getattr(self.curves, part.name) for part in fields(self.curves)},
+        )
+        if self.generator is not None:
+            heads.keep_generator(tx, row, event, self.generator.to_arrays())
+        return event
+
+
+def prepare_training(
     store: Store,
     keeper: Keeper,
     options: TrainingOptions,
     *,
     force: bool = False,
-    command: int | None = None,
     progress: TrainingProgress | None = None,
-) -> Trained:
+) -> Prepared:
     """Build a head, or load it, or load it and widen it; then train it the documents' way.
 
-    Training happens outside any transaction; then the head lands in one.
+    Nothing is written.
 
     Args:
         store: of the catalogue.
         keeper: of what is learnt.
         options: of the training; kept for the next time.
         force: train on new classes alone, which forgets the others.
-        command: the first event of the same command, if this is a later step of one.
         progress: told of each batch.
 
     Raises:
         InvalidInput: there are fewer than two classes or pictures, or old classes would be
             forgotten.
-        Conflict: the catalogue was changed meanwhile; nothing was written.
     """
 
     def gather(learning: Learning, moment: Moment) -> tuple[Version, LearntHead, Replayed]:
@@ -176,28 +237,28 @@ def train_document(
             progress(done, total)
 
     trained, curves = train(begun.head, rows, positions, options, progress=advance)
+    return Prepared(seen, trained, begun.metric, options, curves, generator)
+
+
+def train_document(
+    store: Store,
+    keeper: Keeper,
+    options: TrainingOptions,
+    *,
+    force: bool = False,
+    command: int | None = None,
+    progress: TrainingProgress | None = None,
+) -> Trained:
+    """Train a head as :func:`prepare_training` does, and let it land in one transaction.
+
+    Raises:
+        InvalidInput: as that does.
+        Conflict: the catalogue was changed meanwhile; nothing was written.
+    """
+    ready = prepare_training(store, keeper, options, force=force, progress=progress)
     with store.writing() as tx:
-        _require_unchanged(tx, seen)
-        detail = {
-            "training": "document",
-            "columns": len(trained),
-            "replay": options.replay,
-            "loss": float(curves.loss[-1]),
-            "accuracy": float(curves.accuracy[-1]),
-        }
-        event = journal.record(tx, "train-head", detail, (), command)
-        row = heads.store(
-            tx,
-            event,
-            "document",
-            trained,
-            begun.metric,
-            options=options.to_dict(),
-            curves={part.name: getattr(curves, part.name) for part in fields(curves)},
-        )
-        if generator is not None:
-            heads.keep_generator(tx, row, event, generator.to_arrays())
-    return Trained("document", len(trained), event, curves)
+        event = ready.record(tx, command)
+    return Trained("document", len(ready.head), event, ready.curves)
 
 
 def train_again(

@@ -291,7 +291,8 @@ def _pool(bound: Bound, moment: Moment, items: NDArray[np.int64], told: Told | N
     """Some items of a moment, and nothing else of it."""
     rows = bound.rows.of(items)
     slots = moment.slots[moment.places(items)]
-    order = [slot for slot in moment.order if slot in set(slots.tolist())]
+    present = set(slots.tolist())
+    order = [slot for slot in moment.order if slot in present]
     sums = Sums(rows.shape[1])
     sums.add(slots, rows)
     place = {slot: at for at, slot in enumerate(order)}

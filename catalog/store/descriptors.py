@@ -39,7 +39,7 @@ class StoredDescriptors:
 
         Raises:
             Superseded: an item's was dropped, or the item forgotten.
-            Switched: the embedder was dropped.
+            Switched: the embedder was dropped, or is not the active one, and one is lacking.
             Damaged: an item has lost its descriptor, or part of it.
         """
         found: dict[int, tuple[bytes, int]] = {}
@@ -130,6 +130,6 @@ class StoredDescriptors:
         ).fetchone()
         if row is not None:
             return Superseded(f"the descriptor of item {item} was dropped meanwhile; ask again")
-        if embedders.fingerprint(tx, self.embedder_id) is None:
-            return Switched("the embedder was dropped meanwhile; ask again")
+        if embedders.active(tx) != self.embedder_id:
+            return Switched("the embedder was dropped, or another restored, meanwhile; ask again")
         return Damaged(f"item {item} has lost its descriptor", Advice("verify"))

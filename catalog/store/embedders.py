@@ -113,13 +113,7 @@ def was_active(tx: sqlite3.Connection, embedder: EmbedderId) -> bool:
 
 
 def drop(tx: sqlite3.Connection, embedder: EmbedderId) -> None:
-    """Delete an embedder that is not active, with all its descriptors.
-
-    Heads that are not used any more may be of its descriptors; they go, too.
-    """
-    for table in ("generator", "head_column"):
-        tx.execute(f"DELETE FROM {table} WHERE head < (SELECT max(id) FROM head)")  # noqa: S608
-    tx.execute("DELETE FROM head WHERE id < (SELECT max(id) FROM head)")
+    """Delete an embedder that is not active, with all its descriptors."""
     for table in ("descriptor", "made_up", "active"):
         tx.execute(f"DELETE FROM {table} WHERE embedder = ?", (embedder,))  # noqa: S608
     if embedder == every(tx)[-1]:
@@ -155,16 +149,16 @@ def require_described(tx: sqlite3.Connection, items: Iterable[ItemId]) -> None:
     """Make sure that the active embedder has descriptors of what is to be in a class.
 
     Raises:
-        Conflict: one is a picture that was taken out before the embedder came, and could not be
-            read any more.
+        Conflict: it has none of one: that was taken out, and could not be read when the catalogue
+            went over to it, or was added while it did.
     """
     own = active(tx)
     question = f"SELECT 1 FROM item WHERE id = :item AND {_LACKS}"  # noqa: S608
     for item in items:
         if tx.execute(question, {"item": item, "embedder": own}).fetchone() is not None:
             raise Conflict(
-                f"picture {item} could not be read when the catalogue went over to another "
-                "embedder, so it cannot be an item now; add it anew, or go back to that embedder"
+                f"the embedder in use has no descriptor of picture {item}: it came, or was taken "
+                "out, while another one was used. Add it anew, or go back to that embedder"
             )
 
 

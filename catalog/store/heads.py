@@ -287,6 +287,13 @@ def drop_all(tx: sqlite3.Connection) -> None:
         tx.execute(f"DELETE FROM {table}")  # noqa: S608
 
 
+def drop_earlier(tx: sqlite3.Connection) -> None:
+    """Drop the heads before the present one, which cannot be gone back to any more."""
+    for table in ("generator", "head_column"):
+        tx.execute(f"DELETE FROM {table} WHERE head < (SELECT max(id) FROM head)")  # noqa: S608
+    tx.execute("DELETE FROM head WHERE id < (SELECT max(id) FROM head)")
+
+
 def drop_columns(tx: sqlite3.Connection, slot: Slot) -> None:
     """Drop the columns of a class from every head."""
     tx.execute("DELETE FROM head_column WHERE label = ?", (slot,))
