@@ -296,8 +296,8 @@ LEARNT = (
         "a question that a switch overtakes is put to the other embedder's head",
         "test_reindex.py",
         "catalog.learning.keeper:Keeper._require_active",
-        old="if not self._ahead and embedders",
-        new="if False and embedders",
+        old="if not self._ahead and",
+        new="if False and",
     ),
     Bug(
         "what comes while another embedder is brought in is embedded by one alone",

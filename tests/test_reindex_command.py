@@ -127,3 +127,12 @@ def test_refusals(do: Run, arguments: tuple[str, ...], code: int, words: str) ->
     assert (ended, said) == (code, "")
     assert words in noted
     assert (do("history")[1], do("info")[1]) == before
+
+
+def test_doctor_looks_at_both_networks(do: Run) -> None:
+    """The network that is not in use is looked at, too, while the catalogue has it."""
+    names = {check["name"] for check in asked(do, "doctor")}
+    assert "other network" not in names
+    do("reindex", "--views", "standard")
+    checks = {check["name"]: check["state"] for check in asked(do, "doctor")}
+    assert (checks["its network"], checks["other network"]) == ("ok", "ok")

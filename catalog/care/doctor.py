@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from glob import escape
 from hashlib import sha256
@@ -29,7 +30,7 @@ from catalog.embedder.model_cache import Model
 from catalog.embedder.probes import AGREEMENT
 from catalog.machine import Check
 from catalog.machine.folders import size_of
-from catalog.store import DatabaseError, Transaction, binding, checks, inventory, journal
+from catalog.store import DatabaseError, Transaction, binding, checks, embedders, inventory, journal
 from catalog.store.binding import Binding
 from catalog.store.connections import read_only
 from catalog.store.files import cache_folder
@@ -118,11 +119,15 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
             yield _contents(connection)
             yield _places(connection)
             yield _clock(connection)
-            bound = binding.read(connection)
+            bound, *others = _embedders(connection)
     except (DatabaseError, CatalogError, ValueError, TypeError) as error:
         yield _unreadable(error)
         return
     yield _network(bound)
+    for other in others:  # which is brought in, or can be gone back to
+        check = _network(other)
+        state = "warning" if check.state == "bad" else check.state
+        yield replace(check, name="other network", state=state)
 
 
 def _starter_network() -> Check:
@@ -247,6 +252,13 @@ def _clock(connection: Transaction) -> Check:
         advice = "set the clock of this computer; the journal's order does not depend on it"
         return Check("clock", "warning", f"behind the last change, of {last}", advice)
     return Check("clock", "ok", f"after the last change, of {last}")
+
+
+def _embedders(tx: Transaction) -> list[Binding]:
+    """The embedders of a catalogue, the active one first."""
+    active = embedders.active(tx)
+    rest = [one for one in embedders.every(tx) if one != active]
+    return [binding.read(tx, one) for one in (active, *rest)]
 
 
 def _network(bound: Binding) -> Check:
