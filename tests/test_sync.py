@@ -141,11 +141,23 @@ class TestChanges:
         assert (done.unchanged, done.command) == (9, None)
         assert shop.info().generation == generation
 
-    def test_a_touched_file(self, shop: Catalog, tree: Path) -> None:
-        """It is read once, and known by its new time from then on."""
+    def test_a_touched_file(
+        self, shop: Catalog, tree: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is read once, and known by its new time from then on; that is nothing to undo."""
+        before = shop.info().generation
         (tree / "cup" / "0.png").touch()
-        assert shop.sync(tree).unchanged == 9
-        assert shop.sync(tree).command is None
+        read: list[object] = []
+        real = pictures.read_picture
+        monkeypatch.setattr(
+            "catalog.manifest.pictures.read_picture", lambda one: (read.append(one), real(one))[1]
+        )
+        for _ in range(2):
+            done = shop.sync(tree)
+            assert (done.unchanged, done.command) == (9, None)
+        assert len(read) == 1
+        assert shop.info().generation == before
+        assert [event.kind for event in shop.undo()] == ["add", "add", "add"]
 
     def test_moved_within_its_class(self, shop: Catalog, tree: Path) -> None:
         """Nothing is embedded; the item lies at its new place alone."""

@@ -201,8 +201,9 @@ class Comparison:
 
     Attributes:
         coming: pictures that come to the class that the source has them in.
-        noted: items of which it is not known yet that they lie where they do, since when, or in
-            which class the source has them.
+        noted: items of which it is not known yet that they lie where they do, or in which class the
+            source has them.
+        retimed: items of which all that is known, but the time and size that their files have.
         unchanged: how many pictures are as they were.
         changed: places where another picture lies than before.
         moved: places that items lie at now, which were known elsewhere.
@@ -219,6 +220,7 @@ class Comparison:
 
     coming: list[tuple[Identity, Shown]] = field(default_factory=list)
     noted: list[tuple[ItemId, Shown]] = field(default_factory=list)
+    retimed: list[tuple[ItemId, Place]] = field(default_factory=list)
     unchanged: int = 0
     changed: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
@@ -300,7 +302,10 @@ class _Comparing:
         is_there = present is not None and present.key == one.name.key
         by_hand = as_before and item not in facts.removed | facts.unread
         if item is not None and (is_there or by_hand):
-            if not (as_before and all_noted):
+            if row is not None and as_before and facts.key_of(row.said) is not None:
+                if not all_noted:
+                    found.retimed.append((item, one.place))
+            elif not (as_before and all_noted):
                 found.noted.append((item, one))
             if row is None:
                 found.moved.append(one.path)

@@ -402,9 +402,12 @@ def _settle(
     gone = comparison.gone if delete and not listing.bad_rows else []
     refused: list[Refusal] = []
     changes: list[Change] = []
-    if not (comparison.noted or comparison.dropped or gone):
+    if not (comparison.noted or comparison.retimed or comparison.dropped or gone):
         return _Settled()
     with command.store.writing() as tx:
+        inventory.retime(tx, comparison.retimed)
+        if not (comparison.noted or comparison.dropped or gone):
+            return _Settled()  # no event: `undo` is to take back what someone did
         places = list(comparison.dropped)
         fixed = compaction.items(tx)
         changed = inventory.sighted_since(tx, comparison.generation)

@@ -246,6 +246,18 @@ def note_sources(
     )
 
 
+def retime(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]]) -> None:
+    """Note the size and time that files of items have by now, where they are known to lie."""
+    tx.executemany(
+        "UPDATE source SET size = ?, modified = ? WHERE item = ? AND place = ? AND event = "
+        "(SELECT max(event) FROM source WHERE item = ? AND place = ?)",
+        [
+            (place.size, place.modified, item, place.path, item, place.path)
+            for item, place in found
+        ],
+    )
+
+
 def note_gone(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, str]], event: int) -> None:
     """Note that the pictures of items are gone from places, as an event says."""
     tx.executemany(
