@@ -91,6 +91,11 @@ class Prior:
             digest.update(f"alike {self.alike!r}\n".encode())
         return digest.hexdigest()
 
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric before the first picture is added."""
+        return fit(Sums(self.width), (), self)
+
     def scatter(self, isotropic: float = ISOTROPIC_SHARE) -> NDArray[np.float64]:
         """The prior's scatter, float64 (D, D), its trace D, a share of it in all directions."""
         directions = self.directions.astype(np.float64)

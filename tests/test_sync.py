@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog, Coming, Conflict, InvalidInput, NotFound, Synced
+from catalog.manifest import pictures
 from catalog.store.failpoints import armed
 
 PLACES = ("staged", "landing", "landed", "next class", "settling", "settled")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Prior, Sums, fit, to_floats
+from catalog.descriptors import Prior, to_floats
 from catalog.index import near_duplicate_groups, typical_stranger_cosine
 
 STRANGER_QUANTILE = 0.6
@@ -91,7 +91,7 @@ def occasions(
     white, threshold = to_floats(rows), np.inf
     strangers &= len(np.unique(positions)) > 1
     if strangers or prior.alike is not None:
-        white = fit(Sums(prior.width), (), prior).whiten(white)
+        white = prior.metric.whiten(white)
     if prior.alike is not None:
         threshold = prior.alike
     elif strangers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -100,13 +101,15 @@ def hold_each(pictures: Iterable[Source | Picture]) -> Generator[HeldPicture | R
     """
     readers = ThreadPoolExecutor(_READERS, "reader")
     waiting: deque[_Held] = deque()
+    weight = _Weight()
     try:
         for one in _read_by(readers, pictures):
             waiting.append(one)
-            while len(waiting) > _AHEAD_PICTURES or _weight(waiting) > _AHEAD_BYTES:
-                yield waiting.popleft().result()
+            one.add_done_callback(weight.add)
+            while len(waiting) > _AHEAD_PICTURES or weight.bytes > _AHEAD_BYTES:
+                yield weight.less(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield weight.less(waiting.popleft())
     finally:
         # Not waited for: a file on a disk that does not answer should not hold up Ctrl-C.
         readers.shutdown(wait=False, cancel_futures=True)
@@ -132,10 +135,30 @@ def _held(picture: Picture) -> HeldPicture | Refusal:
         return Refusal(place_of(picture), error.reason, error.detail)
 
 
-def _weight(waiting: Iterable[_Held]) -> int:
-    """The bytes of those that have been read."""
-    read = (one.result() for one in waiting if one.done() and one.exception() is None)
-    return sum(one.size for one in read if isinstance(one, HeldPicture))
+class _Weight:
+    """The bytes of pictures that have been read and not been taken, counted by who reads them."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._counting = threading.Lock()
+
+    def add(self, one: _Held) -> None:
+        """Count one that has been read, or could not be."""
+        self._change(one, 1)
+
+    def less(self, one: _Held) -> HeldPicture | Refusal:
+        """Take one, when it has been read."""
+        held = one.result()
+        self._change(one, -1)
+        return held
+
+    def _change(self, one: _Held, sign: int) -> None:
+        if one.cancelled() or one.exception() is not None:
+            return
+        held = one.result()
+        if isinstance(held, HeldPicture):
+            with self._counting:
+                self.bytes += sign * held.size
 
 
 def status_of(source: Source) -> os.stat_result | None:

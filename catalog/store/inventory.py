@@ -251,10 +251,7 @@ def retime(tx: sqlite3.Connection, found: Iterable[tuple[ItemId, Place]]) -> Non
     tx.executemany(
         "UPDATE source SET size = ?, modified = ? WHERE item = ? AND place = ? AND event = "
         "(SELECT max(event) FROM source WHERE item = ? AND place = ?)",
-        [
-            (place.size, place.modified, item, place.path, item, place.path)
-            for item, place in found
-        ],
+        [(place.size, place.modified, item, place.path, item, place.path) for item, place in found],
     )
 
 
