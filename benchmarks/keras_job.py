@@ -50,7 +50,7 @@ class Trees:
     test: Path
 
 
-class _Done(NamedTuple):
+class Done(NamedTuple):
     """Pictures a second, and shares of the photos asked for which the right class came first.
 
     ``predicted`` is what ``predict`` answers, which the script has nothing like.
@@ -79,12 +79,12 @@ def page(model: Model, network: Path, trees: Trees | None = None, turns: int = 3
     with tempfile.TemporaryDirectory() as scratch:
         if trees is None:
             trees = _groceries(Path(scratch))
-        tried = {crop: _script(network, size, trees.gallery, trees.val, crop) for crop in (0, 1)}
+        tried = {crop: script(network, size, trees.gallery, trees.val, crop) for crop in (0, 1)}
         crop = max(tried, key=lambda way: tried[way].nearest or 0)
-        others, ours = [], {name: list[_Done]() for name in SHOWN}
+        others, ours = [], {name: list[Done]() for name in SHOWN}
         for turn in range(turns):  # in turn, so that what else the machine does falls on all
             asked = None if turn else trees.test
-            others.append(_script(network, size, trees.gallery, asked, crop))
+            others.append(script(network, size, trees.gallery, asked, crop))
             for name, done in ours.items():
                 done.append(_import(model, name, trees.gallery, asked))
         way = "of the largest centred square" if crop else "of the whole picture, squashed"
@@ -103,7 +103,7 @@ def page(model: Model, network: Path, trees: Trees | None = None, turns: int = 3
 
 
 def _rows(
-    others: Sequence[_Done], ours: dict[str, list[_Done]], stored: int, asked: int
+    others: Sequence[Done], ours: dict[str, list[Done]], stored: int, asked: int
 ) -> Iterator[Sequence[str]]:
     rate = statistics.median(done.rate for done in others)
     for name, done in ours.items():
@@ -127,7 +127,7 @@ def share_row(what: str, ours: float, theirs: float) -> Sequence[str]:
     return what, f"{ours:.3f}", f"{theirs:.3f}", difference, ahead(ours, theirs)
 
 
-def _shares(tried: dict[int, _Done]) -> str:
+def _shares(tried: dict[int, Done]) -> str:
     whole, square = (tried[crop].nearest or 0.0 for crop in (0, 1))
     return f"whole {whole:.3f}, square {square:.3f}"
 
@@ -154,7 +154,7 @@ def lay_out(entries: Sequence[Entry], folder: Path) -> None:
         shutil.copyfile(source, place)
 
 
-def _import(model: Model, preset: str, gallery: Path, asked: Path | None) -> _Done:
+def _import(model: Model, preset: str, gallery: Path, asked: Path | None) -> Done:
     """A folder from disk to stored and landed, and what is found in it."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -167,9 +167,9 @@ def _import(model: Model, preset: str, gallery: Path, asked: Path | None) -> _Do
         shop.import_(gallery)
         rate = len(entries) / (time.perf_counter() - began)
         if asked is None:
-            return _Done(rate)
+            return Done(rate)
         found = shop.evaluate(asked)
-        return _Done(rate, found.neighbours.top1, found.cross_check.top1)
+        return Done(rate, found.neighbours.top1, found.cross_check.top1)
 
 
 _SCRIPT = """
@@ -213,7 +213,9 @@ print(json.dumps(found))
 """
 
 
-def _script(network: Path, size: int, gallery: Path, asked: Path | None, crop: int) -> _Done:
+def script(
+    network: Path, size: int, gallery: Path, asked: Path | None = None, crop: int = 0
+) -> Done:
     """What one would write first, in a process of its own.
 
     Args:
@@ -226,4 +228,4 @@ def _script(network: Path, size: int, gallery: Path, asked: Path | None, crop: i
     command = [sys.executable, "-c", _SCRIPT, str(network), str(size), str(crop), str(gallery)]
     more = [] if asked is None else [str(asked)]
     done = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
-    return _Done(**json.loads(done.stdout.splitlines()[-1]))
+    return Done(**json.loads(done.stdout.splitlines()[-1]))

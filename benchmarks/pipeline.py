@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import keras_job
 from benchmarks.photos import shared
 from benchmarks.speed import Timing
 from benchmarks.stand_ins import StandIn
@@ -82,8 +81,8 @@ def page(model: Model, share: float = 1.0) -> Iterator[str]:
         timings = [
             _against_processors("348 pixels", _import(model, groceries), cores / sums[0]),
             _against_processors("12 megapixels", _import(model, twelves), cores / sums[2]),
-            _against_keras("348 pixels", _import(model, groceries, "fast"), groceries),
-            _against_keras("12 megapixels", _import(model, twelves, "fast"), twelves),
+            _against_keras("348 pixels", _import(model, groceries, "fast"), model, groceries),
+            _against_keras("12 megapixels", _import(model, twelves, "fast"), model, twelves),
             _alone(model, few, some(_ALONE), 0.0),
             _alone(model, few, some(_ALONE), _PAUSE),
         ]
@@ -106,8 +105,8 @@ def _against_processors(what: str, rate: float, most: float) -> Timing:
     return Timing(f"import, {what}", f"{rate:.1f}/s", beside, f"{rate / most:.2f}")
 
 
-def _against_keras(what: str, rate: float, files: Sequence[str]) -> Timing:
-    other = _keras_rate(files)
+def _against_keras(what: str, rate: float, model: Model, files: Sequence[str]) -> Timing:
+    other = _keras_rate(model, files)
     beside = f"{other:.1f}/s, `image_dataset_from_directory`, `predict`, FAISS `add`"
     return Timing(
         f"import, {what}, `fast` (one view)", f"{rate:.1f}/s", beside, f"{rate / other:.1f}"
@@ -254,40 +253,16 @@ def _import(model: Model, files: Sequence[str], preset: str = DEFAULT_PRESET) ->
         return len(files) / (time.perf_counter() - began)
 
 
-_KERAS = """
-import os, sys, time
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import faiss
-import keras
-network, folder, count = sys.argv[1:]
-model = keras.Sequential([
-    keras.Input((224, 224, 3)),
-    keras.layers.Rescaling(1 / 255),
-    keras.layers.TFSMLayer(network, call_endpoint="serving_default"),
-])
-files = keras.utils.image_dataset_from_directory(
-    folder, labels=None, image_size=(224, 224), shuffle=False, follow_links=True, verbose=False
-)
-model.predict(files.take(1), verbose=0)
-began = time.perf_counter()
-vectors = model.predict(files, verbose=0)["feature_vector"]
-index = faiss.IndexFlatIP(vectors.shape[1])
-index.add(vectors)
-took = time.perf_counter() - began
-assert index.ntotal == int(count)
-print(int(count) / took)
-"""
-
-
-def _keras_rate(files: Sequence[str]) -> float:
+def _keras_rate(model: Model, files: Sequence[str]) -> float:
     """Pictures a second by what one would write first, in a process of its own."""
     network = shared() / "backbone" / "mobilenet_v2_100_224_feature_vector"
     with tempfile.TemporaryDirectory() as folder:
+        one_class = Path(folder, "photos")
+        one_class.mkdir()
         for number, file in enumerate(files):
-            Path(folder, f"{number:06}.jpg").symlink_to(file)
-        command = [sys.executable, "-c", _KERAS, str(network), folder, str(len(files))]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
+            (one_class / f"{number:06}.jpg").symlink_to(file)
+        size = LiteRTNetwork(model.read()).input_size
+        return keras_job.script(network, size, Path(folder)).rate
 
 
 def _small(files: Sequence[str], count: int, scratch: Path) -> Iterator[str]:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from catalog.head import Curves
     from catalog.jobs.comparing import ByHand, Coming, Gone
     from catalog.jobs.job import Job
-    from catalog.jobs.promote import Dropped, Promoted
+    from catalog.jobs.promote import DroppedEmbedder, Promoted
     from catalog.jobs.refill import Unreadable
     from catalog.jobs.reindex import Reindexed
     from catalog.jobs.running import JobProgress
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     )
     from catalog.manifest.pictures import Progress, Refusal
     from catalog.reports.audit import Audit, AuditReport, ProposedClass
-    from catalog.reports.compare import Compared, Flip, Said, Side
+    from catalog.reports.compare import Compared, ComparedAnswer, ComparedEmbedder, Flip
     from catalog.reports.drift import Drift, Rise
     from catalog.reports.evaluation import CrossCheckResult, Evaluation, VerdictCount
     from catalog.reports.listing import Info, OtherEmbedder
@@ -90,12 +90,14 @@ __all__ = [
     "Coming",
     "Compacted",
     "Compared",
+    "ComparedAnswer",
+    "ComparedEmbedder",
     "Conflict",
     "CrossCheckResult",
     "Curves",
     "Damaged",
     "Drift",
-    "Dropped",
+    "DroppedEmbedder",
     "EmbedderMismatch",
     "Entry",
     "Evaluation",
@@ -137,9 +139,7 @@ __all__ = [
     "Removed",
     "Renamed",
     "Rise",
-    "Said",
     "Share",
-    "Side",
     "Superseded",
     "Switched",
     "Synced",
@@ -210,7 +210,7 @@ _HOMES = {
         "Gone",
     ),
     "catalog.jobs.job": ("Job",),
-    "catalog.jobs.promote": ("Dropped", "Promoted"),
+    "catalog.jobs.promote": ("DroppedEmbedder", "Promoted"),
     "catalog.jobs.refill": ("Unreadable",),
     "catalog.jobs.reindex": ("Reindexed",),
     "catalog.jobs.running": ("JobProgress",),
@@ -237,7 +237,7 @@ _HOMES = {
         "AuditReport",
         "ProposedClass",
     ),
-    "catalog.reports.compare": ("Compared", "Flip", "Said", "Side"),
+    "catalog.reports.compare": ("Compared", "Flip", "ComparedAnswer", "ComparedEmbedder"),
     "catalog.reports.drift": (
         "Drift",
         "Rise",

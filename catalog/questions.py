@@ -25,7 +25,7 @@ from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
 from catalog.manifest.pictures import Progress, counted, hold
-from catalog.store import ItemId, Slot, inventory
+from catalog.store import ItemId, inventory
 from catalog.store.compaction import is_compacted
 
 Asked: TypeAlias = Source | Picture | NDArray[np.floating[Any]]
@@ -210,10 +210,10 @@ def predict_many(
 def _told(snapshot: JudgingSnapshot, found: Iterable[Prediction]) -> Told:
     """The verdicts that answers came to, by the slots of the classes that they name."""
     moment = snapshot.moment
-    slots = {moment.names[slot]: slot for slot in moment.order}
+    slots = moment.slots_named
     return Told(
         moment.version,
-        tuple((Slot(slots[one.label]), one.verdict) for one in found if one.label is not None),
+        tuple((slots[one.label], one.verdict) for one in found if one.label is not None),
     )
 
 

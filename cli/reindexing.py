@@ -24,7 +24,16 @@ from catalog.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from catalog import Catalog, Compared, Dropped, Promoted, Reindexed, Said, Side, Unreadable
+    from catalog import (
+        Catalog,
+        Compared,
+        ComparedAnswer,
+        ComparedEmbedder,
+        DroppedEmbedder,
+        Promoted,
+        Reindexed,
+        Unreadable,
+    )
 
 _SHOWN = 20
 
@@ -192,7 +201,7 @@ def _drop(opened: Catalog, *, old: bool, yes: bool, json: bool) -> None:
     if not yes:
         which = "former embedder" if old else "embedder that was brought in"
         require_yes(f"Drop the {which} for good?", "nothing was dropped; --yes")
-    done: Dropped = opened.drop_old() if old else opened.drop_new()
+    done: DroppedEmbedder = opened.drop_old() if old else opened.drop_new()
     if json:
         print_json(done)
     else:
@@ -265,7 +274,7 @@ def _print_compared(found: Compared, precision: float) -> None:
         tell(f"and {len(found.flips) - _SHOWN} more: --html shows all, with pictures")
 
 
-def _row(side: Side) -> tuple[str, str, str, str, str]:
+def _row(side: ComparedEmbedder) -> tuple[str, str, str, str, str]:
     return (
         side.backbone,
         side.views,
@@ -275,5 +284,5 @@ def _row(side: Side) -> tuple[str, str, str, str, str]:
     )
 
 
-def _said(said: Said) -> tuple[str, str]:
+def _said(said: ComparedAnswer) -> tuple[str, str]:
     return said.label or "", said.verdict

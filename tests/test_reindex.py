@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import photos
 import pytest
-from cups_and_jugs import THINGS, counts
+from cups_and_jugs import counts
 from doubles import FakeEmbedder
-from inside import computed, keep
+from inside import keep
 from numpy.typing import NDArray
+from two_embedders import NEW, OLD, at_once, drawn, made, opened, state
 
 from catalog import (
     Catalog,
     Conflict,
-    Entry,
-    InvalidInput,
     NotFound,
     Prediction,
-    read_manifest,
 )
 from catalog.descriptors import EmbedderMismatch, Switched
-from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
-
-OLD, NEW = FakeEmbedder(), FakeEmbedder(width=48, seed=1)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of three classes with four photos each."""
-    for thing, label in enumerate(THINGS):
-        photos.draw(tmp_path / "tree" / label, thing, 4)
-    return tmp_path / "tree"
+    return drawn(tmp_path / "tree")
 
 
 @pytest.fixture
@@ -49,19 +41,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def shop(folder: Path, path: Path) -> Iterator[Catalog]:
     """A catalogue of it."""
-    with Catalog.init(path, embedder=OLD) as catalog:
-        catalog.import_(folder)
+    with made(path, folder) as catalog:
         yield catalog
-
-
-def opened(path: Path) -> Catalog:
-    """Open it as another process would."""
-    return Catalog.open(path, embedder=(OLD, NEW))
-
-
-def state(catalog: Catalog) -> str:
-    """The hash of what is learnt."""
-    return computed(catalog, Learning.state)
 
 
 Answers: TypeAlias = tuple[list[tuple[str, float]], tuple[object, ...]]
@@ -74,19 +55,6 @@ def answers(catalog: Catalog, query: NDArray[np.uint8]) -> Answers:
         [(one.content, round(one.score, 4)) for one in near],
         (said.label, said.verdict, said.agree, len(said.head), said.surer),
     )
-
-
-def entries_of(folder: Path) -> Sequence[Entry]:
-    """The pictures of a folder."""
-    return read_manifest(folder).entries
-
-
-def at_once(path: Path, catalog: Catalog, embedder: FakeEmbedder = NEW) -> str:
-    """The learning state of a catalogue that is made at once of the items of another."""
-    with Catalog.init(path, embedder=embedder) as made:
-        for row in catalog.labels():
-            made.add_class(row.label, [item.sources[0] for item in catalog.items(row.label)])
-        return state(made)
 
 
 class TestBringingIn:
@@ -401,7 +369,7 @@ class TestDropping:
             shop.promote()
 
     def test_compacted_classes(self, shop: Catalog) -> None:
-        """Dropped descriptors cannot be had by another embedder, nor dropped of two."""
+        """DroppedEmbedder descriptors cannot be had by another embedder, nor dropped of two."""
         shop.reindex(embedder=NEW)
         with pytest.raises(Conflict, match="two embedders"):
             shop.compact(["cup"])
@@ -470,53 +438,6 @@ class TestForgetting:
             (found,) = tx.execute("SELECT count(*) FROM item WHERE id = ?", (item.id,)).fetchone()
         assert found == 0
         assert shop.verify().sound
-
-
-class TestComparing:
-    """What changes, before it does."""
-
-    def test_sides_and_flips(self, shop: Catalog, folder: Path, tmp_path: Path) -> None:
-        """Both are judged on the same occasions, and what they answer differently is listed."""
-        with pytest.raises(NotFound, match="one embedder alone"):
-            shop.compare()
-        shop.import_([replace(e, group=str(at)) for at, e in enumerate(entries_of(folder))])
-        blind = FakeEmbedder(width=2, seed=3)
-        shop.reindex(embedder=blind)
-        before = state(shop), shop.history()
-        for thing, label in enumerate(THINGS):
-            photos.draw(tmp_path / "asked" / label, thing, 6, first=40)
-        found = shop.compare(tmp_path / "asked")
-        assert (state(shop), shop.history()) == before
-        assert (found.items, found.occasions, found.asked) == (12, 12, 18)
-        assert found.before.right is not None
-        assert found.after.right is not None
-        assert found.before.right >= found.after.right
-        wrong = sum(flip.is_right(flip.before) is False for flip in found.flips)
-        assert found.gained <= wrong
-        for flip in found.flips:
-            says = shop.predict(flip.place or "")
-            assert (flip.before.label, flip.before.verdict) == (says.label, says.verdict)
-        shop.promote()
-        for flip in found.flips:
-            says = shop.predict(flip.place or "")
-            assert (flip.after.label, flip.after.verdict) == (says.label, says.verdict)
-
-    def test_items_are_not_asked_about(self, shop: Catalog, folder: Path) -> None:
-        """A picture that is an item would find itself."""
-        shop.reindex(embedder=NEW)
-        found = shop.compare(folder)
-        assert (found.asked, found.in_catalogue) == (0, 12)
-
-    def test_kept_photos(self, shop: Catalog, tmp_path: Path) -> None:
-        """Without other pictures those that were kept are asked about."""
-        keep(shop, photos.draw(tmp_path / "strange", 9, 3))
-        shop.reindex(embedder=NEW)
-        assert shop.compare().asked == 3
-
-    def test_a_wrong_precision(self, shop: Catalog) -> None:
-        """A share is a share."""
-        with pytest.raises(InvalidInput):
-            shop.compare(precision=2)
 
 
 class TestWhileOthersAsk:

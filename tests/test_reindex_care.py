@@ -15,6 +15,7 @@ import pytest
 from cups_and_jugs import THINGS, counts
 from doubles import FakeEmbedder
 from inside import computed, keep
+from two_embedders import NEW, OLD, drawn, made, state
 
 import catalog.changes.merge as merging
 import catalog.jobs.promote as promoting
@@ -22,19 +23,15 @@ from catalog import Catalog, Conflict, Damaged, NotFound
 from catalog.descriptors import PictureError, Switched
 from catalog.learning import keeper as keeper_module
 from catalog.learning import kinds, training
-from catalog.learning.learning import Learning
 from catalog.store.files import cache_folder
 
-OLD, NEW = FakeEmbedder(), FakeEmbedder(width=48, seed=1)
 TWIN, THIRD = FakeEmbedder(width=64, seed=1), FakeEmbedder(width=64, seed=5)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of three classes with four photos each."""
-    for thing, label in enumerate(THINGS):
-        photos.draw(tmp_path / "tree" / label, thing, 4)
-    return tmp_path / "tree"
+    return drawn(tmp_path / "tree")
 
 
 @pytest.fixture
@@ -46,8 +43,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def shop(folder: Path, path: Path) -> Iterator[Catalog]:
     """A catalogue of it."""
-    with Catalog.init(path, embedder=OLD) as catalog:
-        catalog.import_(folder)
+    with made(path, folder) as catalog:
         yield catalog
 
 
@@ -57,11 +53,6 @@ def large(shop: Catalog, path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog
     monkeypatch.setattr(keeper_module, "UNSAVED_SECONDS", 0.0)
     keep(shop, photos.draw(path.parent / "strange", 9, 2))
     return shop
-
-
-def state(catalog: Catalog) -> str:
-    """The hash of what is learnt."""
-    return computed(catalog, Learning.state)
 
 
 def hide(folder: Path) -> tuple[Path, Path]:
@@ -281,6 +272,19 @@ class TestHeads:
         shop.drop_new()
         shop.undo()
         assert shop.info().head == "frozen"
+
+    def test_document_head_of_a_class_that_is_left(self, path: Path, tmp_path: Path) -> None:
+        """Where one class alone can be read, its head waits for another, as in a new catalogue."""
+        with Catalog.init(path, embedder=OLD) as shop:
+            shop.add_class("cup", photos.draw(tmp_path / "cup", 0, 3))
+            shop.add_class("jug", photos.shots(1, 3))
+            shop.train_head("document", epochs=1)
+            shop.reindex(embedder=NEW)
+            assert len(shop.promote(without_unreadable=True).removed) == 3
+            assert shop.info().head == "document"
+            shop.add_class("pan", photos.shots(2, 3))
+            assert len(shop.predict(photos.photo(2, 9), 9).head) == 2
+            assert shop.verify().sound
 
     @pytest.mark.parametrize("end", ["killed", "changed"])
     def test_document_head_is_lost(self, shop: Catalog, end: str) -> None:

@@ -17,11 +17,10 @@ import pytest
 import soak_page
 from cups_and_jugs import THINGS
 from doubles import FakeEmbedder
-from inside import computed
+from two_embedders import at_once, state
 
 from catalog import Catalog
 from catalog.descriptors import CatalogError
-from catalog.learning.learning import Learning
 
 OLD, NEW = FakeEmbedder(width=16), FakeEmbedder(width=14, seed=1)
 
@@ -46,19 +45,6 @@ with Catalog.open(sys.argv[1], embedder=(old, new)) as shop:
 def opened(path: Path) -> Catalog:
     """The catalogue, as another process would open it."""
     return Catalog.open(path, embedder=(OLD, NEW))
-
-
-def state(catalog: Catalog) -> str:
-    """The hash of what is learnt."""
-    return computed(catalog, Learning.state)
-
-
-def at_once(path: Path, catalog: Catalog, embedder: FakeEmbedder) -> str:
-    """That of a catalogue made at once of the items of another."""
-    with Catalog.init(path, embedder=embedder) as made:
-        for row in catalog.labels():
-            made.add_class(row.label, [item.sources[0] for item in catalog.items(row.label)])
-        return state(made)
 
 
 class Asking:

@@ -119,7 +119,8 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
             yield _contents(connection)
             yield _places(connection)
             yield _clock(connection)
-            bound, *others = _embedders(connection)
+            bound = binding.read(connection)
+            others = [binding.read(connection, one) for one in embedders.others(connection)]
     except (DatabaseError, CatalogError, ValueError, TypeError) as error:
         yield _unreadable(error)
         return
@@ -252,13 +253,6 @@ def _clock(connection: Transaction) -> Check:
         advice = "set the clock of this computer; the journal's order does not depend on it"
         return Check("clock", "warning", f"behind the last change, of {last}", advice)
     return Check("clock", "ok", f"after the last change, of {last}")
-
-
-def _embedders(tx: Transaction) -> list[Binding]:
-    """The embedders of a catalogue, the active one first."""
-    active = embedders.active(tx)
-    rest = [one for one in embedders.every(tx) if one != active]
-    return [binding.read(tx, one) for one in (active, *rest)]
 
 
 def _network(bound: Binding) -> Check:

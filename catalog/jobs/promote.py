@@ -15,23 +15,21 @@ from catalog.learning.kinds import LearntHead
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.learning.training import (
+    FEWEST_CLASSES,
     Prepared,
     Switch,
     TrainingProgress,
     prepare_switch,
     prepare_training,
 )
-from catalog.store import Slot, Transaction, embedders, heads, inventory, journal
+from catalog.store import Slot, Transaction, embedders, heads, journal
 from catalog.store.embedders import EmbedderId
 from catalog.store.failpoints import reach
 from catalog.store.heads import HeadRecord, HeadTraining
-from catalog.store.journal import Change, Version
+from catalog.store.journal import Change
 from catalog.store.moment import Moment
 
 _TRIES = 5
-
-_TELL_APART = 2
-"""How many classes a training of the head needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Promoted:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedEmbedder:
     """What came of dropping an embedder.
 
     Attributes:
@@ -107,7 +105,7 @@ def back(
     return _switch(catalog, 0, without_unreadable, progress, training)
 
 
-def drop_old(catalog: Opened) -> Dropped:
+def drop_old(catalog: Opened) -> DroppedEmbedder:
     """Drop the former embedder with its descriptors. Cannot be undone, nor what came before.
 
     Raises:
@@ -117,7 +115,7 @@ def drop_old(catalog: Opened) -> Dropped:
     return _drop(catalog, 0)
 
 
-def drop_new(catalog: Opened) -> Dropped:
+def drop_new(catalog: Opened) -> DroppedEmbedder:
     """Drop the embedder that :meth:`reindex` brought in, with its descriptors.
 
     Where it was in use for a while that cannot be undone, nor what came before.
@@ -176,15 +174,13 @@ class _Begun:
 def _begun(catalog: Opened, bound: Bound, progress: TrainingProgress | None) -> _Begun:
     """Learn what the first question would have to wait for, and train a head that is stored."""
     ahead = bound.ahead()
-    record, seen, solved = ahead.compute_beside(_record, _learnt)
+    record, moment, solved = ahead.compute_beside(_record, _learnt)
     if record.training == "frozen" and solved is not None:
-        return _Begun("frozen", Switch("frozen", seen, solved))
+        return _Begun("frozen", Switch("frozen", moment.version, solved))
     if record.training != "document":
         return _Begun(record.training)
     options = TrainingOptions.from_dict(record.options)
-    with catalog._store.reading() as tx:
-        classes = len(inventory.label_counts(tx))
-    if classes < _TELL_APART:
+    if len(moment.order) < FEWEST_CLASSES:  # of those that it knows pictures of
         return _Begun("document", prepare_switch(ahead, "document", options=options))
     trained = prepare_training(catalog._store, ahead, options, force=True, progress=progress)
     return _Begun("document", trained)
@@ -196,13 +192,13 @@ def _record(tx: Transaction, _moment: Moment) -> HeadRecord:
 
 def _learnt(
     learning: Learning, moment: Moment, record: HeadRecord
-) -> tuple[HeadRecord, Version, LearntHead | None]:
+) -> tuple[HeadRecord, Moment, LearntHead | None]:
     """How the head is trained, the state, and the exact head; what is learnt is kept."""
     learning.items(moment)
     learning.calibration(moment)
     head = learning.head(moment)
     learning.save()
-    return record, moment.version, head
+    return record, moment, head
 
 
 def _switched(
@@ -246,7 +242,7 @@ def _other(tx: Transaction, which: int) -> EmbedderId:
     return found[which]
 
 
-def _drop(catalog: Opened, which: int) -> Dropped:
+def _drop(catalog: Opened, which: int) -> DroppedEmbedder:
     with catalog._store.writing() as tx:
         bound = catalog._bound_to(tx, _other(tx, which))
         own, items = bound.binding.id, embedders.described(tx, bound.binding.id)
@@ -258,4 +254,4 @@ def _drop(catalog: Opened, which: int) -> Dropped:
         reach("dropping")
     bound.keeper.discard()
     catalog._sweep()
-    return Dropped(bound.fingerprint, items, catalog._store.rewrite())
+    return DroppedEmbedder(bound.fingerprint, items, catalog._store.rewrite())

@@ -143,6 +143,7 @@ class _Refill:
             lacking = embedders.lacking(tx, self._bound.binding.id)
             wanted = [one for one in lacking if one.item not in self._tried]
             self.places.update(_places(tx, wanted))
+        self._pending = {}
         for one in wanted:
             self._tried.add(one.item)
             if self.places[one.item]:
@@ -168,14 +169,14 @@ class _Refill:
                         asked.append((one, place, held.picture))
                         yield held.picture
 
-            embedder = self._bound.embedder if trying else None
-            for row in embedder.embed_each(unchanged()) if embedder else ():
+            embedder = self._bound.embedder
+            for row in embedder.embed_each(unchanged()):
                 one, place, picture = asked.popleft()
                 if isinstance(row, PictureError):
                     self.why[one.item] = Refusal(place, row.reason, row.detail)
                     continue
                 photos = None
-                if one.made_up is not None and embedder is not None:
+                if one.made_up is not None:
                     with suppress(PictureError):  # they are evidence of how sure answers are
                         photos = photos_of(embedder, picture, one.content)
                 yield _Embedded(one, row, photos)

@@ -150,9 +150,7 @@ def _brought_in(
         _require_free(tx)
         if row["fingerprint"] == binding.read(tx).fingerprint:
             return None
-        found = [e for e in embedders.every(tx) if e != embedders.active(tx)]
-        if not found:
-            found = [embedders.add(tx, row)]
+        found = embedders.others(tx) or [embedders.add(tx, row)]
         bound = catalog._bound_to(tx, found[0])
         if bound.fingerprint != row["fingerprint"]:
             raise Conflict(

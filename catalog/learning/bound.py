@@ -18,8 +18,9 @@ from catalog.store.store import Store
 _FIRST = 1
 """The embedder that a catalogue was made with, by its row."""
 
+_FOLDER = "embedder-"
 
-OTHERS = "embedder-*"
+OTHERS = f"{_FOLDER}*"
 """The folders of the derived files of others."""
 
 
@@ -126,4 +127,4 @@ def folder_of(cache: Path, embedder: EmbedderId) -> Path:
 
     One that came later has a folder of its own, so that neither takes the other's.
     """
-    return cache if embedder == _FIRST else cache / OTHERS.replace("*", str(embedder))
+    return cache if embedder == _FIRST else cache / f"{_FOLDER}{embedder}"

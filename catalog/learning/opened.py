@@ -46,7 +46,7 @@ class Opened:
         self._isolate = isolate
         self._own_embedder: Embedder | None = None
         self._bounds: dict[tuple[EmbedderId, str], Bound] = {}
-        self._binding_one = threading.Lock()
+        self._adding_bound = threading.Lock()
         self._asked_last: Bound | None = None
         given = embedder if isinstance(embedder, Sequence) else [embedder] if embedder else []
         self._given = {one.specification.fingerprint: one for one in given}
@@ -64,14 +64,13 @@ class Opened:
     def _every_bound(self) -> list[Bound]:
         """The same of every embedder that there is, the active one first."""
         with self._store.reading() as tx:
-            active = embedders.active(tx)
-            rest = [one for one in embedders.every(tx) if one != active]
-            return [self._bound_to(tx, one) for one in (active, *rest)]
+            each = (embedders.active(tx), *embedders.others(tx))
+            return [self._bound_to(tx, one) for one in each]
 
     def _bound_to(self, tx: Transaction, embedder: EmbedderId) -> Bound:
         """The same of one embedder; always the same object, while the file has it."""
         key = embedder, embedders.fingerprint(tx, embedder) or ""
-        with self._binding_one:
+        with self._adding_bound:
             if key not in self._bounds:
                 bound_to = binding.read(tx, embedder)
                 bound = Bound(self._store, self._cache, bound_to, isolate=self._isolate)

@@ -24,6 +24,9 @@ from catalog.store.store import Store
 
 _TRIES = 5
 
+FEWEST_CLASSES = 2
+"""Fewer than so many cannot be told apart, so a head is not trained on them."""
+
 TrainingProgress: TypeAlias = Callable[[int, int], None]
 """Told how many batches are done, and of how many."""
 
@@ -216,7 +219,7 @@ def prepare_training(
 
     def gather(learning: Learning, moment: Moment) -> tuple[Version, LearntHead, Replayed]:
         begun, new = _begin(store, learning, moment, options)
-        if len(begun.head) < 2:
+        if len(begun.head) < FEWEST_CLASSES:
             raise InvalidInput(
                 "training needs at least two classes to tell apart, and there are "
                 f"{len(begun.head)}: add a class first"
@@ -284,7 +287,7 @@ def train_again(
     with store.reading() as tx:
         classes = len(inventory.label_counts(tx))
         present = heads.current(tx).training
-    if classes >= 2:
+    if classes >= FEWEST_CLASSES:
         train_document(
             store,
             keeper,

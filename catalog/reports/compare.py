@@ -35,7 +35,7 @@ from catalog.store.names import label_key
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedEmbedder:
     """What one embedder comes to.
 
     Attributes:
@@ -58,7 +58,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ComparedAnswer:
     """What was said of a picture: class, verdict, and the probability that the class is right."""
 
     label: str | None
@@ -79,10 +79,10 @@ class Flip:
 
     place: str | None
     truth: str | None
-    before: Said
-    after: Said
+    before: ComparedAnswer
+    after: ComparedAnswer
 
-    def is_right(self, said: Said) -> bool | None:
+    def is_right(self, said: ComparedAnswer) -> bool | None:
         """Whether that names the right class; None where it is not known."""
         return None if self.truth is None else said.label == self.truth
 
@@ -105,8 +105,8 @@ class Compared:
         refused: pictures that could not be read.
     """
 
-    before: Side
-    after: Side
+    before: ComparedEmbedder
+    after: ComparedEmbedder
     items: int
     occasions: int
     asked: int
@@ -197,7 +197,7 @@ def compare(
     )
 
 
-def _shown(said: Said) -> str | None:
+def _shown(said: ComparedAnswer) -> str | None:
     """The class that whoever asks would take for the answer."""
     return None if said.verdict == "unknown" else said.label
 
@@ -249,7 +249,7 @@ def _of_entries(
 
 def _said_of(
     keeper: Keeper, bound: Bound, rows: Sequence[NDArray[np.float32]], precision: float
-) -> list[Said]:
+) -> list[ComparedAnswer]:
     """What an embedder's descriptors are taken for."""
     if not rows:
         return []
@@ -257,12 +257,12 @@ def _said_of(
     def ask(snapshot: JudgingSnapshot) -> list[Prediction]:
         return answers.predict(snapshot, np.stack(rows), 1, bound.rows.floats, precision)
 
-    return [Said(one.label, one.verdict, one.probability) for one in keeper.judge(ask)]
+    return [ComparedAnswer(one.label, one.verdict, one.probability) for one in keeper.judge(ask)]
 
 
 def _judged(
     catalog: Opened, own: Bound, other: Bound, precision: float
-) -> tuple[tuple[Side, Side], int, int]:
+) -> tuple[tuple[ComparedEmbedder, ComparedEmbedder], int, int]:
     """How good both are on the catalogue's own pictures; how many these are; of what occasions."""
     moments = [_moment(keeper) for keeper in (own.ahead(), other.ahead())]
     items = moments[0].items[np.isin(moments[0].items, moments[1].items)]
@@ -314,7 +314,7 @@ def _joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int6
             return joined
 
 
-def _side(bound: Bound, held_out: HeldOut | None, precision: float) -> Side:
+def _side(bound: Bound, held_out: HeldOut | None, precision: float) -> ComparedEmbedder:
     specification = bound.binding.specification
     right = matches = None
     if held_out is not None:
@@ -322,7 +322,7 @@ def _side(bound: Bound, held_out: HeldOut | None, precision: float) -> Side:
         right = share_of((held_out.share * named).sum(), held_out.share.sum())
         found = calibration.learn(held_out)
         matches = found.coverage(precision) if found else None
-    return Side(
+    return ComparedEmbedder(
         bound.fingerprint,
         backbone_name(specification),
         preset_name(specification.views),

@@ -136,18 +136,16 @@ def _info(catalog: Opened, bound: Bound) -> Info:
 
 
 def _other(tx: Transaction) -> OtherEmbedder | None:
-    active = embedders.active(tx)
-    for embedder in embedders.every(tx):
-        if embedder != active:
-            bound_to = binding.read(tx, embedder)
-            return OtherEmbedder(
-                bound_to.fingerprint,
-                backbone_name(bound_to.specification),
-                preset_name(bound_to.specification.views),
-                descriptor_name(bound_to.specification),
-                embedders.described(tx, embedder),
-                embedders.was_active(tx, embedder),
-            )
+    for embedder in embedders.others(tx):  # of which there is one at most
+        bound_to = binding.read(tx, embedder)
+        return OtherEmbedder(
+            bound_to.fingerprint,
+            backbone_name(bound_to.specification),
+            preset_name(bound_to.specification.views),
+            descriptor_name(bound_to.specification),
+            embedders.described(tx, embedder),
+            embedders.was_active(tx, embedder),
+        )
     return None
 
 

@@ -45,6 +45,12 @@ def every(tx: sqlite3.Connection) -> list[EmbedderId]:
     return [EmbedderId(row) for (row,) in tx.execute("SELECT id FROM embedder ORDER BY id")]
 
 
+def others(tx: sqlite3.Connection) -> list[EmbedderId]:
+    """Those of them that are not active: one that is brought in, or can be gone back to."""
+    own = active(tx)
+    return [one for one in every(tx) if one != own]
+
+
 def active(tx: sqlite3.Connection) -> EmbedderId:
     """The embedder whose descriptors count.
 

@@ -78,6 +78,11 @@ class Moment:
         )
 
     @cached_property
+    def slots_named(self) -> Mapping[str, Slot]:
+        """The slot of each class that has items, by its name."""
+        return {self.names[slot]: slot for slot in self.order}
+
+    @cached_property
     def class_places(self) -> NDArray[np.int64]:
         """The place of the class of each item in the order of names, int64 (N,)."""
         return places_of(self.slots, self.order)
