@@ -279,9 +279,13 @@ def _row(side: ComparedEmbedder) -> tuple[str, str, str, str, str]:
         side.backbone,
         side.views,
         side.descriptor,
-        "not known" if side.right is None else f"{side.right:.1%}",
-        "never" if not side.matches else f"{side.matches:.1%}",
+        _share(side.right),
+        "never" if side.matches == 0 else _share(side.matches),
     )
+
+
+def _share(share: float | None) -> str:
+    return "not known" if share is None else f"{share:.1%}"
 
 
 def _said(said: ComparedAnswer) -> tuple[str, str]:
