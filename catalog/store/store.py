@@ -16,7 +16,6 @@ import os
 import secrets
 import sqlite3
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,6 +39,7 @@ from catalog.store.files import beside, cache_folder, link
 from catalog.store.formats import stand_in, upgrade, version_of
 from catalog.store.row_checksums import guard, register
 from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, SCRIPTS, mistyped
+from catalog.store.turns import Turns
 
 _PLAIN: dict[int, tuple[type[CatalogError], str]] = {
     sqlite3.SQLITE_FULL: (NoSpace, "no space left on the disk of {}; make some, and try again"),
@@ -93,7 +93,7 @@ class Store:
         self._process = os.getpid()
         self._busy_seconds = busy_seconds
         self._connections = Connections(path, busy_seconds)
-        self._writing = threading.Lock()
+        self._writing = Turns()
         try:
             with self._translated(), self._connections.taken() as connection:
                 self._check_format(connection.sqlite)
@@ -203,7 +203,7 @@ class Store:
         Raises:
             Locked: that took too long.
         """
-        if not self._writing.acquire(timeout=busy_seconds):
+        if not self._writing.acquire(busy_seconds):
             raise self._busy()
         try:
             yield
