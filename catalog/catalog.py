@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
-from catalog import questions
 from catalog.care.backup import backup, restore
 from catalog.care.export import export
 from catalog.care.places import forget_places
@@ -34,6 +33,7 @@ from catalog.jobs.reindex import reindex
 from catalog.jobs.sync import sync
 from catalog.jobs.watch import watch
 from catalog.learning.opened import Opened
+from catalog.questions import calls
 from catalog.reports import listing
 from catalog.reports.audit import audit
 from catalog.reports.compare import compare
@@ -54,16 +54,18 @@ class Catalog(Opened):
     # Each call lies in a file of its name, or in the module that is named here.
 
     # Questions about a picture; the plural ones take many, and list refusals among the answers.
-    embed = questions.embed  # its descriptor, which may be asked about, too
-    embed_many = questions.embed_many
-    nearest = questions.nearest  # the items that look most like it
-    nearest_many = questions.nearest_many
-    predict = questions.predict  # which class it is, and how sure that is
-    predict_many = questions.predict_many
+    embed = calls.embed  # its descriptor, which may be asked about, too
+    embed_many = calls.embed_many
+    prepare = calls.prepare  # so that the first question waits for nothing
+    nearest = calls.nearest  # the items that look most like it
+    nearest_many = calls.nearest_many
+    predict = calls.predict  # which class it is, and how sure that is
+    predict_many = calls.predict_many
 
     # What there is.
     labels = listing.labels  # the classes
     items = listing.items  # of one class, or of all
+    item = listing.item  # one, by its id
     info = listing.info  # what this catalogue is
     history = listing.history  # what was done to it
     training_curves = listing.training_curves  # of the last training of the head

@@ -38,13 +38,17 @@ def items(
         str | None,
         typer.Option(help="Only the items of this class.", autocompletion=class_names),
     ] = None,
+    after: Annotated[
+        int, typer.Option(help="Only items of higher ids; the last of a page gives the next.")
+    ] = 0,
+    limit: Annotated[int | None, typer.Option(help="So many at most.")] = None,
     json: Json = False,
 ) -> None:
     """List the items: id, class, and where the picture was found."""
     from catalog import Catalog
 
     with Catalog.open(catalog) as opened:
-        found = opened.items(label)
+        found = opened.items(label, after=after, limit=limit)
     if json:
         print_json(found)
     else:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import dataclasses
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ import typer
 
 from catalog.cli import streams
 from catalog.cli.advice import COMMAND
-from catalog.text import is_hidden, visible, written
+from catalog.text import is_hidden, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -63,21 +62,10 @@ def print_json_lines(values: Iterable[Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Turn a result into dictionaries, lists and scalars; advice is worded."""
-    if hasattr(value, "worded"):
-        value = value.worded(COMMAND)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: plain(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {written(str(name)): plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if hasattr(value, "tolist"):  # an array
-        return value.tolist()
-    if isinstance(value, int | float) or value is None:
-        return value
-    return written(str(value))
+    """Turn a result into dictionaries, lists and scalars; advice is worded for the command."""
+    from catalog.reports import plain as results  # not earlier: it brings NumPy
+
+    return results.plain(value, COMMAND)
 
 
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> None:

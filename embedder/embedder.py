@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -33,6 +32,7 @@ from catalog.embedder.model_cache import Model
 from catalog.embedder.picture import Box, Picture, Source, as_picture
 from catalog.embedder.views import DEFAULT_PRESET, View, jpeg_scale, preset, take_views
 from catalog.embedder.workers import Workers
+from catalog.machine.processes import processors
 
 _Result = TypeVar("_Result")
 
@@ -124,7 +124,7 @@ class MobileNetEmbedder:
             layers=LAYERS_RULE if layers else None,
             projection=layers.projection.digest if layers else None,
         )
-        self._workers = Workers(threads or _processors(), isolate=isolate)
+        self._workers = Workers(threads or processors(), isolate=isolate)
 
     def close(self) -> None:
         """Stop the threads, and the processes, once what they are at is done."""
@@ -267,13 +267,6 @@ class MobileNetEmbedder:
         else:
             scale = 1
         return _inside(self._workers.here().decode(data, scale, header), box, scale)
-
-
-def _processors() -> int:
-    """How many processors this process may use, which can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def load(model: Model, specification: Specification, *, isolate: bool = False) -> MobileNetEmbedder:

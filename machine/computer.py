@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Final
 
+from catalog.machine import processes
 from catalog.machine.check import Check
 
 _LEAST_MEMORY: Final = 1_000_000_000  # what TensorFlow takes while it exports a network
@@ -16,10 +16,7 @@ _LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 def processors() -> Check:
     """How many processors this process may use."""
-    count = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    return Check("processors", "ok", str(count))
+    return Check("processors", "ok", str(processes.processors()))
 
 
 def memory() -> Check:

@@ -1,4 +1,4 @@
-"""Processes, told apart for as long as the computer runs, and whether one is still there."""
+"""Processes, told apart for as long as the computer runs; and the processors they may use."""
 
 from __future__ import annotations
 
@@ -67,3 +67,10 @@ def _started(number: int) -> int | None:
         return int(about.rpartition(")")[2].split()[_STARTED])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def processors() -> int:
+    """How many processors this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

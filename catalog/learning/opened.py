@@ -14,7 +14,7 @@ from catalog.learning.asked import AskedCounts
 from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
-from catalog.store import Transaction, binding, embedders
+from catalog.store import Transaction, binding, embedders, journal
 from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.embedders import EmbedderId
@@ -120,6 +120,13 @@ class Opened:
                 stack.callback(self._own_embedder.close)
             for bound in self._bounds.values():
                 stack.callback(bound.close)
+
+    @property
+    def state(self) -> str:
+        """A name of the present state, its generation first: it changes with each change."""
+        with self._store.reading() as tx:
+            version = journal.version(tx)
+        return f"{version.generation}-{version.token[:16]}"
 
     @property
     def _binding(self) -> Binding:

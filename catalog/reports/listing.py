@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from catalog.descriptors import CatalogError
+from catalog.descriptors import CatalogError, InvalidInput
 from catalog.embedder import Specification, descriptor_name, models, preset_name
 from catalog.head import Curves
 from catalog.learning.bound import Bound
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import Transaction, binding, embedders, heads, inventory, journal
+from catalog.store import ItemId, Transaction, binding, embedders, heads, inventory, journal
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
@@ -90,14 +90,37 @@ def labels(catalog: Opened) -> list[LabelCount]:
         return inventory.label_counts(tx)
 
 
-def items(catalog: Opened, label: str | None = None) -> list[Item]:
+def items(
+    catalog: Opened, label: str | None = None, *, after: int = 0, limit: int | None = None
+) -> list[Item]:
     """The items, of one class or of all, in the order of their ids.
+
+    Args:
+        label: the class; all by default.
+        after: only items of higher ids: the last id of a page gives the next.
+        limit: so many at most.
 
     Raises:
         NotFound: there is no such class.
+        InvalidInput: the limit is less than 1.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"at least 1 item can be listed, not {limit}")
+    with catalog._store.reading() as tx:
+        return inventory.items(tx, None if label is None else Name.parse(label), after, limit)
+
+
+def item(catalog: Opened, item: int) -> Item:
+    """One item, by its id.
+
+    Args:
+        item: its id.
+
+    Raises:
+        NotFound: there is no such item.
     """
     with catalog._store.reading() as tx:
-        return inventory.items(tx, None if label is None else Name.parse(label))
+        return inventory.item(tx, ItemId(item))
 
 
 def info(catalog: Opened) -> Info:

@@ -68,26 +68,50 @@ def label_counts(tx: sqlite3.Connection) -> list[LabelCount]:
     return [LabelCount(*row[:3]) for row in sorted(rows, key=lambda row: natural(str(row[3])))]
 
 
-def items(tx: sqlite3.Connection, label: Name | None) -> list[Item]:
+def items(
+    tx: sqlite3.Connection, label: Name | None, after: int = 0, limit: int | None = None
+) -> list[Item]:
     """The items of one class, or of all, in the order of ids.
+
+    Args:
+        tx: a transaction.
+        label: the class; None for all.
+        after: only items of higher ids.
+        limit: so many of them at most; None for all.
 
     Raises:
         NotFound: as :func:`catalog.store.classes.require_label` does.
     """
     slot = None if label is None else require_label(tx, label).slot
+    most = -1 if limit is None else min(limit, 2**62)
     rows = tx.execute(
         "SELECT item.id, label.name, item.content FROM item "
         "JOIN label ON label.slot = item.label "
-        "WHERE ? IS NULL OR label.slot = ? ORDER BY item.id",
-        (slot, slot),
+        "WHERE (? IS NULL OR label.slot = ?) AND item.id > ? ORDER BY item.id LIMIT ?",
+        (slot, slot, max(min(after, 2**62), -(2**62)), most),
     ).fetchall()
-    if slot is not None:
+    if slot is not None or limit is not None:
         return [Item(item, name, content.hex(), sources(tx, item)) for item, name, content in rows]
     every = all_places(tx)  # in one pass, not one by one
     return [
         Item(item, name, content.hex(), tuple(place.path for place in every.get(item, ())))
         for item, name, content in rows
     ]
+
+
+def item(tx: sqlite3.Connection, item: ItemId) -> Item:
+    """One item, by its id.
+
+    Raises:
+        NotFound: there is no such item.
+    """
+    slot_of(tx, item)
+    row = tx.execute(
+        "SELECT label.name, item.content FROM item JOIN label ON label.slot = item.label "
+        "WHERE item.id = ?",
+        (item,),
+    ).fetchone()
+    return Item(item, row[0], row[1].hex(), sources(tx, item))
 
 
 def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
