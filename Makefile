@@ -36,7 +36,7 @@ lint: setup ## style
 types: setup ## types
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/catalog
 	@ln -s $(addprefix $(CURDIR)/,$(wildcard catalog/[!_]* catalog/__*.py)) $(TYPES)/catalog
-	@ln -s $(addprefix $(CURDIR)/,cli data descriptors embedder head index machine) $(TYPES)/catalog
+	@ln -s $(addprefix $(CURDIR)/,cli data descriptors embedder head index machine service) $(TYPES)/catalog
 	@ln -s $(addprefix $(CURDIR)/,benchmarks recipes) $(TYPES)
 	cd $(TYPES) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml
 

@@ -27,7 +27,7 @@ from catalog.changes.train_head import train_head
 from catalog.changes.undo import undo
 from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 from catalog.jobs.import_ import import_
-from catalog.jobs.job import cancel_job, job, job_failures, jobs, resume_job
+from catalog.jobs.job import cancel_job, enqueue_job, job, job_failures, jobs, resume_job
 from catalog.jobs.promote import back, drop_new, drop_old, promote
 from catalog.jobs.reindex import reindex
 from catalog.jobs.sync import sync
@@ -68,6 +68,8 @@ class Catalog(Opened):
     item = listing.item  # one, by its id
     info = listing.info  # what this catalogue is
     history = listing.history  # what was done to it
+    marking = listing.marking  # so that it can be told by a mark
+    marked = listing.marked
     training_curves = listing.training_curves  # of the last training of the head
 
     # What changes it. All but `compact`, `forget`, `forget_places` and `drop_old` can be undone.
@@ -101,6 +103,7 @@ class Catalog(Opened):
     # Work on many pictures, while it goes on, and after it.
     jobs = jobs
     job = job
+    enqueue_job = enqueue_job  # for another process to do
     job_failures = job_failures  # the pictures that one could not take
     cancel_job = cancel_job
     resume_job = resume_job  # one that did not come to its end

@@ -33,11 +33,13 @@ COMMAND: Final[Wording] = {
     "get network by hand": "download {about} in a browser or on another computer, and `catalog "
     "model import` the file",
     "get network from a copy": "or use a local copy: `catalog model import FOLDER`",
+    "install serve": "`pip install 'catalog[serve]'` brings it",
     "list classes": "`catalog labels` lists them",
     "list items": "`catalog items` lists them",
     "list jobs": "`catalog jobs` lists them",
     "make anew": "`catalog train-head --head exact` makes it anew",
     "make class": "--new makes it",
+    "make keys": "`catalog keys add NAME --keys FILE` makes one, and --unprotected does without",
     "make or name catalogue": "say where yours is (--catalog or CATALOG_PATH), or make one with "
     "`catalog init`",
     "merge classes": "`catalog merge-classes` makes one of the two",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli import streams
+from catalog.cli.answers import print_evaluation
 from catalog.cli.options import (
     CatalogPath,
     GroupBy,
@@ -265,8 +266,8 @@ def cancel(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
 
 @app.command("resume")
 def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
-    """Take up a job that died, failed or was cancelled; what it has done is not done again."""
-    from catalog import Catalog, Reindexed, Synced
+    """Take up a job that waits, died, failed or was cancelled; nothing is done twice."""
+    from catalog import Catalog, Evaluation, Reindexed, Synced
 
     with (
         resumable(),
@@ -278,11 +279,20 @@ def resume(job: JobId, catalog: CatalogPath, json: Json = False) -> None:
     if isinstance(result, Reindexed):
         print_reindexed(result, json=json)
         return
-    if isinstance(result, Synced):
-        _report(result, quiet=False, json=json)
+    if isinstance(result, Evaluation):
+        if json:
+            print_json(result)
+        else:
+            print_evaluation(result)
+        report_refusals(result.refused)
+        failures = result.refused
     else:
-        print_imported(result, json=json)
-    if result.failures:
+        if isinstance(result, Synced):
+            _report(result, quiet=False, json=json)
+        else:
+            print_imported(result, json=json)
+        failures = result.failures
+    if failures:
         raise typer.Exit(5)
 
 

@@ -19,6 +19,7 @@ from catalog.cli import (
     jobs,
     model,
     reindexing,
+    serving,
     training,
     upkeep,
     writing,
@@ -131,6 +132,8 @@ app.command("export")(exporting.export)
 app.command("audit")(inspecting.audit)
 app.command("verify")(inspecting.verify)
 app.command("doctor")(health.doctor)
+app.command("serve")(serving.serve)
+app.add_typer(serving.keys, name="keys")
 
 
 def main() -> None:

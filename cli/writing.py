@@ -317,12 +317,19 @@ def compact(
         )
 
 
-def undo(catalog: CatalogPath, json: Json = False) -> None:
+def undo(
+    catalog: CatalogPath,
+    command: Annotated[
+        int | None,
+        typer.Option(help="Only if it is this one, by its first number in `catalog history`."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Take back the last command that changed the catalogue."""
     from catalog import Catalog
 
     with Catalog.open(catalog) as opened:
-        events = opened.undo()
+        events = opened.undo(command=command)
         left = opened.labels()
     if json:
         print_json(events)

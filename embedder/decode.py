@@ -42,6 +42,7 @@ from catalog.descriptors.errors import InvalidInput, PictureError
 from catalog.embedder import bmp, png, tiff
 from catalog.embedder.formats import essence, inspect
 from catalog.embedder.header import DEFAULT_LIMITS, Header, Limits
+from catalog.machine.reading import require_allowed
 
 # OpenCV reads these once, while it is imported. The first is a second line of defence behind the
 # header check; the second keeps its log of bad files off the caller's terminal. A value that the
@@ -137,6 +138,7 @@ def _read_file(source: str | os.PathLike[str], limits: Limits) -> bytes:
     # O_NONBLOCK: opening a pipe that nobody writes to would wait. O_BINARY exists on Windows only.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     name = os.fspath(source)
+    require_allowed(name)
     descriptor = os.open(name, flags)
     try:
         status = os.fstat(descriptor)

@@ -20,6 +20,7 @@ FOLDERS = {
     "catalog.index": "index",
     "catalog.head": "head",
     "catalog": "catalog",
+    "catalog.service": "service",
     "catalog.cli": "cli",
 }
 """Each package that has a folder at the top of the checkout, and that folder."""
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog.embedder": {*_LEAVES, "catalog.data"},
     "catalog.index": {"catalog.descriptors"},
     "catalog.head": {"catalog.descriptors"},
-    "catalog.manifest": {"catalog.descriptors", "catalog.embedder", "catalog.text"},
+    "catalog.manifest": {*_LEAVES, "catalog.embedder"},
     "catalog.store": {
         *("catalog.machine", "catalog.descriptors", "catalog.text"),
         *("catalog.data", "catalog.embedder", "catalog.head"),
@@ -56,14 +57,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog.learning": _BELOW - {"catalog.learning"},
     "catalog.answers": _BELOW,
     "catalog.changes": {*_BELOW, "catalog.answers"},
-    "catalog.jobs": {*_BELOW, "catalog.answers", "catalog.changes"},
     "catalog.questions": {*_BELOW, "catalog.answers", "catalog.changes"},
     "catalog.reports": {*_BELOW, "catalog.answers"},
+    "catalog.jobs": {*_BELOW, "catalog.answers", "catalog.changes", "catalog.reports"},
     "catalog.care": _BELOW,
     "catalog.catalog": {*_BELOW, *_CALLS},
     "catalog": {*_BELOW, *_CALLS, "catalog.catalog"},
+    "catalog.service": {
+        *(*_LEAVES, "catalog.embedder", "catalog.manifest"),
+        *("catalog", "catalog.questions", "catalog.reports"),
+    },
     "catalog.cli": {
-        *(*_LEAVES, "catalog.data", "catalog.embedder"),
+        *("catalog.service", *_LEAVES, "catalog.data", "catalog.embedder"),
         *("catalog", "catalog.manifest", "catalog.reports", "catalog.care"),
     },
 }
@@ -88,6 +93,11 @@ ONLY_IN = {
     "sqlite3": {"catalog.store", "catalog.machine", "catalog.cli.completion"},
     "jinja2": {"catalog.reports"},
     "pyarrow": {"catalog.care.export"},
+    "fastapi": {"catalog.service"},
+    "starlette": {"catalog.service"},
+    "pydantic": {"catalog.service"},
+    "uvicorn": {"catalog.service"},
+    "prometheus_client": {"catalog.service"},
     "typer": {"catalog.cli"},
     "rich": {"catalog.cli"},
 }
@@ -268,6 +278,7 @@ EXPORTS = {
         "typical_stranger_cosine",
     ],
     "catalog.machine": ["IMPORTS", "Check", "State", "examine", "model_cache"],
+    "catalog.service": [],
 }
 """What each package promises; a change here is a change that users see."""
 

@@ -122,7 +122,7 @@ def _with_bug(bug: str | None, call: Callable[..., Any], *arguments: Any) -> Any
 def _run_model(
     pool: ProcessPoolExecutor, folder: Path, bug: str | None, most: int, *, large: bool
 ) -> Finding:
-    """The very histories of the ordinary run."""
+    """Histories like those of the ordinary run, until one finds it, or enough steps are taken."""
     watch = Watch(most)
     for name in ("pictures", "fresh"):
         (folder / name).mkdir(parents=True)
@@ -133,7 +133,8 @@ def _run_model(
         if large:
             patch.setattr(items, "RENEW_ROWS", 0)
             patch.setattr(items, "RENEW_SHARE", 2.0)
-        return watch.finding(lambda: test_model.endure(bench, 40, 40))
+        # Of more histories than it takes: it is ended by the number of steps.
+        return watch.finding(lambda: test_model.endure(bench, most // 10, 40))
 
 
 # --- commands that are cut short -----------------------------------------------------------------

@@ -15,6 +15,7 @@ from catalog import descriptors
 from catalog.cli.advice import COMMAND, said
 from catalog.descriptors import Advice, CatalogError, EmbedderMismatch, LabelConflict, Locked
 from catalog.descriptors.advice import PYTHON, AdviceKind
+from catalog.service.advice import HTTP
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OF_THE_COMMAND = re.compile(r"`catalog |(^|\W)--[a-z]")
@@ -22,7 +23,7 @@ FACES = {"cli", "care/doctor.py"}
 """Where commands and options may be named: in the command, and in what only its doctor says."""
 
 
-@pytest.mark.parametrize("wording", [PYTHON, COMMAND], ids=["python", "command"])
+@pytest.mark.parametrize("wording", [PYTHON, COMMAND, HTTP], ids=["python", "command", "http"])
 def test_every_kind_is_worded(wording: dict[AdviceKind, str]) -> None:
     """Each face has a sentence for every kind, and none for what is no kind."""
     assert set(wording) == set(get_args(AdviceKind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,13 @@ from catalog import Catalog
 from catalog.care.doctor import examine
 from catalog.cli.main import app
 from catalog.embedder import models
+from catalog.service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+NOT_OF_CATALOGUES = {"model", "keys", "serve"}
 
 
 class TestCorrespondence:
@@ -21,6 +26,7 @@ class TestCorrespondence:
 
     COMMANDS = get_command(app).commands
     NETWORKS = COMMANDS["model"].commands
+    KEYS = COMMANDS["keys"].commands
     OF_A_JOB = COMMANDS["jobs"].commands
 
     def call_of(self, name: str) -> Callable[..., Any]:
@@ -31,7 +37,7 @@ class TestCorrespondence:
 
     def test_every_command_has_a_call(self) -> None:
         """What the shell can do a script can do, by the same name."""
-        names = set(self.COMMANDS) - {"model"}
+        names = set(self.COMMANDS) - NOT_OF_CATALOGUES
         assert all(callable(self.call_of(name)) for name in names)
         wanted = "init add-class add import nearest predict evaluate labels items info remove"
         assert names >= {*wanted.split(), "remove-class", "undo", "verify"}
@@ -46,7 +52,9 @@ class TestCorrespondence:
         of_the_shell = {"help", "json", "html", "yes", "strict", "catalog", "box", "plot", "null"}
         of_the_shell |= {"dry_run", "watch"}  # preview_class, and watch
         of_the_shell |= {"quiet"}
-        calls = {name: self.call_of(name) for name in self.COMMANDS if name != "model"}
+        calls = {
+            name: self.call_of(name) for name in self.COMMANDS if name not in NOT_OF_CATALOGUES
+        }
         commands = [(self.COMMANDS[name], call) for name, call in calls.items()]
         commands += [
             (self.NETWORKS["fetch"], models.fetch),
@@ -66,11 +74,23 @@ class TestCorrespondence:
             options = {name.removeprefix("no_") for name in options - of_the_shell}
             assert options <= known, one.name
 
+    def test_every_setting_has_an_option(self) -> None:
+        """The service is set by options, variables and entries of a file of one name."""
+        options = {option.name: option for option in self.COMMANDS["serve"].params}
+        settings = {field.name for field in dataclasses.fields(Settings)}
+        assert settings | {"catalog", "log", "config", "show_config"} == set(options)
+        for name in settings:
+            assert options[name].envvar == f"CATALOG_SERVE_{name.upper()}"
+            assert options[name].opts == [f"--{name.replace('_', '-')}"]
+
     def test_every_command_takes_a_catalogue_and_gives_json(self) -> None:
         """Every command has ``--json``; all but init and model take the catalogue as an option."""
-        of_catalogues = {name: one for name, one in self.COMMANDS.items() if name != "model"}
+        of_catalogues = {
+            name: one for name, one in self.COMMANDS.items() if name not in NOT_OF_CATALOGUES
+        }
         of_a_job = [one for name, one in self.OF_A_JOB.items() if name != "failures"]  # JSON alone
-        for one in [*of_catalogues.values(), *self.NETWORKS.values(), *of_a_job]:
+        of_keys = self.KEYS.values()
+        for one in [*of_catalogues.values(), *self.NETWORKS.values(), *of_a_job, *of_keys]:
             assert "json" in {option.name for option in one.params}, one.name
             assert one.help, one.name
         for name in of_catalogues.keys() - {"init"}:

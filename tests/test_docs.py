@@ -54,7 +54,7 @@ def test_commands_named_in_documents_exist(document: Path) -> None:
     """Whatever a document calls a command of `catalog` is one."""
     command = r"(?:\$ |`|bin/)catalog ((?:model |jobs (?=[a-z]))?[a-z][a-z-]*)"
     named = re.findall(command, document.read_text())
-    known = {command.removeprefix("catalog ") for command in COMMANDS} | {"model", "jobs"}
+    known = {command.removeprefix("catalog ") for command in COMMANDS} | {"model", "jobs", "keys"}
     assert set(named) <= known
 
 

@@ -18,6 +18,7 @@ from catalog import Catalog
 from catalog.cli.main import app
 from catalog.embedder.model_cache import Model
 from catalog.machine.processes import Process
+from catalog.service.keys import add_key
 from catalog.store import jobs
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -57,6 +58,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "audit": ("audit",),
     "verify": ("verify",),
     "doctor": ("doctor",),
+    "serve": ("serve", "--show-config"),
+    "keys add": ("keys", "add", "till", "--keys", "keys.txt"),
+    "keys list": ("keys", "list", "--keys", "good.txt"),
+    "keys remove": ("keys", "remove", "till", "--keys", "good.txt"),
     "model list": ("model", "list"),
     "model import": ("model", "import", "{network}", "--name", "Сеть"),
     "model fetch": ("model", "fetch"),
@@ -93,6 +98,7 @@ def place(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     photos.draw_tree(folder / "tree", ["杯子", "cup 10", "cup 2"], 2)
     photos.draw(folder / "new", 6, 2)
+    add_key(folder / "good.txt", "till", "read")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CATALOG_CACHE", str(tiny_cache))
         with Catalog.init(folder / "shop.catalog", backbone=NAME, views="fast") as made:
@@ -129,8 +135,10 @@ def told(
 def test_every_command_is_here() -> None:
     """A command that is new is asked, too."""
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    inner = {f"{one} {name}" for one in ("model", "jobs") for name in commands[one].commands}
-    assert set(COMMANDS) == {*(set(commands) - {"model"}), *inner}
+    inner = {
+        f"{one} {name}" for one in ("model", "jobs", "keys") for name in commands[one].commands
+    }
+    assert set(COMMANDS) == {*(set(commands) - {"model", "keys"}), *inner}
 
 
 @pytest.mark.parametrize(

@@ -242,10 +242,10 @@ def _sort_out(
             already += 1
         elif before is not None and slot != before.get(picture.content):
             where = "removed" if name is None else f"taken to class {name!r}"
-            refused.append(Refusal(picture.place, "conflict", f"the picture was {where} meanwhile"))
+            refused.append(_conflict(picture, f"the picture was {where} meanwhile"))
             continue
         elif against := _against(tx, item, name, label, move=move):
-            refused.append(Refusal(picture.place, "conflict", *against))
+            refused.append(_conflict(picture, *against))
             continue
         else:
             changes[item] = Change(item, slot, label.slot)
@@ -270,6 +270,11 @@ def _sort_out(
         already,
         tuple(refused),
     )
+
+
+def _conflict(picture: Staged, detail: str, advice: Advice | None = None) -> Refusal:
+    """That a picture belongs to another class."""
+    return Refusal(picture.place, "conflict", detail, advice, picture.content.hex())
 
 
 def _against(
@@ -304,8 +309,7 @@ def free_items(
             if name is None:
                 items[item] = None
             else:
-                detail = f"the picture is in class {name!r} already"
-                refused.append(Refusal(one.place, "conflict", detail))
+                refused.append(_conflict(one, f"the picture is in class {name!r} already"))
     return list(items), tuple(refused)
 
 

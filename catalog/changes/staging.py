@@ -151,7 +151,7 @@ class Staging:
                 _log.debug("stored %d descriptors", len(batch.fresh))
             for one in batch.read:
                 if isinstance(one, Staged) and (error := passage.refused.get(one.content)):
-                    yield Refusal(one.place, error.reason, error.detail)
+                    yield Refusal(one.place, error.reason, error.detail, content=one.content.hex())
                 else:
                     yield one
 

@@ -80,7 +80,7 @@ def import_(
     def ready(name: Name, staged: StagedFor) -> list[Staged | Refusal]:
         return ready_to_land(catalog, name, staged, named, made_up=made_up)
 
-    many = len(listing.entries) > _FEW
+    many = len(listing.entries) > _FEW or jobs.is_taken_up()
     job = jobs.job(catalog._store, "import", request) if many else nullcontext()
     with job as running, Command(catalog, way, training) as command:
         told = _Told(progress, running, len(listing.entries))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Final, cast
 
 from catalog.changes.landing import Imported
-from catalog.descriptors import Conflict
+from catalog.descriptors import CatalogError, Conflict, InvalidInput
+from catalog.jobs.evaluating import evaluate_job
 from catalog.jobs.import_ import import_
-from catalog.jobs.reindex import Reindexed, resume
-from catalog.jobs.running import JobProgress, age, is_alive
+from catalog.jobs.reindex import Reindexed, reindex, resume
+from catalog.jobs.running import JobProgress, age, is_alive, taking_up
 from catalog.jobs.sync import Synced, sync
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
+from catalog.machine.processes import this_process
 from catalog.manifest import read_manifest
 from catalog.manifest.pictures import Progress, Refusal
+from catalog.reports.evaluation import Evaluation
 from catalog.store import jobs as rows
 from catalog.store.jobs import JobRow
 from catalog.text import unwritten
@@ -28,9 +33,9 @@ class Job:
 
     Attributes:
         id: its number.
-        kind: ``import``, ``sync`` or ``reindex``.
-        state: ``running``, ``done``, ``failed``, ``cancelled``, or ``died``, where the process that
-            was at it is no more.
+        kind: ``import``, ``sync``, ``reindex`` or ``evaluate``.
+        state: ``waiting`` until it is taken up, ``running``, ``done``, ``failed``, ``cancelled``,
+            or ``died``, where the process that was at it is no more.
         request: what was asked, by the names of the call's arguments.
         began: when, UTC, ISO 8601.
         ended: when; None while it goes on, and of one that died unseen.
@@ -62,6 +67,18 @@ class Job:
     machine: str
     outcome: Mapping[str, Any] | None
     failures: int
+
+
+_CALLS: Final[Mapping[str, Callable[..., Any]]] = {
+    "import": import_,
+    "sync": sync,
+    "reindex": reindex,
+    "evaluate": evaluate_job,
+}
+"""What does the jobs of a kind."""
+
+_NOT_ASKED: Final = frozenset({"catalog", "embedder", "progress", "training", "dry_run"})
+"""What these calls take beside what a job can be told."""
 
 
 def jobs(catalog: Opened) -> tuple[Job, ...]:
@@ -110,13 +127,36 @@ def cancel_job(catalog: Opened, job: int) -> Job:
     """
     with catalog._store.writing() as tx:
         found = rows.one(tx, job)
-        if found.state != "running":
+        if found.state == "waiting":
+            rows.end(tx, job, "cancelled")
+        elif found.state != "running":
             raise Conflict(f"job {job} has ended ({found.state})")
-        if is_alive(catalog.path, found):
+        elif is_alive(catalog.path, found):
             rows.cancel(tx, job)
         else:
             rows.end(tx, job, "died")
         return _told(catalog, rows.one(tx, job))
+
+
+def enqueue_job(catalog: Opened, kind: str, **request: Any) -> Job:
+    """Note a job that is to be done later; :meth:`resume_job` does it, in any process.
+
+    Args:
+        kind: ``import``, ``sync``, ``reindex`` or ``evaluate``.
+        request: arguments of the call of that name, as JSON values; ``source`` is a path.
+
+    Raises:
+        InvalidInput: there is no such kind, or no such argument.
+    """
+    call = _CALLS.get(kind)
+    if call is None:
+        raise InvalidInput(f"a job is of the kind {', '.join(_CALLS)}, not {kind!r}")
+    known = inspect.signature(call).parameters
+    if unknown := [name for name in request if name in _NOT_ASKED or name not in known]:
+        raise InvalidInput(f"a job of the kind {kind} is not told {unknown[0]!r}")
+    with catalog._store.writing() as tx:
+        number = rows.enqueue(tx, kind, request, this_process())
+        return _told(catalog, rows.one(tx, number))
 
 
 def resume_job(
@@ -125,8 +165,8 @@ def resume_job(
     *,
     progress: JobProgress | None = None,
     training: TrainingProgress | None = None,
-) -> Imported | Synced | Reindexed:
-    """Do again what a job was asked that did not come to its end; what it has done is not redone.
+) -> Imported | Synced | Reindexed | Evaluation:
+    """Do what a job was asked that waits, or did not come to its end; nothing is done twice.
 
     Args:
         job: its id.
@@ -143,6 +183,10 @@ def resume_job(
     if found.state in {"running", "done"}:
         raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
     request = dict(found.request)
+    if found.state == "waiting":
+        return _carry_out(catalog, found, progress, training)
+    if found.kind == "evaluate":
+        return evaluate_job(catalog, **request, progress=progress)
     if found.kind == "reindex":
         return resume(catalog, request["embedder"], progress)
     source = request.pop("source")
@@ -155,6 +199,43 @@ def resume_job(
     listing = read_manifest(unwritten(source), class_level=request["class_level"])
     told = _counting(progress, len(listing.entries)) if progress else None
     return import_(catalog, listing, **request, progress=told, training=training)
+
+
+def _carry_out(
+    catalog: Opened,
+    job: Job,
+    progress: JobProgress | None,
+    training: TrainingProgress | None,
+) -> Imported | Synced | Reindexed | Evaluation:
+    """Do what a job that waits was asked, as that very job."""
+    request = dict(job.request)
+    source = request.pop("source", None)
+    if source is not None:
+        request["source"] = unwritten(source)
+    try:
+        with taking_up(job.id):
+            if job.kind == "sync":
+                result: Any = sync(catalog, **request, progress=progress, training=training)
+            elif job.kind == "import":
+                listing = read_manifest(
+                    request.pop("source"), class_level=request.get("class_level")
+                )
+                told = _counting(progress, len(listing.entries)) if progress else None
+                result = import_(catalog, listing, **request, progress=told, training=training)
+            else:
+                result = _CALLS[job.kind](catalog, **request, progress=progress)
+    except BaseException as error:
+        _end(catalog, job.id, "failed", {"error": str(error) or repr(error)})
+        raise
+    _end(catalog, job.id, "done", {})
+    return cast("Imported | Synced | Reindexed | Evaluation", result)
+
+
+def _end(catalog: Opened, job: int, state: str, outcome: Mapping[str, Any]) -> None:
+    """Note how a job ended that came to its end before it began."""
+    with suppress(CatalogError), catalog._store.writing() as tx:
+        if rows.one(tx, job).state == "waiting":
+            rows.end(tx, job, state, outcome)
 
 
 def _counting(progress: JobProgress, total: int) -> Progress:

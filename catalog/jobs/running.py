@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from itertools import compress
 from pathlib import Path
@@ -33,6 +34,9 @@ _ELSEWHERE = 600.0
 
 _HERE: set[tuple[Path, int]] = set()
 """The jobs that this process is at: the catalogue, and the number."""
+
+_TAKEN_UP: ContextVar[int | None] = ContextVar("taken up", default=None)
+"""The job that waits, and that the next one of this thread is."""
 
 
 class Running:
@@ -149,8 +153,11 @@ def job(
     Raises:
         Locked: another process is at the same; the message names it.
     """
+    noted = _TAKEN_UP.get()
     with store.writing() as tx:
         for other in jobs.running(tx):
+            if other.id == noted:
+                continue
             if not is_alive(store.path, other):
                 jobs.end(tx, other.id, "died")
             elif about and other.kind == kind and other.request.get(about) == request[about]:
@@ -160,7 +167,12 @@ def job(
                     Advice("list jobs"),
                     holder=str(other.process.number),
                 )
-        running = Running(store, jobs.begin(tx, kind, request, this_process()), progress)
+        if noted is None:
+            number = jobs.begin(tx, kind, request, this_process())
+        else:
+            number = noted
+            jobs.take_up(tx, noted, request, this_process())
+        running = Running(store, number, progress)
     here = (store.path, running.id)
     _HERE.add(here)
     try:
@@ -181,6 +193,21 @@ def job(
             jobs.end(tx, running.id, "done", running.outcome)
     finally:
         _HERE.discard(here)
+
+
+@contextmanager
+def taking_up(job: int) -> Iterator[None]:
+    """Let the job that this thread begins meanwhile be one that waits."""
+    token = _TAKEN_UP.set(job)
+    try:
+        yield
+    finally:
+        _TAKEN_UP.reset(token)
+
+
+def is_taken_up() -> bool:
+    """Whether what this thread begins is a job that waited."""
+    return _TAKEN_UP.get() is not None
 
 
 def is_alive(catalogue: Path, row: JobRow) -> bool:

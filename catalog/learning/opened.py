@@ -14,11 +14,12 @@ from catalog.learning.asked import AskedCounts
 from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
-from catalog.store import Transaction, binding, embedders, journal
+from catalog.store import Transaction, binding, embedders, heads, journal
 from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.embedders import EmbedderId
 from catalog.store.files import cache_folder
+from catalog.store.heads import HeadTraining
 from catalog.store.store import Store
 
 _Answer = TypeVar("_Answer")
@@ -127,6 +128,17 @@ class Opened:
         with self._store.reading() as tx:
             version = journal.version(tx)
         return f"{version.generation}-{version.token[:16]}"
+
+    @property
+    def head(self) -> HeadTraining:
+        """How the head is trained: ``exact``, ``frozen``, ``document`` or ``none``."""
+        with self._store.reading() as tx:
+            return heads.current(tx).training
+
+    @property
+    def width(self) -> int:
+        """How many numbers a descriptor has."""
+        return self._bound.stored.width
 
     @property
     def _binding(self) -> Binding:

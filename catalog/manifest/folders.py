@@ -19,6 +19,7 @@ from typing import Final
 
 from catalog.descriptors import InvalidInput
 from catalog.embedder import Picture, is_picture
+from catalog.machine.reading import require_allowed
 from catalog.manifest.entries import PassedOver
 
 SUFFIXES: Final = frozenset(
@@ -131,6 +132,7 @@ class Walk:
             if real in self._entered:
                 continue
             try:
+                require_allowed(here)
                 with os.scandir(here) as scan:
                     entries = sorted(scan, key=lambda entry: entry.name)
             except OSError:
@@ -237,6 +239,7 @@ def _shows_a_picture(path: str) -> bool | None:
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait
             return False
+        require_allowed(file)
         with file.open("rb") as stream:
             return is_picture(stream.read(_BEGINNING))
     except OSError:  # a link to a disk that is away, say

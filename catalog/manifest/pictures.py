@@ -39,12 +39,15 @@ class Refusal:
         reason: a :data:`RefusalReason`, or ``conflict`` for a picture of another class.
         detail: the reason in words.
         advice: what can be done about it, if there is more to say than that.
+        content: the SHA-256 that the picture goes by, 64 hexadecimal digits, by which bytes and
+            arrays can be told apart; None where it is not known.
     """
 
     place: str | None
     reason: RefusalReason | str
     detail: str
     advice: Advice | None = None
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from catalog.descriptors import Advice, InvalidInput, NotFound
 from catalog.embedder import Picture
+from catalog.machine.reading import require_allowed
 from catalog.manifest import foreign, sheets
 from catalog.manifest.entries import Entry, Labelled, Listing
 from catalog.manifest.folders import Walk, is_folder, none_in
@@ -92,6 +93,7 @@ def read_manifest(
         listing, origin = _tree(place, class_level), written(os.path.realpath(place))
     else:
         try:
+            require_allowed(place)
             content = place.read_bytes()
         except FileNotFoundError:
             raise NotFound(f"there is nothing at {place}") from None

@@ -234,21 +234,39 @@ def _image_at(place: str | None) -> str | None:
     return None if place is None else _image(picture_at(place))
 
 
-def _image_of(places: Sequence[str], content: str) -> str | None:
-    """The picture of an item, where it still lies; what lies there now may be another."""
+def picture_of(places: Sequence[str], content: str, side: int = 160) -> bytes | None:
+    """A thumbnail of an item, where its picture still lies; what lies there now may be another.
+
+    Args:
+        places: where it was found.
+        content: the SHA-256 that it goes by, in hexadecimal digits.
+        side: the longer side in pixels.
+
+    Returns:
+        A JPEG; None where the picture is not there any more, or cannot be read.
+    """
     for place in places:
         with contextlib.suppress(PictureError):
             held = hold(picture_at(place))
             if held.content.hex() == content:
-                return _image(held.picture)
+                return thumbnail(held.picture, side)
     return None
+
+
+def _image_of(places: Sequence[str], content: str) -> str | None:
+    shown = picture_of(places, content)
+    return None if shown is None else _in_line(shown)
 
 
 def _image(picture: Picture) -> str | None:
     try:
-        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(picture)).decode()
+        return _in_line(thumbnail(picture))
     except PictureError:
         return None
+
+
+def _in_line(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _name(query: Source | Picture | Item) -> str:

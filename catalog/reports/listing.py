@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -183,6 +185,31 @@ def history(catalog: Opened, last: int | None = None) -> list[Event]:
     """
     with catalog._store.reading() as tx:
         return journal.history(tx, last)
+
+
+@contextmanager
+def marking(catalog: Opened, mark: str) -> Iterator[None]:
+    """Mark what is done in this thread while the block lasts, so that it can be told later.
+
+    Whoever asked for something, and has got no answer, can see by :meth:`marked` whether it was
+    done.
+
+    Args:
+        mark: a word; each event has it in its ``detail``.
+    """
+    catalog._store.require_own_process()
+    with journal.marking(mark):
+        yield
+
+
+def marked(catalog: Opened, mark: str) -> list[Event]:
+    """What was done with a mark, among the latest 10,000 events.
+
+    Args:
+        mark: the word.
+    """
+    with catalog._store.reading() as tx:
+        return journal.marked(tx, mark)
 
 
 def training_curves(catalog: Opened) -> Curves | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from catalog.descriptors import Advice, Damaged, NotFound
+from catalog.descriptors import Advice, Conflict, Damaged, NotFound
 from catalog.machine.processes import Process
 from catalog.store.store import now
 
@@ -66,6 +66,34 @@ def begin(tx: sqlite3.Connection, kind: str, request: Mapping[str, Any], process
     tx.execute(f"DELETE FROM job_failure WHERE job IN ({old})", (MOST,))  # noqa: S608
     tx.execute(f"DELETE FROM job WHERE id IN ({old})", (MOST,))  # noqa: S608
     return int(cursor.lastrowid or 0)
+
+
+def enqueue(tx: sqlite3.Connection, kind: str, request: Mapping[str, Any], process: Process) -> int:
+    """Note a job that is to be done later, by whoever takes it up.
+
+    Returns:
+        The job's id.
+    """
+    job = begin(tx, kind, request, process)
+    tx.execute("UPDATE job SET state = 'waiting', stage = 'waiting' WHERE id = ?", (job,))
+    return job
+
+
+def take_up(tx: sqlite3.Connection, job: int, request: Mapping[str, Any], process: Process) -> None:
+    """Note that a process begins a job that waits.
+
+    Raises:
+        NotFound: there is none of that id.
+        Conflict: it does not wait any more.
+    """
+    found = one(tx, job)
+    if found.state != "waiting":
+        raise Conflict(f"job {job} is {found.state}, and does not wait any more")
+    tx.execute(
+        "UPDATE job SET state = 'running', request = ?, stage = 'reading', since = ?, seen = ?, "
+        "machine = ?, process = ?, started = ? WHERE id = ?",
+        (json.dumps(request, sort_keys=True), now(), now(), *process, job),
+    )
 
 
 def note(tx: sqlite3.Connection, job: int, stage: str, done: int, total: int | None) -> bool:

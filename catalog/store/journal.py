@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,6 +41,13 @@ class Change(NamedTuple):
     after: Slot | None
 
 
+_MARK: ContextVar[str | None] = ContextVar("mark", default=None)
+"""What events that are recorded now are marked with."""
+
+_MARKED_AMONG = 10_000
+"""Among how many of the latest events a mark is looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One entry of the journal.
@@ -50,7 +59,7 @@ class Event:
         kind: ``add``, ``feedback``, ``move``, ``rename-class``, ``merge-classes``, ``merge``,
             ``remove``, ``remove-class``, ``sync``, ``train-head``, ``switch-embedder``,
             ``drop-embedder``, ``compact``, ``remove-compacted``, ``forget`` or ``undo``.
-        detail: what the command said of itself.
+        detail: what the command said of itself, and the mark that it was given, if any.
         undone_by: the event that took it back, if one did.
     """
 
@@ -147,7 +156,7 @@ def _record(
             )
     event = tx.execute(
         "INSERT INTO event (command, token, at, kind, detail) VALUES (?, ?, ?, ?, ?)",
-        (command or 0, secrets.token_bytes(16), now(), kind, json.dumps(detail)),
+        (command or 0, secrets.token_bytes(16), now(), kind, _told(detail)),
     ).lastrowid
     if event is None:
         raise Conflict("the journal could not be written")
@@ -168,7 +177,38 @@ def _record(
 
 def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None:
     """Replace what an event of this transaction says of itself."""
-    tx.execute("UPDATE event SET detail = ? WHERE id = ?", (json.dumps(detail), event))
+    tx.execute("UPDATE event SET detail = ? WHERE id = ?", (_told(detail), event))
+
+
+def _told(detail: Mapping[str, Any]) -> str:
+    """What an event says of itself, as it is written."""
+    mark = _MARK.get()
+    return json.dumps(detail if mark is None else {**detail, "mark": mark})
+
+
+@contextmanager
+def marking(mark: str | None) -> Iterator[None]:
+    """Mark the events that this thread records while the block lasts."""
+    token = _MARK.set(mark)
+    try:
+        yield
+    finally:
+        _MARK.reset(token)
+
+
+def marked(tx: sqlite3.Connection, mark: str) -> list[Event]:
+    """The events with a mark, among the latest, in order.
+
+    Raises:
+        Damaged: one cannot be read.
+    """
+    rows = tx.execute(
+        "SELECT id, command, at, kind, detail, undone_by FROM event WHERE id > "
+        "(SELECT coalesce(max(id), 0) FROM event) - ? AND json_valid(detail) "
+        "AND json_extract(detail, '$.mark') = ? ORDER BY id",
+        (_MARKED_AMONG, mark),
+    )
+    return [_event(row) for row in rows]
 
 
 def leads_here(tx: sqlite3.Connection, earlier: Version) -> bool:

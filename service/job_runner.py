@@ -1,0 +1,94 @@
+"""Jobs, one after another, each in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from typing import Any, Final
+
+from catalog import Catalog, Job
+from catalog.service.job_process import command
+from catalog.service.lanes import Lane
+from catalog.service.problems import Refused
+from catalog.service.settings import Settings
+
+_MOST_WAITING: Final = 100
+_LOOK_SECONDS: Final = 0.1
+_log = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """Starts the jobs that wait; those that a former service has left, too.
+
+    A job goes on when the service is stopped, since its process is its own; one that waits then is
+    begun by the next service.
+
+    Args:
+        catalog: whose jobs they are.
+        settings: of the service.
+    """
+
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+        self._catalog = catalog
+        self._settings = settings
+        self._lane = Lane("a job", 1, _MOST_WAITING)
+        self._come = asyncio.Event()
+
+    @property
+    def catalog(self) -> Catalog:
+        """Whose jobs they are."""
+        return self._catalog
+
+    async def enqueue(self, kind: str, request: dict[str, Any]) -> Job:
+        """Note a job, and begin it when those before it are done.
+
+        Raises:
+            Refused: too many wait, or it would read what the service may not.
+            InvalidInput: it makes no sense.
+        """
+        source = request.get("source")
+        if source is not None and not self._settings.may_read(source):
+            raise Refused(
+                403, "not-allowed", f"{source} lies outside of the folders that may be read"
+            )
+        job = await self._lane(self._enqueue, kind, request)
+        self._come.set()
+        return job
+
+    def _enqueue(self, kind: str, request: dict[str, Any]) -> Job:
+        if sum(job.state == "waiting" for job in self._catalog.jobs()) >= _MOST_WAITING:
+            raise Refused(503, "busy", "too many jobs wait", headers={"retry-after": "60"})
+        return self._catalog.enqueue_job(kind, **request)
+
+    async def run(self) -> None:
+        """Do what waits, until cancelled."""
+        while True:
+            self._come.clear()
+            waiting = [
+                job for job in await self._lane(self._catalog.jobs) if job.state == "waiting"
+            ]
+            if not waiting:
+                await self._come.wait()
+                continue
+            await self._do(waiting[0].id)
+
+    async def _do(self, job: int) -> None:
+        _log.info("job %d begins", job)
+        # Not one of asyncio's, which it kills when the loop is closed.
+        process = subprocess.Popen(  # noqa: S603
+            command(self._catalog.path, job, self._settings.allow),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+        left = [one.state for one in await self._lane(self._catalog.jobs) if one.id == job]
+        if left == ["waiting"]:  # its process did not come to begin it
+            _log.error("job %d could not be begun: exit status %s", job, process.returncode)
+            await self._lane(self._catalog.cancel_job, job)
+
+    def close(self) -> None:
+        """Let go of the jobs; those that are begun go on."""
+        self._lane.close()

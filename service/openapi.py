@@ -1,0 +1,81 @@
+"""The description of the API, made of what the results say of themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from catalog.service.problems import Problem
+
+_TAGS: Final = (
+    ("questions", "What a picture shows, and what looks like it."),
+    ("classes", "The classes of the catalogue."),
+    ("items", "The pictures of the classes."),
+    ("journal", "What was said, done and taken back."),
+    ("reports", "What the catalogue is, and how well."),
+    ("jobs", "Work on many pictures, in the background."),
+    ("health", "Whether the service is up."),
+)
+_OPEN: Final = frozenset({"/healthz", "/readyz"})
+_IDEMPOTENT: Final = frozenset({"journal", "classes", "items"})
+
+
+def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
+    """The OpenAPI of the service.
+
+    Args:
+        app: with its routes.
+        keys: whether keys are asked for.
+    """
+    found = get_openapi(
+        title="catalog",
+        version=app.version,
+        summary="Which of our things is this photo?",
+        description=app.description,
+        routes=app.routes,
+        tags=[{"name": name, "description": words} for name, words in _TAGS],
+    )
+    schemas = found["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["Problem"].pop("$defs")
+    schemas["Advice"] = {"type": "string", "description": "What can be done about it."}
+    for schema in schemas.values():
+        _by_attributes(schema)
+    for path, operation in _operations(found):
+        operation["responses"].pop("422", None) if _is_made_up(operation) else None
+        if keys and path not in _OPEN:
+            operation["security"] = [{"key": []}]
+    if keys:
+        scheme = {"type": "http", "scheme": "bearer", "description": "A key to read, or to write."}
+        found["components"]["securitySchemes"] = {"key": scheme}
+    return found
+
+
+def _operations(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in found["paths"].items():
+        for operation in methods.values():
+            yield path, operation
+
+
+def _is_made_up(operation: dict[str, Any]) -> bool:
+    """Whether a response 422 is the framework's, which is 400 here."""
+    content = operation["responses"].get("422", {}).get("content", {})
+    return "HTTPValidationError" in str(content)
+
+
+def _by_attributes(schema: dict[str, Any]) -> None:
+    """Take what a docstring says of attributes to the properties themselves."""
+    head, _, rest = schema.get("description", "").partition("\n\nAttributes:\n")
+    if not rest:
+        return
+    schema["description"] = head
+    properties = schema.get("properties", {})
+    for name, words in re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", rest, re.MULTILINE):
+        if name in properties:
+            properties[name]["description"] = re.sub(r"\s+", " ", words).replace("``", "`")

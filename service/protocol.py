@@ -1,0 +1,110 @@
+"""Connections that nobody can hold open for nothing, before there is a request to look at."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_SECONDS: Final = 10.0
+"""How long the head of a request may take to come."""
+
+HEADER_BYTES: Final = 32 * 1024
+"""How long it may be."""
+
+REST_SECONDS: Final = 5.0
+"""How long the rest of a body may go on coming that was answered already.
+
+It is read and dropped: a connection that is closed while the client is sending takes the answer
+with it.
+"""
+
+MOST_CONNECTIONS: Final = 512
+"""How many connections there may be at a time."""
+
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n"
+    b"connection: close\r\n\r\n"
+)
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n"
+    b"connection: close\r\n\r\n"
+)
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1, with a limit on how long a request's head may be, and how long it may take."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._head_bytes = 0
+        self._in_head = True
+        self._head_timer: TimerHandle | None = None
+        self._rest_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        if len(self.connections) >= MOST_CONNECTIONS:
+            transport.write(_FULL)
+            transport.close()
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a connection."""
+        self._stop_waiting()
+        self._end_rest()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes of a request."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            self._await_head()
+        super().data_received(data)
+        # What came with the end of a head belongs to its body, and was counted for nothing.
+        if self._in_head and self._head_bytes > HEADER_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin the head of a request."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """End the head of a request."""
+        self._in_head, self._head_bytes = False, 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._in_head, self._head_bytes = True, 0
+        self._end_rest()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End a response, which may be before the request's body has come."""
+        if not self._in_head and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(REST_SECONDS, self._give_up)
+        super().on_response_complete()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end_rest(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,71 @@
+"""A real service on loopback, of a catalogue of photos, and clients of it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import photos
+from doubles import FakeEmbedder
+
+from catalog import Catalog, Entry, Picture
+from catalog.service.app import create_app
+from catalog.service.serve import server
+from catalog.service.settings import Settings
+
+CLASSES, SHOTS = 6, 3
+JPEG = {"content-type": "image/jpeg"}
+
+
+def filled(path: Path) -> Catalog:
+    """Six classes of three photos."""
+    made = Catalog.init(path, embedder=FakeEmbedder())
+    made.import_(
+        Entry(f"thing {thing}", Picture(content))
+        for thing in range(CLASSES)
+        for content in photos.shots(thing, SHOTS)
+    )
+    return made
+
+
+@contextmanager
+def serving(catalog: Catalog, **settings: Any) -> Iterator[httpx.Client]:
+    """A service of a catalogue on a free port, and a client of it."""
+    app = create_app(catalog, Settings(**settings))
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = server(app)
+    thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60
+        ) as client:
+            yield client
+    finally:
+        running.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def ready(client: httpx.Client) -> None:
+    """Wait until a service is ready."""
+    for _ in range(600):
+        if client.get("/readyz").status_code == 200:
+            return
+        time.sleep(0.05)
+    raise AssertionError(client.get("/readyz").text)
+
+
+def parts(*contents: bytes, names: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    """Pictures as the parts of a body."""
+    called = names or tuple(f"{at}.jpg" for at in range(len(contents)))
+    return [
+        ("picture", (name, content, "image/jpeg"))
+        for name, content in zip(called, contents, strict=True)
+    ]
