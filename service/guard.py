@@ -110,12 +110,11 @@ class Guard:
         Raises:
             Refused: it does, or the name by which this computer was asked is not its own.
         """
-        host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname if host else None
-        if name and self._settings.is_local and name not in {*_LOCAL, self._settings.host}:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        own = {*_LOCAL, self._settings.host}
+        if host and self._settings.is_local and _name_in(host) not in own:
             raise Refused(403, "forbidden", "this service answers to the name localhost alone")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise Refused(403, "forbidden", "pages of other sites may not ask")
 
     def take(self, count: int) -> None:
@@ -169,6 +168,14 @@ class Guard:
                 }
             },
         )
+
+
+def _name_in(host: str) -> str | None:
+    """The name in a header ``Host``, without the port; None where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 class _Exchange:

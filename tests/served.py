@@ -42,15 +42,15 @@ def serving(catalog: Catalog, **settings: Any) -> Iterator[httpx.Client]:
     running = server(app)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60
-        ) as client:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60
+    ) as client:
+        try:
             yield client
-    finally:
-        running.should_exit = True
-        thread.join(60)
-        assert not thread.is_alive()
+        finally:
+            running.should_exit = True
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def ready(client: httpx.Client) -> None:

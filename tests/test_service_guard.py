@@ -1,0 +1,577 @@
+"""What a request passes before it is looked at: keys, other sites' pages, caps and deadlines."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import photos
+import pytest
+from doubles import FakeEmbedder
+from served import JPEG, filled, parts, serving
+
+from catalog import Catalog
+from catalog.descriptors import Conflict, InvalidInput, NotFound
+from catalog.service import keys as key_files
+from catalog.service import protocol
+from catalog.service.guard import reads_only
+from catalog.service.keys import Keys, add_key, read_keys, remove_key
+from catalog.service.settings import Settings
+
+OPEN = {"/healthz", "/readyz"}
+QUESTIONS = {"/v1/nearest", "/v1/predict"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Catalog]:
+    """A shop that may be changed."""
+    with filled(tmp_path / "shop.catalog") as made:
+        yield made
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A file that has no keys yet."""
+    return tmp_path / "keys.txt"
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that brings a key."""
+    return {"authorization": f"Bearer {key}"}
+
+
+def raw(client: httpx.Client, *sent: bytes, wait: float = 20.0) -> bytes:
+    """What comes back of bytes as they are, until the service closes the connection."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as line:
+        line.settimeout(wait)
+        for one in sent:
+            line.sendall(one)
+        found = b""
+        while True:
+            try:
+                got = line.recv(65536)
+            except ConnectionResetError:
+                return found
+            if not got:
+                return found
+            found += got
+
+
+def head(address: str, **fields: object) -> bytes:
+    """The head of a request that posts."""
+    lines = [f"POST {address} HTTP/1.1", "host: localhost", "connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+class TestKeys:
+    """Who may ask, and who may write."""
+
+    def test_no_route_without_a_key(self, shop: Catalog, key_file: Path) -> None:
+        """Each route that there is, and each that there is not, asks for one that is good."""
+        reading, writing = (add_key(key_file, scope, scope) for scope in ("read", "write"))
+        wrong = [{}, bearer("x"), bearer(reading[:-1]), {"authorization": f"Basic {reading}"},
+                 {"authorization": "Bearer"}, {"authorization": reading}, bearer("é")]  # fmt: skip
+        with serving(shop, keys=key_file) as client:
+            described = client.get("/v1/openapi.json", headers=bearer(reading)).json()
+            routes = [
+                (method.upper(), path.replace("{item}", "1").replace("{job}", "1"))
+                for path, methods in described["paths"].items()
+                for method in methods
+            ]
+            assert len(routes) > 25
+            state = shop.state
+            for (method, path), headers in itertools.product(
+                [*routes, ("GET", "/nowhere"), ("GET", "/v1/openapi.json")], wrong
+            ):
+                said = client.request(
+                    method, path, headers={k: v.encode() for k, v in headers.items()}
+                )
+                if path in OPEN:
+                    assert said.status_code in {200, 503}
+                else:
+                    assert said.status_code == 401, (method, path)
+                    assert said.headers["www-authenticate"].startswith("Bearer")
+                    assert said.json()["type"] == "urn:catalog:unauthorized"
+            for method, path in routes:
+                said = client.request(method, path, headers=bearer(reading))
+                is_question = method == "GET" or path in QUESTIONS
+                assert reads_only(method, path) == is_question
+                assert (said.status_code == 403) != is_question, (method, path)
+                assert client.request(method, path, headers=bearer(writing)).status_code not in {
+                    401, 403
+                }  # fmt: skip
+            assert shop.history()[0].id  # a key to write has undone what there was
+            assert state != shop.state
+
+    def test_a_key_to_read_writes_nothing(self, shop: Catalog, key_file: Path) -> None:
+        """Nor does it by a parameter of a question."""
+        reading = bearer(add_key(key_file, "till", "read"))
+        state, staged = shop.state, shop.info().staged
+        with serving(shop, keys=key_file) as client:
+            picture = photos.photo(40, 9)
+            kept = client.post(
+                "/v1/predict?keep_unknown=true", content=picture, headers=reading | JPEG
+            )
+            assert kept.status_code == 403
+            preview = client.post(
+                "/v1/classes/preview?label=a", content=picture, headers=reading | JPEG
+            )
+            assert preview.status_code == 403
+            asked = client.post("/v1/predict", content=picture, headers=reading | JPEG)
+            assert asked.status_code == 200
+        assert (shop.state, shop.info().staged) == (state, staged)
+
+    def test_the_key_is_looked_at_before_the_body(self, shop: Catalog, key_file: Path) -> None:
+        """A body of which nothing comes is answered at once."""
+        add_key(key_file, "till", "write")
+        with serving(shop, keys=key_file) as client:
+            began = time.monotonic()
+            told = raw(client, head("/v1/classes?label=a", content_length=1_000_000))
+            assert b" 401 " in told.splitlines()[0]
+            assert time.monotonic() - began < protocol.REST_SECONDS + 10
+
+    def test_keys_come_and_go(
+        self, shop: Catalog, key_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While the service runs; and a file that is spoilt lets nobody in."""
+        monkeypatch.setattr(key_files, "_LOOKED_AT_EVERY", 0.0)
+        first = add_key(key_file, "first", "read")
+        with serving(shop, keys=key_file) as client:
+
+            def is_let_in(key: str) -> bool:
+                return client.get("/v1/classes", headers=bearer(key)).status_code == 200
+
+            assert is_let_in(first)
+            second = add_key(key_file, "second", "write")
+            assert is_let_in(second)
+            remove_key(key_file, "first")
+            assert not is_let_in(first)
+            assert is_let_in(second)
+            kept = key_file.read_text()
+            key_file.write_text("nonsense")
+            assert not is_let_in(second)
+            key_file.write_text(kept)
+            assert is_let_in(second)
+            key_file.unlink()
+            assert not is_let_in(second)
+
+    def test_the_file(self, key_file: Path) -> None:
+        """Only hashes are in it, and only its owner reads it; what is no key is said, by line."""
+        key = add_key(key_file, "till-3", "read")
+        assert key not in key_file.read_text()
+        assert key_file.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(Conflict):
+            add_key(key_file, "till-3", "write")
+        for name, scope in (("", "read"), ("a b", "read"), ("a", "admin"), ("#", "read")):
+            with pytest.raises(InvalidInput):
+                add_key(key_file, name, scope)
+        with pytest.raises(NotFound):
+            remove_key(key_file, "nobody")
+        with pytest.raises(NotFound):
+            read_keys(key_file.with_name("none"))
+        key_file.write_text(f"# keys\n\n{key_file.read_text()}till read 12\n")
+        with pytest.raises(InvalidInput, match=r"line 4 of .*keys.txt"):
+            Keys(key_file)
+
+
+class TestOtherSites:
+    """Without keys, a page that a browser shows must not be able to ask."""
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({}, 200),
+            ({"origin": "{own}"}, 200),
+            ({"origin": "https://evil.example"}, 403),
+            ({"origin": "null"}, 403),
+            ({"host": "evil.example"}, 403),
+            ({"host": "evil.example:80", "origin": "http://evil.example:80"}, 403),
+            ({"host": "localhost"}, 200),
+            ({"host": "[::1]:80"}, 200),
+            ({"host": "["}, 403),
+        ],
+    )
+    def test_where_it_comes_from(self, shop: Catalog, headers: dict[str, str], status: int) -> None:
+        """By the names that a browser tells."""
+        with serving(shop) as client:
+            own = str(client.base_url).rstrip("/")
+            told = {name: value.format(own=own) for name, value in headers.items()}
+            assert client.get("/v1/classes", headers=told).status_code == status
+            said = client.post("/v1/undo", headers=told)
+            assert said.status_code == status
+            assert "access-control-allow-origin" not in said.headers
+
+    def test_nobody_listens_where_others_are(self, tmp_path: Path) -> None:
+        """Without keys, at this computer's own addresses alone, unless that is wished."""
+        for host in ("0.0.0.0", "192.168.1.5", "::", "shop.example"):
+            with pytest.raises(InvalidInput, match="no keys"):
+                Settings(host=host)
+            Settings(host=host, unprotected=True)
+            Settings(host=host, keys=tmp_path / "keys.txt")
+        for host in ("127.0.0.1", "127.5.5.5", "localhost", "::1"):
+            assert Settings(host=host).is_local
+
+
+class TestBodies:
+    """However long, slow, or untrue."""
+
+    def test_too_long(self, shop: Catalog) -> None:
+        """It is said at once where the length is told, and else when it is passed."""
+        with serving(shop, most_megabytes=1) as client:
+            told = client.post("/v1/predict", content=bytes(1_000_001), headers=JPEG)
+            assert (told.status_code, told.json()["type"]) == (413, "urn:catalog:too-large")
+
+            def without_end() -> Iterator[bytes]:
+                for _ in range(40):
+                    yield bytes(50_000)
+
+            chunked = client.post("/v1/predict", content=without_end(), headers=JPEG)
+            assert chunked.status_code == 413
+            assert client.get("/healthz").status_code == 200
+
+    def test_a_body_without_end(self, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who goes on sending is not listened to for ever."""
+        monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+        with serving(shop, most_megabytes=1) as client:
+            address = (client.base_url.host, client.base_url.port or 80)
+            with socket.create_connection(address) as line:
+                line.sendall(head("/v1/predict", content_type="image/jpeg",
+                                  transfer_encoding="chunked"))  # fmt: skip
+                chunk = b"%x\r\n%s\r\n" % (65536, bytes(65536))
+
+                def go_on() -> None:
+                    for _ in range(1_000_000):
+                        line.sendall(chunk)
+
+                with pytest.raises(OSError):  # noqa: PT011 -- reset, or a broken pipe
+                    go_on()
+
+    def test_too_slow(self, shop: Catalog) -> None:
+        """One byte at a time is not waited for."""
+        with serving(shop, body_seconds=0.4) as client:
+            address = (client.base_url.host, client.base_url.port or 80)
+            with socket.create_connection(address) as line:
+                line.sendall(head("/v1/predict", content_type="image/jpeg", content_length=1000))
+                for _ in range(3):
+                    line.sendall(b"x")
+                    time.sleep(0.05)
+                assert b" 408 " in line.recv(65536).splitlines()[0]
+
+    def test_a_length_that_is_not_true(self, shop: Catalog) -> None:
+        """More than was told is no request; less is waited for, and not for long."""
+        with serving(shop, body_seconds=0.4) as client:
+            picture = photos.photo(0, 50)
+            more = raw(
+                client,
+                head("/v1/predict", content_type="image/jpeg", content_length=10),
+                picture,
+            )
+            assert b" 422 " in more.splitlines()[0]
+            less = raw(
+                client,
+                head("/v1/predict", content_type="image/jpeg", content_length=10**6),
+                picture,
+            )
+            assert b" 408 " in less.splitlines()[0]
+            both = head(
+                "/v1/predict", content_type="image/jpeg", content_length=10,
+                transfer_encoding="chunked",
+            )  # fmt: skip
+            assert b" 400 " in raw(client, both, b"0\r\n\r\n").splitlines()[0]
+            assert client.get("/healthz").status_code == 200
+
+    def test_ten_thousand_parts(self, shop: Catalog) -> None:
+        """They are refused before most of them are read."""
+        with serving(shop) as client:
+            part = b'--x\r\ncontent-disposition: form-data; name="a"; filename="b"\r\n\r\n1\r\n'
+            body = part * 10_000 + b"--x--\r\n"
+            kind = {"content-type": "multipart/form-data; boundary=x"}
+            said = client.post("/v1/predict", content=body, headers=kind)
+            assert said.status_code == 400
+            assert "100" in said.json()["detail"]
+
+    def test_a_client_that_goes_away(self, shop: Catalog) -> None:
+        """Nobody else notices, and nothing is left behind."""
+        with serving(shop) as client:
+            address = (client.base_url.host, client.base_url.port or 80)
+            picture = photos.photo(0, 50)
+            for sent in (b"", b"POST /v1/pre", head("/v1/predict", content_length=5)):
+                for _ in range(20):
+                    with socket.create_connection(address) as line:
+                        line.sendall(sent)
+            for _ in range(20):  # with the whole request sent, and nobody to hear the answer
+                with socket.create_connection(address) as line:
+                    line.sendall(
+                        head("/v1/predict", content_type="image/jpeg",
+                             content_length=len(picture)) + picture
+                    )  # fmt: skip
+            for _ in range(600):
+                told = client.get("/metrics").text
+                if 'catalog_under_way{line="questions"} 0.0' in told:
+                    break
+                time.sleep(0.05)
+            assert 'catalog_under_way{line="questions"} 0.0' in told
+            assert client.post("/v1/predict", content=picture, headers=JPEG).status_code == 200
+
+
+class TestHeads:
+    """Before there is a request."""
+
+    def test_too_slow(self, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A connection on which no request comes is closed."""
+        monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+        with serving(shop) as client:
+            for sent in (b"", b"GET /healthz HTTP/1.1\r\nhost:"):
+                assert raw(client, sent) == b""
+            kept = client.get("/healthz").http_version  # and one on which requests come is not
+            time.sleep(0.5)
+            assert client.get("/healthz").http_version == kept
+
+    def test_too_long(self, shop: Catalog) -> None:
+        """A head has so many bytes."""
+        with serving(shop) as client:
+            long = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"y" * (protocol.HEADER_BYTES + 1)
+            assert b" 431 " in raw(client, long).splitlines()[0]
+            fits = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            fits += b"x: " + b"y" * 20_000 + b"\r\n\r\n"
+            assert b" 200 " in raw(client, fits).splitlines()[0]
+
+    def test_nonsense(self, shop: Catalog) -> None:
+        """What is no HTTP is told so."""
+        with serving(shop) as client:
+            for sent in (b"\x16\x03\x01\x02", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+                assert b" 400 " in raw(client, sent).splitlines()[0]
+
+    def test_too_many(self, shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The service says so, and takes those that come later."""
+        monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 5)
+        with serving(shop) as client:
+            address = (client.base_url.host, client.base_url.port or 80)
+            lines = [socket.create_connection(address) for _ in range(5)]
+            time.sleep(0.2)
+            assert b" 503 " in raw(client, b"").splitlines()[0]
+            for line in lines:
+                line.close()
+            for _ in range(200):
+                if not raw(client, head("/healthz")).startswith(b"HTTP/1.1 503"):
+                    break
+                time.sleep(0.02)
+            assert client.get("/healthz").status_code == 200
+
+    def test_numbers(self, shop: Catalog) -> None:
+        """A request keeps the number that it came with, if that is one."""
+        with serving(shop) as client:
+            for given, is_kept in (("abc-1.2_3", True), ("a b", False), ("x" * 65, False)):
+                said = client.get("/nowhere", headers={"x-request-id": given})
+                number = said.headers["x-request-id"]
+                assert (number == given) == is_kept
+                assert said.json()["request"] == number
+            assert said.headers["x-content-type-options"] == "nosniff"
+            assert said.headers["cache-control"] == "no-store"
+
+
+class Patient(FakeEmbedder):
+    """An embedder that waits until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def embed(self, picture: Any) -> Any:
+        """Wait, and embed."""
+        self.go_on.wait(60)
+        return super().embed(picture)
+
+
+class TestTooMuch:
+    """More than can be done is refused at once, and what was taken is done."""
+
+    def test_questions(self, tmp_path: Path) -> None:
+        """A full queue is said before a body is read, and when to come again."""
+        filled(tmp_path / "shop.catalog").close()
+        slow = Patient()
+        with (
+            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
+            serving(shop, queue=4) as client,
+            ThreadPoolExecutor(8) as pool,
+        ):
+            slow.go_on.clear()
+            picture = photos.photo(0, 50)
+
+            def ask() -> int:
+                return client.post("/v1/predict", content=picture, headers=JPEG).status_code
+
+            taken = [pool.submit(ask) for _ in range(4)]
+            while 'line="questions"} 4.0' not in client.get("/metrics").text:
+                time.sleep(0.01)
+            refused = client.post("/v1/predict", content=picture, headers=JPEG)
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"] == "1"
+            assert refused.json()["type"] == "urn:catalog:busy"
+            unread = raw(client, head("/v1/predict", content_type="image/jpeg", content_length=100))
+            assert b" 503 " in unread.splitlines()[0]
+            assert client.get("/v1/classes").status_code == 200
+            slow.go_on.set()
+            assert [one.result() for one in taken] == [200] * 4
+            assert ask() == 200
+
+    def test_changes(self, tmp_path: Path) -> None:
+        """Likewise."""
+        filled(tmp_path / "shop.catalog").close()
+        slow = Patient()
+        with (
+            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
+            serving(shop, write_queue=2) as client,
+            ThreadPoolExecutor(8) as pool,
+        ):
+            slow.go_on.clear()
+
+            def add(number: int) -> int:
+                return client.post(
+                    f"/v1/classes?label=new{number}",
+                    content=photos.photo(30, 100 + number),
+                    headers=JPEG,
+                ).status_code
+
+            taken = [pool.submit(add, number) for number in range(2)]
+            while 'line="changes"} 2.0' not in client.get("/metrics").text:
+                time.sleep(0.01)
+            assert add(3) == 503
+            slow.go_on.set()
+            assert [one.result() for one in taken] == [201] * 2
+            assert add(3) == 201
+
+    def test_large_bodies_at_a_time(self, shop: Catalog) -> None:
+        """What all requests together may hold is bounded."""
+        with serving(shop, most_megabytes=1, body_seconds=20) as client:
+            address = (client.base_url.host, client.base_url.port or 80)
+            lines = [socket.create_connection(address) for _ in range(5)]
+            for line in lines:
+                line.sendall(
+                    head("/v1/predict", content_type="image/jpeg", content_length=1_000_000)
+                )
+                line.sendall(bytes(950_000))
+            told = b""
+            for _ in range(400):
+                for line in lines:
+                    line.settimeout(0.01)
+                    try:
+                        told += line.recv(65536)
+                    except TimeoutError:
+                        continue
+                if told:
+                    break
+            assert b" 503 " in told.splitlines()[0]
+            for line in lines:
+                line.close()
+            picture = photos.photo(0, 50)
+            for _ in range(200):
+                said = client.post("/v1/predict", content=picture, headers=JPEG)
+                if said.status_code == 200:
+                    break
+                time.sleep(0.02)
+            assert said.status_code == 200
+
+
+class TestOnce:
+    """A change that is sent again is done once."""
+
+    def test_again(self, shop: Catalog) -> None:
+        """The result is the first one's; another request is not taken for it."""
+        with serving(shop) as client:
+            once = {"idempotency-key": "a1"}
+            pictures = [photos.photo(30, 100 + at) for at in range(2)]
+
+            def add(label: str, *contents: bytes) -> httpx.Response:
+                return client.post(
+                    "/v1/classes", params={"label": label}, files=parts(*contents), headers=once
+                )
+
+            first, again = add("pot", *pictures), add("pot", *pictures)
+            assert first.status_code == again.status_code == 201
+            assert first.json() == again.json()
+            assert "idempotency-replayed" not in first.headers
+            assert again.headers["idempotency-replayed"] == "true"
+            other = add("pan", *pictures)
+            assert (other.status_code, other.json()["type"]) == (422, "urn:catalog:key-used")
+            assert add("pot", pictures[0]).status_code == 422
+            assert len(shop.items("pot")) == 2
+            undone = [client.post("/v1/undo", headers={"idempotency-key": "b"}) for _ in range(3)]
+            assert len({one.text for one in undone}) == 1
+            assert len(shop.labels()) == 6  # undone once, not three times
+            for key in ("", "a b", "é", "x" * 256):
+                bad = client.post("/v1/undo", headers={"idempotency-key": key.encode()})
+                assert bad.status_code == 400, key
+
+    def test_at_the_same_time(self, shop: Catalog) -> None:
+        """Those that come while the first is being done wait for it."""
+        with serving(shop) as client, ThreadPoolExecutor(8) as pool:
+            picture, once = photos.photo(30, 100), {"idempotency-key": "a"}
+
+            def add(_: int) -> httpx.Response:
+                return client.post("/v1/classes?label=pot", content=picture, headers=JPEG | once)
+
+            said = list(pool.map(add, range(8)))
+            assert {one.status_code for one in said} == {201}
+            assert len({one.text for one in said}) == 1
+            assert sum("idempotency-replayed" not in one.headers for one in said) == 1
+
+    def test_one_that_failed_may_be_tried_again(self, shop: Catalog) -> None:
+        """With the same key."""
+        with serving(shop) as client:
+            once = {"idempotency-key": "a"}
+            rename = {"label": "pot", "name": "pan"}
+            failed = client.post("/v1/classes/rename", json=rename, headers=once)
+            assert failed.status_code == 404
+            shop.rename_class("thing 0", "pot")
+            done = client.post("/v1/classes/rename", json=rename, headers=once)
+            assert done.status_code == 200
+
+    def test_after_a_restart(self, shop: Catalog) -> None:
+        """That it was done is known, though what came of it is lost; nothing is done twice."""
+        picture, once = photos.photo(30, 100), {"idempotency-key": "a"}
+        answers = []
+        for _ in range(2):
+            with serving(shop) as client:
+                answers.append(
+                    client.post("/v1/feedback?label=pot", content=picture, headers=JPEG | once)
+                )
+        first, again = answers
+        assert (first.status_code, again.status_code) == (200, 409)
+        assert again.json()["type"] == "urn:catalog:already-done"
+        assert again.json()["event"] == first.json()["event"] == shop.history()[-1].id
+
+    def test_keys_of_others(self, shop: Catalog, key_file: Path) -> None:
+        """Two who call their requests the same do not get each other's results."""
+        one, other = (bearer(add_key(key_file, name, "write")) for name in ("one", "other"))
+        with serving(shop, keys=key_file) as client:
+            said = [
+                client.post("/v1/undo", headers=key | {"idempotency-key": "1"})
+                for key in (one, other)
+            ]
+            assert all("idempotency-replayed" not in answer.headers for answer in said)
+
+
+def test_an_orderly_end(tmp_path: Path) -> None:
+    """What was begun when the service is told to end is done, and its answer is sent."""
+    filled(tmp_path / "shop.catalog").close()
+    slow = Patient()
+    with Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop, ThreadPoolExecutor() as p:
+        with serving(shop) as client:
+            slow.go_on.clear()
+            picture = photos.photo(30, 100)
+            done = p.submit(client.post, "/v1/classes?label=pot", content=picture, headers=JPEG)
+            while 'line="changes"} 1.0' not in client.get("/metrics").text:
+                time.sleep(0.01)
+            p.submit(lambda: (time.sleep(0.5), slow.go_on.set()))
+        assert done.result().status_code == 201
+        assert shop.items("pot")
