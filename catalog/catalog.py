@@ -27,7 +27,15 @@ from catalog.changes.train_head import train_head
 from catalog.changes.undo import undo
 from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
 from catalog.jobs.import_ import import_
-from catalog.jobs.job import cancel_job, enqueue_job, job, job_failures, jobs, resume_job
+from catalog.jobs.job import (
+    cancel_job,
+    enqueue_job,
+    job,
+    job_failures,
+    jobs,
+    resume_job,
+    run_job,
+)
 from catalog.jobs.promote import back, drop_new, drop_old, promote
 from catalog.jobs.reindex import reindex
 from catalog.jobs.sync import sync
@@ -104,6 +112,7 @@ class Catalog(Opened):
     jobs = jobs
     job = job
     enqueue_job = enqueue_job  # for another process to do
+    run_job = run_job  # one that waits
     job_failures = job_failures  # the pictures that one could not take
     cancel_job = cancel_job
     resume_job = resume_job  # one that did not come to its end

@@ -55,6 +55,7 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.methods = lambda path: openapi.methods_at(app.openapi(), path)
     for kind, handler in {
         CatalogError: problems.of_catalogue,
         HTTPException: problems.of_service,

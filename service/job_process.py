@@ -43,7 +43,7 @@ def main(catalogue: str, job: str, *allowed: str) -> int:
     path, number = Path(catalogue), int(job)
     try:
         with Catalog.open(path, isolate=True) as opened:
-            result = opened.resume_job(number)
+            result = opened.run_job(number)
     except CatalogError as error:
         _log.warning("job %d has ended: %s", number, said(error))
         return error.exit_code

@@ -57,6 +57,14 @@ def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
     return found
 
 
+def methods_at(described: dict[str, Any], path: str) -> list[str]:
+    """The methods that an address takes, by the description of the API."""
+    for template, methods in described["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", r"\\d+", template), path):
+            return [method.upper() for method in methods]
+    return []
+
+
 def _operations(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, methods in found["paths"].items():
         for operation in methods.values():

@@ -124,14 +124,15 @@ def of_service(request: Request, error: Exception) -> Response:
     """What the service refuses by itself, or a framework does for it, as a response."""
     if not isinstance(error, HTTPException):
         raise error
+    headers = dict(error.headers or {})
     if isinstance(error, Refused):
         kind, more = error.kind, error.more
     else:
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         more = {}
-    return response(
-        number_of(request), error.status_code, kind, str(error.detail), error.headers, **more
-    )
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of a route, not of an address
+        headers["allow"] = ", ".join(request.app.state.methods(request.url.path))
+    return response(number_of(request), error.status_code, kind, str(error.detail), headers, **more)
 
 
 def of_parameters(request: Request, error: Exception) -> Response:
@@ -167,6 +168,7 @@ DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
         403: "The key is good for reading alone, or the request came from another site's page.",
         408: "The body came too slowly.",
         413: "The body is too large.",
+        431: "The head of the request is too long.",
         500: "The service failed.",
         503: "There is too much to do, or another process is writing; try again.",
     }.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from asyncio import TimerHandle, Transport
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,14 +25,25 @@ with it.
 MOST_CONNECTIONS: Final = 512
 """How many connections there may be at a time."""
 
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n"
-    b"connection: close\r\n\r\n"
-)
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n"
-    b"connection: close\r\n\r\n"
-)
+
+def _problem(status: int, kind: str, detail: str, *fields: str) -> bytes:
+    """A whole response that closes the connection."""
+    title = HTTPStatus(status).phrase
+    told = {"type": f"urn:catalog:{kind}", "title": title, "status": status, "detail": detail}
+    body = json.dumps(told)
+    lines = [
+        f"HTTP/1.1 {status} {title}",
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *fields,
+    ]
+    return "\r\n".join([*lines, "", body]).encode()
+
+
+_FULL: Final = _problem(503, "busy", "too many connections at a time", "retry-after: 1")
+_TOO_LONG: Final = _problem(431, "head-too-long", f"a head has at most {HEADER_BYTES} bytes")
+_NONSENSE: Final = _problem(400, "no-http", "this is no request of HTTP/1.1")
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -67,6 +80,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._in_head and self._head_bytes > HEADER_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LONG)
             self.transport.close()
+
+    def send_400_response(self, _: str) -> None:
+        """Say that it is no request."""
+        self.transport.write(_NONSENSE)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin the head of a request."""

@@ -13,10 +13,14 @@ MOST_NEIGHBOURS = 1000
 MOST_CANDIDATES = 100
 MOST_ON_A_PAGE = 1000
 MOST_IDS = 10_000
-LONGEST_LABEL = 1000
+MOST_IDS_IN_ADDRESS = 1000
+LONGEST_LABEL = 200
 
 Label: TypeAlias = Annotated[
-    str, Field(max_length=LONGEST_LABEL, description="The name of a class.", examples=["Mug"])
+    str,
+    Field(
+        min_length=1, max_length=LONGEST_LABEL, description="The name of a class.", examples=["Mug"]
+    ),
 ]
 ItemNumber: TypeAlias = Annotated[
     int, Field(ge=1, le=2**63 - 1, description="The id of an item.", examples=[1])
@@ -136,7 +140,7 @@ class ItemsQuery(Strict):
 class RemoveItemsQuery(Strict):
     """Which items are removed."""
 
-    item: list[ItemNumber] = Field(min_length=1, max_length=MOST_IDS)
+    item: list[ItemNumber] = Field(min_length=1, max_length=MOST_IDS_IN_ADDRESS)
 
 
 class ThumbnailQuery(Strict):

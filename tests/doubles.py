@@ -37,6 +37,8 @@ class FakeEmbedder:
         source, box = picture.source, picture.box
         pixels = source if isinstance(source, np.ndarray) else decode(read_picture(source))
         if box:
+            if box.x + box.width > pixels.shape[1] or box.y + box.height > pixels.shape[0]:
+                raise PictureError("empty", f"the box {box} reaches outside the picture")
             pixels = pixels[box.y : box.y + box.height, box.x : box.x + box.width]
         small = cv2.resize(pixels, (GRID, GRID), interpolation=cv2.INTER_AREA)
         vector = self._projection @ np.append(small.ravel() / 255 - 0.5, 0.1)

@@ -237,7 +237,7 @@ LEARNT = (
         "catalog.store.compaction:drop",
         old="        dropped.add(np.full(len(own), slot, np.int64), stored.of(tx, own))\n",
         new="",
-        most=1600,
+        most=3200,
     ),
     Bug(
         "what was learnt of another history is believed",
@@ -420,7 +420,7 @@ DONE = (
         "        if here is not None and here.items:\n"
         "            continue\n"
         "        if row.slot in dropped:\n",
-        most=400,
+        most=3200,
     ),
     Bug(
         "the spelling that an older file notes is not undone",

@@ -249,7 +249,7 @@ class TestChanges:
         foreign = writer.post(
             "/v1/items?label=thing%201", content=photos.shots(0, 1)[0], headers=JPEG
         )
-        assert "is in class 'thing 0'" in problem(foreign, 422, "picture-error")
+        assert "is in class 'thing 0'" in problem(foreign, 409, "conflict")
 
     def test_feedback(self, writer: httpx.Client, own: Catalog) -> None:
         """Said and learnt; or only noted."""

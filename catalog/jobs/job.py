@@ -182,12 +182,14 @@ def resume_job(
         found = _told(catalog, rows.one(tx, job))
     if found.state in {"running", "done"}:
         raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
-    request = dict(found.request)
     if found.state == "waiting":
-        return _carry_out(catalog, found, progress, training)
+        return run_job(catalog, job, progress=progress, training=training)
+    request = dict(found.request)
     if found.kind == "evaluate":
         return evaluate_job(catalog, **request, progress=progress)
     if found.kind == "reindex":
+        if "embedder" not in request:  # it has failed before it was told one
+            return reindex(catalog, **request, progress=progress)
         return resume(catalog, request["embedder"], progress)
     source = request.pop("source")
     if source is None:
@@ -201,33 +203,49 @@ def resume_job(
     return import_(catalog, listing, **request, progress=told, training=training)
 
 
-def _carry_out(
+def run_job(
     catalog: Opened,
-    job: Job,
-    progress: JobProgress | None,
-    training: TrainingProgress | None,
+    job: int,
+    *,
+    progress: JobProgress | None = None,
+    training: TrainingProgress | None = None,
 ) -> Imported | Synced | Reindexed | Evaluation:
-    """Do what a job that waits was asked, as that very job."""
-    request = dict(job.request)
+    """Do what a job that waits was asked.
+
+    Args:
+        job: its id.
+        progress: told how many pictures are done, and of how many.
+        training: told of each batch of a ``document`` training.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it does not wait any more.
+        CatalogError: as the call of its kind does.
+    """
+    with catalog._store.reading() as tx:
+        row = rows.one(tx, job)
+    if row.state != "waiting":
+        raise Conflict(f"job {job} is {row.state}, and does not wait any more")
+    request = dict(row.request)
     source = request.pop("source", None)
     if source is not None:
         request["source"] = unwritten(source)
     try:
-        with taking_up(job.id):
-            if job.kind == "sync":
+        with taking_up(job):
+            if row.kind == "sync":
                 result: Any = sync(catalog, **request, progress=progress, training=training)
-            elif job.kind == "import":
+            elif row.kind == "import":
                 listing = read_manifest(
                     request.pop("source"), class_level=request.get("class_level")
                 )
                 told = _counting(progress, len(listing.entries)) if progress else None
                 result = import_(catalog, listing, **request, progress=told, training=training)
             else:
-                result = _CALLS[job.kind](catalog, **request, progress=progress)
+                result = _CALLS[row.kind](catalog, **request, progress=progress)
     except BaseException as error:
-        _end(catalog, job.id, "failed", {"error": str(error) or repr(error)})
+        _end(catalog, job, "failed", {"error": str(error) or repr(error)})
         raise
-    _end(catalog, job.id, "done", {})
+    _end(catalog, job, "done", {})
     return cast("Imported | Synced | Reindexed | Evaluation", result)
 
 

@@ -26,7 +26,7 @@ from catalog.service.schemas import (
 router = APIRouter(tags=["questions"])
 
 _PROBLEMS = documented(
-    s404="There is no such item.",
+    s404="There is no such item, or the network is not on the service's computer.",
     s409="Its descriptor was dropped; or the catalogue goes from one embedder to another.",
     s415="The body is of another type.",
     s422="The picture is refused.",

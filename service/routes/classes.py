@@ -31,6 +31,7 @@ _NAMED = documented(
     s422="The Idempotency-Key was used for another request.",
 )
 _MADE = documented(
+    s404="The network of the catalogue is not on the service's computer.",
     s409="There is such a class; or it was done already.",
     s415="The body is of another type.",
     s422="Every picture was refused; or the Idempotency-Key was used for another request.",

@@ -34,7 +34,7 @@ _MOVED = documented(
     s422="The Idempotency-Key was used for another request.",
 )
 _ADDED = documented(
-    s404="There is no such class.",
+    s404="There is no such class, or the network is not on the service's computer.",
     s409="It was done already.",
     s415="The body is of another type.",
     s422="Every picture was refused; or the Idempotency-Key was used for another request.",
@@ -59,7 +59,7 @@ async def items(
 
 
 @router.get(
-    "/v1/items/{item}", response_model=Item, responses=_THERE | _UNCHANGED, summary="An item"
+    "/v1/items/{item:int}", response_model=Item, responses=_THERE | _UNCHANGED, summary="An item"
 )
 async def item(request: Request, service: Running, item: Number) -> Response:
     """One item, by its id."""
@@ -67,7 +67,7 @@ async def item(request: Request, service: Running, item: Number) -> Response:
 
 
 @router.get(
-    "/v1/items/{item}/thumbnail",
+    "/v1/items/{item:int}/thumbnail",
     response_class=Response,
     responses={
         200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},

@@ -29,6 +29,18 @@ _BEGUN = documented(s404="There is no such network.")
 _LOOK_SECONDS = 0.5
 _ALIVE_SECONDS = 15.0
 _MOST_STREAMS = 64
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["progress", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+    },
+    "required": ["event", "data"],
+}
 _GOING_ON = frozenset({"waiting", "running"})
 
 
@@ -63,14 +75,14 @@ async def evaluate(service: Running, wanted: EvaluateAsked) -> Response:
     return await _enqueued(service, "evaluate", wanted.model_dump())
 
 
-@router.get("/v1/jobs/{job}", response_model=Job, responses=_THERE, summary="A job")
+@router.get("/v1/jobs/{job:int}", response_model=Job, responses=_THERE, summary="A job")
 async def job(service: Running, job: Number) -> Response:
     """How far a job is, or how it ended."""
     return answer(await service.reading(service.catalog.job, job))
 
 
 @router.get(
-    "/v1/jobs/{job}/failures",
+    "/v1/jobs/{job:int}/failures",
     response_model=Failures,
     responses=_THERE,
     summary="The pictures that a job could not take",
@@ -81,7 +93,7 @@ async def failures(service: Running, job: Number) -> Response:
 
 
 @router.get(
-    "/v1/jobs/{job}/result",
+    "/v1/jobs/{job:int}/result",
     responses={
         200: {"content": {"application/json": {"schema": {"type": "object"}}}},
         **documented(s404="There is no such job, or no result of it."),
@@ -96,9 +108,9 @@ async def result(service: Running, job: Number) -> Response:
 
 
 @router.get(
-    "/v1/jobs/{job}/events",
+    "/v1/jobs/{job:int}/events",
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": {"schema": _EVENT}}},
         **_THERE,
     },
     response_class=Response,
@@ -115,7 +127,7 @@ async def events(service: Running, job: Number) -> Response:
 
 
 @router.post(
-    "/v1/jobs/{job}/cancel",
+    "/v1/jobs/{job:int}/cancel",
     response_model=Job,
     responses=documented(s404="There is no such job.", s409="It has ended."),
     summary="Stop a job",
@@ -126,7 +138,7 @@ async def cancel(service: Running, job: Number) -> Response:
 
 
 @router.post(
-    "/v1/jobs/{job}/resume",
+    "/v1/jobs/{job:int}/resume",
     status_code=202,
     response_model=Job,
     responses=documented(

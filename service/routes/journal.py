@@ -20,6 +20,7 @@ router = APIRouter(tags=["journal"])
     "/v1/feedback",
     response_model=Feedback,
     responses=documented(
+        s404="The network of the catalogue is not on the service's computer.",
         s409="The picture is an item of another class; or it was done already.",
         s415="The body is of another type.",
         s422="The picture is refused; or the Idempotency-Key was used for another request.",

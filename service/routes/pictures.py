@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from catalog import Added, Picture
+from catalog.descriptors import CatalogError
 from catalog.embedder import content_hash
+from catalog.service.advice import said
 from catalog.service.bodies import Given
 from catalog.service.problems import Refused
 from catalog.service.running import Service
@@ -38,8 +40,15 @@ def require_some(service: Service, added: Added, given: Sequence[Given]) -> None
         service.metrics.refused(one.reason)
     if added.refused and not (added.added or added.known or added.moved):
         refused = [
-            {"picture": one.place, "refused": one.reason, "detail": one.detail}
+            {
+                "picture": one.place,
+                "refused": one.reason,
+                "detail": said(CatalogError(one.detail, one.advice)),
+            }
             for one in named_again(added, given).refused
         ]
+        status, kind = 422, "picture-error"
+        if all(one.reason == "conflict" for one in added.refused):
+            status, kind = 409, "conflict"
         first = refused[0]["detail"]
-        raise Refused(422, "picture-error", f"no picture was taken: {first}", refused=refused)
+        raise Refused(status, kind, f"no picture was taken: {first}", refused=refused)
