@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import InvalidInput
+from catalog.descriptors import InvalidInput, Metric
 from catalog.judging.cross_check import (
     PRECISION,
     Evidence,
@@ -148,6 +147,26 @@ class _Found(NamedTuple):
         return self.of(np.lexsort((self.places, tie_ranks(self.scores))))
 
 
+class _Queries:
+    """Descriptors that are asked about; whitened once under each metric, which is half the work.
+
+    Args:
+        descriptors: float32 (Q, D).
+    """
+
+    def __init__(self, descriptors: NDArray[np.float32]) -> None:
+        self._descriptors = descriptors
+        self._under: list[tuple[Metric, NDArray[np.float32]]] = []
+
+    def under(self, metric: Metric) -> NDArray[np.float32]:
+        """Them as whitened rows float32 (Q, D)."""
+        for known, rows in self._under:
+            if known is metric:
+                return rows
+        self._under.append((metric, metric.whiten(self._descriptors)))
+        return self._under[-1][1]
+
+
 class Ranked(NamedTuple):
     """The best items for a query, best first.
 
@@ -215,13 +234,14 @@ def rank(
     Items are ranked by their own cosine with the query plus that of their class, which keeps the
     order within a class. An item that is the picture itself comes first in any case.
     """
-    of_classes = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
-    found = _candidates(snapshot, descriptors, max(k, 10) * _CANDIDATES + _SPARE)
+    queries = _Queries(descriptors)
+    of_classes = snapshot.centroids.scores(queries.under(snapshot.metric))
+    found = _candidates(snapshot, queries, max(k, 10) * _CANDIDATES + _SPARE)
     if not snapshot.is_exact:
         found = [
             near.of(_promising(near, row, k)) for near, row in zip(found, of_classes, strict=True)
         ]
-        found = _ranked_anew(snapshot, descriptors, found, fetch)
+        found = _ranked_anew(snapshot, queries, found, fetch)
     ranked = []
     for row, near in zip(of_classes, found, strict=True):
         own = row[near.classes].astype(np.float64)
@@ -256,9 +276,10 @@ def predict(
     witnesses = testify(snapshot, descriptors, top, fetch)
     judgement = judge(witnesses, snapshot.calibration, precision)
     labels = [moment.names[slot] for slot in moment.order]
+    places = _places(witnesses, has_items, top)
     return [
         replace(
-            _prediction(witnesses, judgement, at, labels, has_items, top=top),
+            _prediction(witnesses, judgement, at, labels, places, top=top),
             surer=tuple(
                 labels[place] for place in _doubted(witnesses, judgement, at) if few[place]
             ),
@@ -276,14 +297,15 @@ def testify(
     rest get the score of the last item. Where all descriptors of a class were dropped, its
     centroid stands in for its items.
     """
-    centroid = snapshot.centroids.scores(snapshot.metric.whiten(descriptors))
+    queries = _Queries(descriptors)
+    centroid = snapshot.centroids.scores(queries.under(snapshot.metric))
     has_items = _has_items(snapshot)
     # One more than is told, or a class that was not seen would tie with the last that was.
     wanted = min(max(top, _SEEN) + 1, int(has_items.sum()))
-    voters = _with_enough_classes(snapshot, descriptors, wanted, fetch)
+    voters = _with_enough_classes(snapshot, queries, wanted, fetch)
     head, learnt, order = None, snapshot.head, snapshot.moment.order
     if learnt is not None:
-        head = head_scores(learnt.head, learnt.metric, descriptors, order, centroid)
+        head = head_scores(learnt.head, queries.under(learnt.metric), order, centroid)
     scale = learnt.logit_scale if learnt else None
     made_up = snapshot.calibration.stands_in(order) if snapshot.calibration else None
     neighbours = np.where(has_items, _vote(voters, len(order)), centroid)
@@ -305,18 +327,50 @@ def _vote(voters: Sequence[_Found], count: int) -> NDArray[np.float32]:
     return scores
 
 
+class _Places(NamedTuple):
+    """The places of the best classes for each query, best first.
+
+    Attributes:
+        fused: int64 (Q, T), by head and centroid together.
+        head: likewise, by the head.
+        centroid: likewise, by the centroid.
+        neighbours: likewise, by the nearest item, of those that have items.
+    """
+
+    fused: NDArray[np.int64]
+    head: NDArray[np.int64]
+    centroid: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+
+
+def _places(witnesses: Witnesses, has_items: NDArray[np.bool_], top: int) -> _Places:
+    """The best classes by each witness; of equal scores, give or take rounding, the first."""
+
+    def best(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+        return np.argsort(tie_ranks(scores), axis=1, kind="stable")[:, :top]
+
+    bearing = np.flatnonzero(has_items)
+    return _Places(
+        best(witnesses.fused),
+        best(witnesses.head_or_centroid),
+        best(witnesses.centroid),
+        bearing[best(witnesses.neighbours[:, bearing])],
+    )
+
+
 def _prediction(
     witnesses: Witnesses,
     judgement: Judgement,
     at: int,
     labels: Sequence[str],
-    has_items: NDArray[np.bool_],
+    places: _Places,
     *,
     top: int,
 ) -> Prediction:
     shares = judgement.shares[at]
     wanted = judgement.precision or PRECISION
     head = None if judgement.head_shares is None else judgement.head_shares[at]
+    count = min(top, candidate_count(shares, wanted))
     return Prediction(
         label=labels[judgement.chosen[at]],
         verdict=judgement.verdicts[at],
@@ -324,14 +378,11 @@ def _prediction(
         evidence=judgement.evidence[at],
         precision=judgement.precision,
         coverage=judgement.coverage,
-        candidates=_best(
-            witnesses.fused[at], labels, min(top, candidate_count(shares, wanted)), shown=shares
-        ),
-        head=() if head is None else _best(witnesses.head_or_centroid[at], labels, top, shown=head),
-        centroid=_best(witnesses.centroid[at], labels, top),
-        neighbours=_best(
-            witnesses.neighbours[at, has_items], list(compress(labels, has_items)), top
-        ),
+        # A softmax enlarges rounding, so what is told of classes does not rank them.
+        candidates=_told(places.fused[at, :count], labels, shares),
+        head=() if head is None else _told(places.head[at], labels, head),
+        centroid=_told(places.centroid[at], labels, witnesses.centroid[at]),
+        neighbours=_told(places.neighbours[at], labels, witnesses.neighbours[at]),
         agree=len({int(named[at]) for named in witnesses.named}) == 1,
     )
 
@@ -349,25 +400,17 @@ def _doubted(witnesses: Witnesses, judgement: Judgement, at: int) -> tuple[int, 
     return chosen, *others[:1]
 
 
-def _best(
-    scores: NDArray[np.floating],
-    labels: Sequence[str],
-    top: int,
-    *,
-    shown: NDArray[np.float64] | None = None,
+def _told(
+    places: NDArray[np.int64], labels: Sequence[str], values: NDArray[np.floating]
 ) -> tuple[Candidate, ...]:
-    """The best classes; of equal scores, give or take rounding, the one that comes first.
-
-    What is ``shown`` of them may be a softmax, which enlarges rounding, so it does not rank them.
-    """
-    order = np.argsort(tie_ranks(scores), kind="stable")[:top]
-    values = scores if shown is None else shown
-    return tuple(Candidate(labels[at], float(values[at])) for at in order.tolist())
+    """Classes by their places, with what is told of them."""
+    return tuple(Candidate(labels[at], float(values[at])) for at in places.tolist())
 
 
-def _candidates(snapshot: Snapshot, descriptors: NDArray[np.float32], k: int) -> list[_Found]:
-    """The k items that the index finds nearest to each descriptor; of equal ones, by content."""
-    scores, ids = snapshot.index.search(descriptors, k)
+def _candidates(snapshot: Snapshot, queries: _Queries, k: int) -> list[_Found]:
+    """The k items that the index finds nearest to each query; of equal ones, by content."""
+    index = snapshot.index
+    scores, ids = index.rows.search(queries.under(index.epoch), k)
     places = snapshot.moment.places(ids)
     return [
         _Found(row, at, snapshot.moment.class_places[at]).ordered
@@ -382,42 +425,36 @@ def _promising(found: _Found, of_classes: NDArray[np.float32], k: int) -> NDArra
 
 
 def _ranked_anew(
-    snapshot: Snapshot,
-    descriptors: NDArray[np.float32],
-    found: Sequence[_Found],
-    fetch: Fetch,
+    snapshot: Snapshot, queries: _Queries, found: Sequence[_Found], fetch: Fetch
 ) -> list[_Found]:
     """The same items with their scores under the present metric, from stored descriptors."""
     wanted = np.unique(np.concatenate([near.places for near in found]))
     rows = snapshot.metric.whiten(fetch(snapshot.moment.items[wanted]))
-    queries = snapshot.metric.whiten(descriptors)
     return [
         near._replace(
             scores=(rows[np.searchsorted(wanted, near.places)] @ query).astype(np.float64)
         ).ordered
-        for query, near in zip(queries, found, strict=True)
+        for query, near in zip(queries.under(snapshot.metric), found, strict=True)
     ]
 
 
-def _items(
-    snapshot: Snapshot, descriptors: NDArray[np.float32], k: int, fetch: Fetch
-) -> list[_Found]:
-    """The k nearest items of each descriptor, best first."""
+def _items(snapshot: Snapshot, queries: _Queries, k: int, fetch: Fetch) -> list[_Found]:
+    """The k nearest items of each query, best first."""
     if snapshot.is_exact:
-        found = _candidates(snapshot, descriptors, k + _SPARE)
+        found = _candidates(snapshot, queries, k + _SPARE)
     else:
-        found = _candidates(snapshot, descriptors, _DRIFT * (k + _SPARE))
-        found = _ranked_anew(snapshot, descriptors, found, fetch)
+        found = _candidates(snapshot, queries, _DRIFT * (k + _SPARE))
+        found = _ranked_anew(snapshot, queries, found, fetch)
     return [near.of(np.arange(min(k, len(near.scores)))) for near in found]
 
 
 def _with_enough_classes(
-    snapshot: Snapshot, descriptors: NDArray[np.float32], classes: int, fetch: Fetch
+    snapshot: Snapshot, queries: _Queries, classes: int, fetch: Fetch
 ) -> list[_Found]:
-    """The nearest items of each descriptor, as many as it takes to see so many classes."""
+    """The nearest items of each query, as many as it takes to see so many classes."""
     k, most = _VOTERS, len(snapshot.index)
-    found = _items(snapshot, descriptors, k, fetch)
+    found = _items(snapshot, queries, k, fetch)
     while k < most and any(len(np.unique(one.classes)) < classes for one in found):
         k = min(4 * k, most)
-        found = _items(snapshot, descriptors, k, fetch)
+        found = _items(snapshot, queries, k, fetch)
     return found

@@ -119,6 +119,12 @@ class Metric:
     mean: NDArray[np.float32]
     transform: NDArray[np.float32]
 
+    def equals(self, other: Metric) -> bool:
+        """Whether another one is the same, bit for bit."""
+        return np.array_equal(self.mean, other.mean) and np.array_equal(
+            self.transform, other.transform
+        )
+
     def project(self, descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Whiten float (N, D) to float32 (N, D), without bringing rows to unit length."""
         centred = descriptors.astype(np.float32, copy=False) - self.mean

@@ -77,6 +77,18 @@ def test_any_history(history: History) -> None:
     endure(history)
 
 
+def test_there_and_back() -> None:
+    """A picture goes to another class, and back to where a third one has been meanwhile."""
+    own, other = ("jug", "a.png"), ("cup", "b.png")
+    endure(
+        [
+            ([Step("write", own, own, 1)], None),
+            ([Step("move", own, other, 1), Step("write", own, own, 1)], None),
+            ([Step("move", other, own, 1)], None),
+        ]
+    )
+
+
 @pytest.mark.soak
 def test_many_histories() -> None:
     """A thousand histories more."""

@@ -331,7 +331,11 @@ class _Comparing:
         facts = self._facts
         if row is None:
             own = facts.own.get(item, {}) if item is not None else {}
-            return one.name.key in {facts.key_of(other.said) for other in own.values()}, False
+            # What was said of it where another picture was found since is out of date.
+            there = [other for path, other in own.items() if facts.last[path].item == item]
+            latest = max(own.values(), key=lambda other: other.event, default=None)
+            counts = there or ([latest] if latest else [])
+            return one.name.key in {facts.key_of(other.said) for other in counts}, False
         said = facts.key_of(row.said)
         return said in {None, one.name.key}, said is not None and row.place == one.place
 

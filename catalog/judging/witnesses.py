@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Metric
 from catalog.head import Head
 from catalog.judging.ranking import first_best
 
@@ -108,8 +107,7 @@ class Witnesses:
 
 def head_scores(
     head: Head,
-    metric: Metric,
-    descriptors: NDArray[np.float32],
+    rows: NDArray[np.float32],
     order: Sequence[int],
     centroid: NDArray[np.float32],
 ) -> NDArray[np.float32]:
@@ -117,13 +115,12 @@ def head_scores(
 
     Args:
         head: its keys are class ids.
-        metric: that its descriptors are whitened with.
-        descriptors: float32 (Q, D), not whitened.
+        rows: float32 (Q, D), the queries, whitened by the metric that is the head's.
         order: the class ids to score, one for each column.
         centroid: float32 (Q, C), the cosines with their centroids, which stand in for classes that
             the head has no column for yet.
     """
-    logits = head.logits(metric.whiten(descriptors)) / np.float32(head.scale)
+    logits = head.logits(rows) / np.float32(head.scale)
     column = {label: at for at, label in enumerate(head.classes.tolist())}
     has = np.array([label in column for label in order])
     scores = centroid.copy()

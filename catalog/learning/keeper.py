@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from catalog.descriptors import CatalogError, Superseded, Switched
 from catalog.head import Head
+from catalog.index import ItemIndex
 from catalog.learning.learning import Learning
 from catalog.learning.rows import Rows
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
@@ -201,11 +202,16 @@ class Keeper:
             return latest
         metric, centroids = self._timed(lambda: learning.metric(now))
         epoch, index = self._timed(lambda: learning.items(now))
-        return Snapshot(now, metric, centroids, index, epoch == now.version)
+        is_exact = epoch == now.version
+        if is_exact and index.epoch.equals(metric):  # one of them is read less often than two
+            index = ItemIndex(metric, index.rows, index.changes)
+        return Snapshot(now, metric, centroids, index, is_exact)
 
     def _judged(self, learning: Learning, now: Moment) -> JudgingSnapshot:
         found = self._built(learning, now)
         head = self._timed(lambda: learning.head(now))
+        if head is not None and head.metric.equals(found.metric):
+            head = head._replace(metric=found.metric)
         sure = self._timed(lambda: learning.calibration(now))
         return JudgingSnapshot(
             now, found.metric, found.centroids, found.index, found.is_exact, head, sure

@@ -31,6 +31,11 @@ picture, ``embed``, and ``answer``, until the descriptor was looked up."""
 MOST_AT_ONCE: Final = 32
 """How many descriptors are looked up together at most: more would save little, and wait longer."""
 
+ENOUGH: Final = 8
+PATIENCE: Final = 0.05
+"""While pictures queue for a thread to embed them, descriptors wait until there are enough of them,
+or for so many seconds: what is looked up by itself would take the time of those that queue."""
+
 _TRIES: Final = 5
 
 
@@ -54,11 +59,12 @@ class SharedQuestions:
     ) -> None:
         self._catalog = catalog
         self._timed = timed or _ignore
-        self._embedding = ThreadPoolExecutor(threads or processors(), "asked")
+        self._embedding = ThreadPoolExecutor(threads or processors() + 1, "asked")
         self._waiting: deque[_Question] = deque()
         self._come = threading.Condition()
         self._open = True
         self._under_way = 0
+        self._queued = 0  # pictures that no thread has begun to embed
         self._answering = threading.Thread(target=self._answer_all, name="answers", daemon=True)
         self._answering.start()
 
@@ -111,10 +117,14 @@ class SharedQuestions:
     def _begin(self, question: _Question) -> None:
         if is_descriptor(question.asked):
             self._let_wait(question)
-        else:
-            self._embedding.submit(self._embed, question)
+            return
+        with self._come:
+            self._queued += 1
+        self._embedding.submit(self._embed, question)
 
     def _embed(self, question: _Question) -> None:
+        with self._come:
+            self._queued -= 1
         if question.future.cancelled():
             return
         began = time.perf_counter()
@@ -150,6 +160,10 @@ class SharedQuestions:
                 if not self._open:
                     return []
                 self._come.wait()
+            until = self._waiting[0].since + PATIENCE
+            while self._queued and len(self._waiting) < ENOUGH:
+                if not self._come.wait(until - time.perf_counter()):
+                    break
             first = self._waiting.popleft()
             batch, others = [first], deque[_Question]()
             while self._waiting:
@@ -177,7 +191,7 @@ class SharedQuestions:
                 if question.tries == _TRIES:
                     question.fail(Switched("the catalogue goes from one embedder to another"))
                 else:
-                    self._embedding.submit(self._embed, question)
+                    self._begin(question)
             return
         now = time.perf_counter()
         for question, answer in zip(batch, answers, strict=True):
