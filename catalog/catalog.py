@@ -25,7 +25,7 @@ from catalog.changes.remove_class import remove_class
 from catalog.changes.rename_class import rename_class
 from catalog.changes.train_head import train_head
 from catalog.changes.undo import undo
-from catalog.embedder import DEFAULT_PRESET, Embedder, MobileNetEmbedder, models
+from catalog.embedder import DEFAULT_PRESET, Embedder, Isolation, MobileNetEmbedder, models
 from catalog.jobs.import_ import import_
 from catalog.jobs.job import (
     cancel_job,
@@ -183,7 +183,7 @@ class Catalog(Opened):
         path: str | PathLike[str],
         *,
         embedder: Embedder | Sequence[Embedder] | None = None,
-        isolate: bool = False,
+        isolate: Isolation = False,
     ) -> Catalog:
         """Open a catalogue.
 
@@ -193,7 +193,8 @@ class Catalog(Opened):
                 catalogue goes from one to another.
             isolate: decode pictures in processes of their own, for pictures from strangers and for
                 many: one that would crash or stop the decoder is refused instead. The first picture
-                waits some .3 s for such a process; answers are the same.
+                waits some .3 s for such a process; answers are the same. ``"embedding"``: embed
+                single pictures there, too, for a program that many ask at once.
 
         Raises:
             NotFound: there is no such file.

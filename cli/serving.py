@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,15 @@ from catalog.cli.output import print_json, print_table, say, tell
 if TYPE_CHECKING:
     from catalog.service.settings import Settings
 
-_LIBRARIES = ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn", "uvloop")
+_LIBRARIES = (
+    "fastapi",
+    "httptools",
+    "prometheus_client",
+    "python_multipart",
+    "threadpoolctl",
+    "uvicorn",
+    "uvloop",
+)
 
 keys = typer.Typer(
     name="keys", help="Keys of the HTTP service: who may read, and who may write.",
@@ -145,7 +152,6 @@ def serve(
     Ctrl-C or SIGTERM ends it once what was acknowledged is done.
     """
     _require_libraries()
-    _one_thread_a_product()
     from catalog.service.settings import Settings
 
     settings = Settings(
@@ -183,15 +189,6 @@ def _require_libraries() -> None:
             f"the service needs libraries that are not installed: {', '.join(lacking)}",
             Advice("install serve"),
         )
-
-
-def _one_thread_a_product() -> None:
-    """Let each product of matrices be computed by one thread: others are for other requests.
-
-    Two that wait for each other while a third has the processor take many times as long.
-    """
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def _level(name: str) -> str:

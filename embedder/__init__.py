@@ -1,12 +1,14 @@
 """Pictures to descriptors, by a frozen MobileNetV2. Knows nothing of labels or storage."""
 
 # First: it sets what OpenCV reads while it is imported.
+from catalog.embedder.apart import EmbedderApart
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.describe import DESCRIPTORS, descriptor_name
 from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
 from catalog.embedder.exif import Shot
 from catalog.embedder.fingerprint import Specification, libraries
 from catalog.embedder.formats import is_picture, shot_of
+from catalog.embedder.isolation import Isolation
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
 from catalog.embedder.thumbnail import thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
@@ -17,6 +19,8 @@ __all__ = [
     "PRESETS",
     "Box",
     "Embedder",
+    "EmbedderApart",
+    "Isolation",
     "MobileNetEmbedder",
     "Picture",
     "Shot",

@@ -252,14 +252,14 @@ class MobileNetEmbedder:
                 raise InvalidInput("pixels must be uint8 RGB of shape (H, W, 3)")
             if source.size == 0:
                 raise PictureError("empty", "the array has no pixels")
-            _check_box(box, source.shape[1], source.shape[0])
+            check_box(box, source.shape[1], source.shape[0])
             return _inside(source, box, 1)
         return self._decoded(read(source), box)
 
     def _decoded(self, data: bytes, box: Box | None) -> NDArray[np.uint8]:
         header = inspect(data)
-        width, height = _upright_size(header)
-        _check_box(box, width, height)
+        width, height = upright_size(header)
+        check_box(box, width, height)
         if header.format == "jpeg":
             region = (box.width, box.height) if box else (width, height)
             spec = self.specification
@@ -269,8 +269,14 @@ class MobileNetEmbedder:
         return _inside(self._workers.here().decode(data, scale, header), box, scale)
 
 
-def load(model: Model, specification: Specification, *, isolate: bool = False) -> MobileNetEmbedder:
-    """The embedder of a specification, from its model; ``isolate`` as for the class.
+def load(
+    model: Model,
+    specification: Specification,
+    *,
+    threads: int | None = None,
+    isolate: bool = False,
+) -> MobileNetEmbedder:
+    """The embedder of a specification, from its model; the rest as for the class.
 
     Raises:
         BackboneError: with this version of the program the model gives another specification.
@@ -287,7 +293,9 @@ def load(model: Model, specification: Specification, *, isolate: bool = False) -
                 Advice("copy projection", specification.projection[:12]),
             )
     views = tuple(specification.views)
-    embedder = MobileNetEmbedder(model, views, descriptor, projection=projection, isolate=isolate)
+    embedder = MobileNetEmbedder(
+        model, views, descriptor, projection=projection, threads=threads, isolate=isolate
+    )
     if embedder.specification != specification:
         embedder.close()
         raise BackboneError(
@@ -313,7 +321,7 @@ def _of_layers(model: Model, projection: Projection | None) -> _Layers | None:
     return _Layers(network, projection) if network and projection else None
 
 
-def _upright_size(header: Header) -> tuple[int, int]:
+def upright_size(header: Header) -> tuple[int, int]:
     """Width and height once the orientation is applied: 5 to 8 lie on their side."""
     turned = header.orientation >= 5
     return (header.height, header.width) if turned else (header.width, header.height)
@@ -328,7 +336,12 @@ def _inside(pixels: NDArray[np.uint8], box: Box | None, scale: int) -> NDArray[n
     return pixels[top:bottom, left:right]
 
 
-def _check_box(box: Box | None, width: int, height: int) -> None:
+def check_box(box: Box | None, width: int, height: int) -> None:
+    """Make sure that a box lies within a picture.
+
+    Raises:
+        PictureError: it does not.
+    """
     if box and (box.x + box.width > width or box.y + box.height > height):
         raise PictureError(
             "empty", f"the box {box} reaches outside the picture of {width} x {height}"

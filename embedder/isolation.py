@@ -36,9 +36,10 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from queue import LifoQueue
-from typing import Final, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +48,13 @@ from catalog.descriptors.errors import CatalogError, InvalidInput, PictureError,
 from catalog.embedder.decode import NO_MEMORY, check_scale, decode, one_thread
 from catalog.embedder.formats import inspect
 from catalog.embedder.header import Format, Header
+from catalog.embedder.picture import Box
 
 Door: TypeAlias = Callable[[bytes, int, Header], NDArray[np.uint8]]
 """What decodes: bytes of a file, scale and header in, uint8 (H, W, 3) out."""
+
+Work: TypeAlias = Callable[[bytes, int, Header, Box | None], NDArray[Any]]
+"""What a child does: bytes of a file, a number, header and box in, an array out."""
 
 SECONDS: Final = 20.0
 """How long a picture may take; the slowest that pass the header check take about half of it."""
@@ -57,33 +62,104 @@ SECONDS: Final = 20.0
 MEMORY: Final = 2 * 2**30
 """How many bytes a child may hold; the widest that pass the header check take about 1.4 GiB."""
 
+Isolation: TypeAlias = bool | Literal["embedding"]
+"""What is done in processes of its own: nothing, decoding, or embedding, too."""
+
+_RECYCLED: Final = 50_000
+"""After how many pictures a child makes room for another."""
+
 _ALWAYS_APART: Final = frozenset({"heic"})
 _START_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 0.25
 _SLICE: Final = 1.0
 _DETAIL: Final = 4096
-_REQUEST: Final = struct.Struct("<BIIBBQ")  # format, width, height, orientation, scale, bytes
-_REPLY: Final = struct.Struct("<BIIQ")  # 0 or 1 + reason, height, width, bytes
+# Format, width, height, orientation, number, box (of no width where there is none), bytes.
+_REQUEST: Final = struct.Struct("<BIIBB4IQ")
+_REPLY: Final = struct.Struct("<BQ")  # 0 or 1 + reason, bytes
 _READY: Final = b"R"
 _FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _REASONS: Final[tuple[RefusalReason, ...]] = get_args(RefusalReason)
 _PROGRAM: Final = (
-    "import sys; sys.path[:] = sys.argv[4:]; from catalog.embedder.isolation import serve;"
-    " serve(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))"
+    "import sys; sys.path[:] = sys.argv[5:]; from catalog.embedder.isolation import serve;"
+    " serve(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
 )
 
 
-class IsolatedDecoder:
-    """Decodes pictures in child processes: any picture gives pixels or a refusal, soon.
+class Isolated:
+    """Has something done with pictures in child processes: each gives an array or a refusal, soon.
 
-    Children start when there is work for them, and one that ended is replaced by the next picture.
+    Children start when there is work for them, and one that ended is replaced by the next picture;
+    so is one that has had many, since memory that libraries lose does not come back otherwise.
     Safe to call from many threads; a thread waits while all children are busy.
+
+    Args:
+        workers: how many pictures are at work at once, at most.
+        seconds: how long a picture may take, start of a child not counted.
+        memory: how many bytes a child may hold, its libraries included (about 100 MB).
+        work: what the children call, as ``module:function``.
+        given: if this is not empty, ``work`` makes of it what the children call: a :data:`Work`.
+
+    Raises:
+        InvalidInput: a limit is not positive.
+    """
+
+    def __init__(
+        self, workers: int, *, seconds: float, memory: int, work: str, given: str = ""
+    ) -> None:
+        if workers < 1 or not 0 < seconds < math.inf or memory < 1:
+            raise InvalidInput("a decoder needs at least one worker, some time and some memory")
+        command = [
+            *(sys.executable, "-c", _PROGRAM, work, str(seconds), str(memory), given),
+            *sys.path,
+        ]
+        self._workers = [_Worker(command, seconds) for _ in range(workers)]
+        # Last in, first out: one caller after another keeps to one child.
+        self._idle: LifoQueue[_Worker] = LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._closing = threading.Lock()
+        self._finalizer = weakref.finalize(self, _end, self._workers)
+
+    @property
+    def busy(self) -> int:
+        """How many children are at work."""
+        return len(self._workers) - self._idle.qsize()
+
+    def start(self) -> None:
+        """Start the children now; the first pictures need not wait for it then."""
+        for worker in self._workers:
+            worker.start()
+
+    def do(self, task: Task) -> NDArray[Any]:
+        """Have something done.
+
+        Raises:
+            PictureError: what the child says, or one of the three at the head of this module.
+            CatalogError: no process can be started.
+        """
+        worker = self._idle.get()
+        try:
+            return worker.do(task)
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End the children, once what they are at is done."""
+        with self._closing:
+            taken = [self._idle.get() for _ in self._workers]
+            _end(taken)
+            for worker in taken:
+                self._idle.put(worker)
+
+
+class IsolatedDecoder(Isolated):
+    """Decodes pictures in child processes: any picture gives pixels or a refusal, soon.
 
     Args:
         workers: how many pictures are decoded at once, at most.
         seconds: how long a picture may take, start of a child not counted.
         memory: how many bytes a child may hold, its libraries included (about 100 MB).
-        door: what the children call, as ``module:function``.
+        door: what the children call, as ``module:function``: a :data:`Door`.
 
     Raises:
         InvalidInput: a limit is not positive.
@@ -97,16 +173,7 @@ class IsolatedDecoder:
         memory: int = MEMORY,
         door: str = "catalog.embedder.decode:decode",
     ) -> None:
-        if workers < 1 or not 0 < seconds < math.inf or memory < 1:
-            raise InvalidInput("a decoder needs at least one worker, some time and some memory")
-        command = [sys.executable, "-c", _PROGRAM, door, str(seconds), str(memory), *sys.path]
-        self._workers = [_Worker(command, seconds) for _ in range(workers)]
-        # Last in, first out: one caller after another keeps to one child.
-        self._idle: LifoQueue[_Worker] = LifoQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._closing = threading.Lock()
-        self._finalizer = weakref.finalize(self, _end, self._workers)
+        super().__init__(workers, seconds=seconds, memory=memory, work=door)
 
     def decode(
         self, data: bytes, scale: int = 1, header: Header | None = None
@@ -128,19 +195,29 @@ class IsolatedDecoder:
         """
         check_scale(scale)
         header = header or inspect(data)
-        worker = self._idle.get()
-        try:
-            return worker.decode(data, scale, header)
-        finally:
-            self._idle.put(worker)
+        shape = (*_promised(header, scale), 3)
+        return self.do(Task(data, scale, header, None, shape, np.dtype(np.uint8)))
 
-    def close(self) -> None:
-        """End the children, once what they are at is done."""
-        with self._closing:
-            taken = [self._idle.get() for _ in self._workers]
-            _end(taken)
-            for worker in taken:
-                self._idle.put(worker)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What a child is asked.
+
+    Attributes:
+        data: the bytes of a file.
+        number: one that the work makes sense of, 0 to 255.
+        header: of the file.
+        box: of the picture.
+        shape: of the array that is to come back.
+        dtype: likewise.
+    """
+
+    data: bytes
+    number: int
+    header: Header
+    box: Box | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def decode_guarded(data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
@@ -172,15 +249,19 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._owner = 0
+        self._is_ready = False
+        self._done = 0
 
-    def decode(self, data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
+    def do(self, task: Task) -> NDArray[Any]:
         """Ask the child, and once more a new child where it dies without an answer."""
+        if self._done >= _RECYCLED:
+            self.end()
         try:
-            return self._ask(data, scale, header)
+            return self._ask(task)
         except ConnectionError:
             pass
         try:
-            return self._ask(data, scale, header)
+            return self._ask(task)
         except ConnectionError as death:
             raise PictureError("corrupt", f"the decoder crashed on it ({death})") from death
 
@@ -194,10 +275,18 @@ class _Worker:
             process.kill()  # also ends one that is stopped
             process.wait()
 
-    def _ask(self, data: bytes, scale: int, header: Header) -> NDArray[np.uint8]:
+    def start(self) -> None:
+        """Start the child, unless there is one; it need not be ready yet."""
+        # After a fork the child is the parent's: two who ask would read each other's answers.
+        if self._channel is None or self._owner != os.getpid():
+            self.end()
+            self._start()
+
+    def _ask(self, task: Task) -> NDArray[Any]:
         channel = self._ready()
+        self._done += 1
         try:
-            answer = _converse(channel, _Patience(self._seconds), data, scale, header)
+            answer = _converse(channel, _Patience(self._seconds), task)
         except TimeoutError:
             self.end()
             detail = f"not decoded within {self._seconds:g} s"
@@ -226,11 +315,11 @@ class _Worker:
         return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 
     def _ready(self) -> socket.socket:
-        # After a fork the child is the parent's: two who ask would read each other's answers.
-        if self._channel is None or self._owner != os.getpid():
-            self.end()
-            self._start()
-        return cast("socket.socket", self._channel)
+        self.start()
+        channel = cast("socket.socket", self._channel)
+        if not self._is_ready:
+            self._await(channel)
+        return channel
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -247,14 +336,19 @@ class _Worker:
                 ours.close()
                 raise CatalogError(f"cannot start a process to decode in: {error}") from error
         self._channel, self._owner = ours, os.getpid()
+        self._is_ready, self._done = False, 0
+
+    def _await(self, channel: socket.socket) -> None:
+        """Wait until a child that was started is ready."""
         try:
-            _receive(ours, memoryview(bytearray(len(_READY))), _Patience(_START_SECONDS))
+            _receive(channel, memoryview(bytearray(len(_READY))), _Patience(_START_SECONDS))
         except OSError:
             detail = f"the process to decode in does not start: {self._last_words()}"
             raise CatalogError(detail) from None
         except BaseException:
             self.end()
             raise
+        self._is_ready = True
 
 
 class _Patience:
@@ -301,27 +395,29 @@ def _receive(channel: socket.socket, view: memoryview, patience: _Patience) -> N
 
 
 def _converse(
-    channel: socket.socket, patience: _Patience, data: bytes, scale: int, header: Header
-) -> NDArray[np.uint8] | PictureError:
+    channel: socket.socket, patience: _Patience, task: Task
+) -> NDArray[Any] | PictureError:
     """Send a picture, and take the answer to it.
 
     Raises:
         TimeoutError: no whole answer in time.
         ConnectionError: no whole answer at all, or one that makes no sense.
     """
+    header, box = task.header, task.box
+    region = (box.x, box.y, box.width, box.height) if box else (0, 0, 0, 0)
     request = _REQUEST.pack(
-        _FORMATS.index(header.format), header.width, header.height, header.orientation, scale,
-        len(data),
+        _FORMATS.index(header.format), header.width, header.height, header.orientation,
+        task.number, *region, len(task.data),
     )  # fmt: skip
     _send(channel, request, patience)
-    _send(channel, data, patience)
+    _send(channel, task.data, patience)
     head = bytearray(_REPLY.size)
     _receive(channel, memoryview(head), patience)
-    kind, height, width, length = _REPLY.unpack(head)
-    if kind == 0 and (height, width) == _promised(header, scale):
-        pixels = np.empty((height, width, 3), np.uint8)
-        _receive(channel, pixels.data.cast("B"), patience)
-        return pixels
+    kind, length = _REPLY.unpack(head)
+    if kind == 0 and length == math.prod(task.shape) * task.dtype.itemsize:
+        found = np.empty(task.shape, task.dtype)
+        _receive(channel, found.data.cast("B"), patience)
+        return found
     if not 1 <= kind <= len(_REASONS) or length > _DETAIL:
         raise ConnectionError("not an answer")
     text = bytearray(length)
@@ -341,44 +437,53 @@ def _end(workers: list[_Worker]) -> None:
         worker.end()
 
 
-def serve(door: str, seconds: float, memory: int) -> None:
+def serve(work: str, seconds: float, memory: int, given: str) -> None:
     """Answer one picture after another, until standard input is closed: the child's whole life."""
-    decode: Door = pkgutil.resolve_name(door)
     one_thread()  # as many children as processors are at work already
     _confine(memory)
+    do = _work(work, given)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the caller may have had it ignored
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # libpng and libjpeg cannot be told to be quiet
     with socket.socket(fileno=0) as channel:
         channel.sendall(_READY)
         while head := channel.recv(_REQUEST.size, socket.MSG_WAITALL):
-            kind, width, height, orientation, scale, length = _REQUEST.unpack(head)
+            kind, width, height, orientation, number, *region, length = _REQUEST.unpack(head)
             data = channel.recv(length, socket.MSG_WAITALL) if length else b""
             header = Header(_FORMATS[kind], width, height, orientation)
+            box = Box(*region) if region[2] else None
             # Nobody may be left to kill this process; by default an alarm ends it.
             signal.alarm(math.ceil(seconds) + 1)
-            answer = _answer(decode, data, scale, header)
+            answer = _answer(do, data, number, header, box)
             signal.alarm(0)
             for part in answer:
                 channel.sendall(part)
 
 
+def _work(work: str, given: str) -> Work:
+    """What a child does."""
+    named = pkgutil.resolve_name(work)
+    if given:
+        return cast("Work", named(given))
+    decode: Door = named
+    return lambda data, scale, header, _: decode(data, scale, header)
+
+
 def _answer(
-    decode: Door, data: bytes, scale: int, header: Header
+    do: Work, data: bytes, number: int, header: Header, box: Box | None
 ) -> tuple[bytes, bytes | memoryview]:
     try:
-        pixels = decode(data, scale, header)
+        found = do(data, number, header, box)
     except MemoryError:
         return _refusal("too_large", NO_MEMORY)
     except PictureError as error:
         return _refusal(error.reason, error.detail)
-    height, width = pixels.shape[:2]
-    return _REPLY.pack(0, height, width, pixels.nbytes), pixels.data.cast("B")
+    return _REPLY.pack(0, found.nbytes), np.ascontiguousarray(found).data.cast("B")
 
 
 def _refusal(reason: RefusalReason, detail: str) -> tuple[bytes, bytes]:
     text = detail.encode()[:_DETAIL]
-    return _REPLY.pack(1 + _REASONS.index(reason), 0, 0, len(text)), text
+    return _REPLY.pack(1 + _REASONS.index(reason), len(text)), text
 
 
 def _confine(memory: int) -> None:

@@ -51,7 +51,6 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        responses=problems.DOCUMENTED,
         redirect_slashes=False,
     )
     app.state.service = service
@@ -64,7 +63,8 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
     }.items():
         app.add_exception_handler(kind, handler)
     for routes in (asking, classes, items, journal, reports, jobs, health):
-        app.include_router(routes.router)
+        # Not by include_router, which looks through each of them again at every request.
+        app.router.routes.extend(routes.router.routes)
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -174,6 +174,11 @@ DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     }.items()
 }
 """The problems that any request may meet."""
+
+
+def router(tag: str) -> APIRouter:
+    """What takes the routes of one kind, all of which may meet these problems."""
+    return APIRouter(tags=[tag], responses=DOCUMENTED)
 
 
 def documented(**words: str) -> dict[int | str, dict[str, Any]]:

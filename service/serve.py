@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 
 from catalog import Catalog
 from catalog.descriptors import CatalogError
@@ -21,6 +23,7 @@ from catalog.service.settings import Settings
 
 _FINISH_SECONDS = 30
 _KEEP_ALIVE_SECONDS = 15
+_TURN_SECONDS = 0.001
 
 
 def serve(
@@ -42,8 +45,9 @@ def serve(
         CatalogError: the catalogue cannot be opened, or the address not be listened at.
     """
     logs.prepare(level)
+    _share_processors()
     allow_only(settings.allow)
-    with Catalog.open(catalogue, isolate=True) as catalog:
+    with Catalog.open(catalogue, isolate="embedding") as catalog:
         app = create_app(catalog, settings)
         with _socket(settings) as listener:
             if listening is not None:
@@ -68,6 +72,16 @@ def server(app: ASGIApp) -> uvicorn.Server:
             timeout_graceful_shutdown=_FINISH_SECONDS,
         )
     )
+
+
+def _share_processors() -> None:
+    """Let threads of many requests take turns quickly, and none of them take two processors.
+
+    A product of matrices by two threads, of which one waits for a processor that another request
+    has, takes many times as long as by one.
+    """
+    sys.setswitchinterval(_TURN_SECONDS)
+    threadpool_limits(1, "blas")
 
 
 @contextmanager

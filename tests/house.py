@@ -229,6 +229,8 @@ EXPORTS = {
         "PRESETS",
         "Box",
         "Embedder",
+        "EmbedderApart",
+        "Isolation",
         "MobileNetEmbedder",
         "Picture",
         "Shot",

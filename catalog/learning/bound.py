@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from catalog.descriptors import Conflict
-from catalog.embedder import Embedder
+from catalog.embedder import Embedder, Isolation
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
 from catalog.store import Transaction, binding, embedders
@@ -31,7 +31,7 @@ class Bound:
         store: of the catalogue.
         cache: folder of the derived files.
         bound_to: the embedder, as the file has it.
-        isolate: decode in processes of its own.
+        isolate: what is done in processes of its own.
 
     Attributes:
         binding: the embedder, as the file has it.
@@ -41,7 +41,7 @@ class Bound:
     """
 
     def __init__(
-        self, store: Store, cache: Path, bound_to: Binding, *, isolate: bool = False
+        self, store: Store, cache: Path, bound_to: Binding, *, isolate: Isolation = False
     ) -> None:
         self.binding = bound_to
         self.stored = StoredDescriptors(bound_to.id, bound_to.specification.width)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from catalog.descriptors import Switched
-from catalog.embedder import Embedder
+from catalog.embedder import Embedder, Isolation
 from catalog.learning.asked import AskedCounts
 from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
@@ -39,7 +39,7 @@ class Opened:
         store: Store,
         embedder: Embedder | Sequence[Embedder] | None = None,
         *,
-        isolate: bool = False,
+        isolate: Isolation = False,
     ) -> None:
         self._store = store
         self.path = store.path

@@ -29,7 +29,16 @@ from catalog.descriptors import (
     to_bytes,
     to_integers,
 )
-from catalog.embedder import Embedder, Specification, known, libraries, load, models
+from catalog.embedder import (
+    Embedder,
+    EmbedderApart,
+    Isolation,
+    Specification,
+    known,
+    libraries,
+    load,
+    models,
+)
 from catalog.embedder.probes import AGREEMENT
 from catalog.store import embedders
 from catalog.store.embedders import EmbedderId
@@ -122,13 +131,13 @@ def _read(tx: sqlite3.Connection, embedder: EmbedderId) -> Binding:
     return Binding(row[0], specification, _unpack(row[2]), from_bytes(blobs, specification.width))
 
 
-def embedder_of(binding: Binding, cache: Path, *, isolate: bool = False) -> Embedder:
+def embedder_of(binding: Binding, cache: Path, *, isolate: Isolation = False) -> Embedder:
     """Load the embedder of a catalogue from the model cache.
 
     Args:
         binding: of the catalogue.
         cache: folder of its derived files.
-        isolate: decode in processes of its own.
+        isolate: what is done in processes of its own.
 
     Raises:
         NotFound: its network is not on this machine; the message says how to get it.
@@ -142,7 +151,11 @@ def embedder_of(binding: Binding, cache: Path, *, isolate: bool = False) -> Embe
             f"the network of this catalogue, {sha256[:12]}, is not on this machine",
             Advice("copy network", sha256),
         ) from None
-    embedder = load(model, binding.specification, isolate=isolate)
+    embedder: Embedder
+    if isolate == "embedding":
+        embedder = EmbedderApart(model, binding.specification)
+    else:
+        embedder = load(model, binding.specification, isolate=isolate)
     _log.info("loaded the network %s", model.name)
     _check_machine(embedder, binding, cache)
     return embedder

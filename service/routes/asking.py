@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from catalog import PictureError
 from catalog.descriptors import InvalidInput
+from catalog.service import problems
 from catalog.service.bodies import Given, asked_about, given_pictures, pictures_body
 from catalog.service.problems import documented
 from catalog.service.running import Running, answer, require_write
@@ -23,7 +24,7 @@ from catalog.service.schemas import (
     RefusedPicture,
 )
 
-router = APIRouter(tags=["questions"])
+router = problems.router("questions")
 
 _PROBLEMS = documented(
     s404="There is no such item, or the network is not on the service's computer.",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from catalog import Added, Moved, Preview, Removed, Renamed
+from catalog.service import problems
 from catalog.service.bodies import given_pictures, pictures_body
 from catalog.service.problems import documented
 from catalog.service.routes.pictures import named_again, require_some
@@ -23,7 +24,7 @@ from catalog.service.schemas import (
     Rename,
 )
 
-router = APIRouter(tags=["classes"])
+router = problems.router("classes")
 
 _NAMED = documented(
     s404="There is no such class.",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from catalog.descriptors import CatalogError
 from catalog.service import metrics as exposition
+from catalog.service import problems
 from catalog.service.running import Running, answer
 from catalog.service.schemas import Healthy, Ready
 
-router = APIRouter(tags=["health"])
+router = problems.router("health")
 
 
 @router.get("/healthz", response_model=Healthy, summary="Whether the service is up")

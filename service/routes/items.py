@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from catalog import Added, Item, Moved, Removed
 from catalog.reports.contact_sheet import picture_of
+from catalog.service import problems
 from catalog.service.bodies import given_pictures, pictures_body
 from catalog.service.problems import Refused, documented
 from catalog.service.routes.pictures import named_again, require_some
@@ -22,7 +23,7 @@ from catalog.service.schemas import (
     ThumbnailQuery,
 )
 
-router = APIRouter(tags=["items"])
+router = problems.router("items")
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="The id of an item.", examples=[1])]
 

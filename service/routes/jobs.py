@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import Body, Path
 from starlette.responses import Response, StreamingResponse
 
 from catalog import Job
@@ -20,7 +20,7 @@ from catalog.service.problems import Refused, documented
 from catalog.service.running import Running, Service, answer
 from catalog.service.schemas import AnyJob, EvaluateAsked, Failures, JobPage, ReindexJob
 
-router = APIRouter(tags=["jobs"])
+router = problems.router("jobs")
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="The id of a job.", examples=[1])]
 

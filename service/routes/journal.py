@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from catalog import Feedback
+from catalog.service import problems
 from catalog.service.bodies import given_pictures, pictures_body
 from catalog.service.problems import Refused, documented
 from catalog.service.running import Running, answer
 from catalog.service.schemas import Events, FeedbackQuery, HistoryQuery, UndoQuery
 
-router = APIRouter(tags=["journal"])
+router = problems.router("journal")
 
 
 @router.post(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from catalog import AuditReport, Info
+from catalog.service import problems
 from catalog.service.problems import documented
 from catalog.service.running import Running, answer
 
-router = APIRouter(tags=["reports"])
+router = problems.router("reports")
 
 
 @router.get("/v1/info", response_model=Info, summary="What the catalogue is")
