@@ -29,6 +29,8 @@ class Load:
         connections: how many there are.
         rate: how many requests a second are begun, whether or not those before were answered; None
             lets each connection send the next when the last was answered.
+        from_due: whether an answer's time counts from when its request was due, or from when it was
+            sent, where a rate was given.
     """
 
     address: str
@@ -37,6 +39,7 @@ class Load:
     seconds: float
     connections: int
     rate: float | None = None
+    from_due: bool = True
 
 
 @dataclass(slots=True)
@@ -85,7 +88,8 @@ async def apply(load: Load) -> Outcome:
             due = began + number / load.rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             request = requests[number % len(requests)]
-            tasks.append(asyncio.create_task(_when_free(free, request, due, outcome)))
+            began_at = due if load.from_due else None
+            tasks.append(asyncio.create_task(_when_free(free, request, began_at, outcome)))
         await asyncio.gather(*tasks)
     outcome.took = time.perf_counter() - began
     return outcome
@@ -101,11 +105,11 @@ async def _one_after_another(
 
 
 async def _when_free(
-    free: asyncio.Queue[_Line], request: bytes, due: float, outcome: Outcome
+    free: asyncio.Queue[_Line], request: bytes, due: float | None, outcome: Outcome
 ) -> None:
     line = await free.get()
     try:
-        await _send(line, request, due, outcome)
+        await _send(line, request, due or time.perf_counter(), outcome)
     finally:
         free.put_nowait(line)
 

@@ -181,7 +181,7 @@ def _under_load(
         half = load(connections=4 * _CONNECTIONS, rate=rate / 2)
         yield Timing(f"... at half of that, {rate / 2:.0f} a second", _times(half, "200"), "", "")
         before = _resident(running.pid)
-        much = load(connections=16 * _CONNECTIONS - 16, rate=5 * rate)
+        much = load(connections=8 * _CONNECTIONS, rate=5 * rate, from_due=False)
         after = _resident(running.pid)
         taken, refused = (much["statuses"].get(status, 0) for status in ("200", "503"))
         yield Timing(

@@ -7,6 +7,7 @@ interpreter, and what comes back is a descriptor, not a picture.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ from catalog.embedder.picture import Box, Picture, Source, as_picture
 from catalog.machine.processes import processors
 
 _ALONE, _AMONG_OTHERS = 0, 1
+
+_NICE = 5
+"""By how much children stand back: who is told to come again is to be told at once."""
 
 
 class EmbedderApart:
@@ -100,6 +104,7 @@ def worker(specification: str) -> Work:
     Args:
         specification: of the embedder, as JSON.
     """
+    os.nice(_NICE)
     wanted = Specification.from_json(specification)
     model = models.find(wanted.backbone)
     threads: Final = {_ALONE: processors(), _AMONG_OTHERS: 1}

@@ -72,7 +72,7 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
-    return Guard(app, settings, keys, service.metrics)
+    return Guard(app, settings, keys, service.metrics, service.require_room)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,12 +57,20 @@ class Guard:
         settings: of the service.
         keys: that are good; None where none are asked for.
         metrics: told of each request.
+        require_room: raises :class:`Refused` where there are too many questions already; asked
+            before any more is done for one.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, keys: Keys | None, metrics: Metrics
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        keys: Keys | None,
+        metrics: Metrics,
+        require_room: Callable[[], None],
     ) -> None:
         self.app = app
+        self._require_room = require_room
         self._settings = settings
         self._keys = keys
         self._metrics = metrics
@@ -83,12 +92,14 @@ class Guard:
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._settings.most_bytes:
             raise self.too_long()
+        key = None
         if self._keys is None:
             self._require_own_page(headers)
-            return None
-        if scope["path"] in _OPEN:
-            return None
-        return self._with_key(self._keys, scope, headers)
+        elif scope["path"] not in _OPEN:
+            key = self._with_key(self._keys, scope, headers)
+        if scope["path"] in _QUESTIONS:
+            self._require_room()
+        return key
 
     def _with_key(self, keys: Keys, scope: Scope, headers: Headers) -> Key:
         kind, _, given = headers.get("authorization", "").partition(" ")

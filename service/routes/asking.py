@@ -50,7 +50,6 @@ async def nearest(
     holds descriptors; or descriptors as float32, little-endian. Of several pictures those that are
     refused stand among the answers; one alone is a problem.
     """
-    service.require_room()
     asked = await asked_about(request, service.settings, query.box, item=True)
     if isinstance(asked, int):
         near = await service.reading(service.catalog.nearest, k=query.k, item=asked)
@@ -81,7 +80,6 @@ async def predict(
 
     The body is as for `/v1/nearest`, but for an item, which has a class already.
     """
-    service.require_room()
     if query.keep_unknown:
         require_write(request, "keeping what is unknown changes the catalogue")
         given = await given_pictures(request, service.settings, query.box)
