@@ -65,10 +65,7 @@ async def given_pictures(request: Request, settings: Settings, box: str | None) 
     region = Box.parse(box) if box else None
     kind = _kind(request)
     if kind.startswith("image/") or kind == _OCTETS:
-        content = await request.body()
-        if not content:
-            raise Refused(400, "invalid-input", "the body is empty; it is to be a picture")
-        return [Given(None, Picture(content, region))]
+        return [Given(None, Picture(await request.body(), region))]
     if kind == _PARTS:
         return await _parts(request, settings, region)
     raise _unknown(kind, f"image/*, {_OCTETS} or {_PARTS}")

@@ -162,9 +162,12 @@ class Guard:
         route = scope.get("route")
         path = getattr(route, "path_format", None) or "other"
         self._metrics.answered(scope["method"], path, status, seconds)
+        level = logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+        if not _log.isEnabledFor(level):
+            return
         state = scope["state"]
         _log.log(
-            logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
+            level,
             "request",
             extra={
                 "fields": {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 import photos
 from doubles import FakeEmbedder
+from tiny_network import command, environment
 
 from catalog import Catalog, Entry, Picture
 from catalog.service.app import create_app
@@ -69,3 +72,29 @@ def parts(*contents: bytes, names: tuple[str, ...] = ()) -> list[tuple[str, Any]
         ("picture", (name, content, "image/jpeg"))
         for name, content in zip(called, contents, strict=True)
     ]
+
+
+@contextmanager
+def process(
+    cache: Path, *arguments: str | Path, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """A service on a free port, once it can be called, and a client of it."""
+    running = subprocess.Popen(
+        command("serve", "--port", "0", *arguments),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(cache, **variables),
+    )
+    try:
+        assert running.stderr is not None
+        found = None
+        for line in running.stderr:
+            if found := re.search(r"serving at (http://\S+);", line):
+                break
+        assert found is not None
+        with httpx.Client(base_url=found[1], timeout=60) as client:
+            yield running, client
+    finally:
+        running.kill()
+        running.communicate()

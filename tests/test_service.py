@@ -122,7 +122,7 @@ class TestQuestions:
             client.post(ask, content=b"no picture", headers=JPEG), 422, "picture-error"
         )
         assert "unsupported" in spoilt
-        problem(client.post(ask, content=b"", headers=JPEG), 400, "invalid-input")
+        problem(client.post(ask, content=b"", headers=JPEG), 422, "picture-error")
         problem(client.post(ask, content=picture), 415, "unsupported-media-type")
         problem(
             client.post(ask, content=picture, headers={"content-type": "text/plain"}),

@@ -8,44 +8,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import photos
 import pytest
-from served import JPEG, ready
+from served import JPEG, process, ready
 from tiny_network import command, environment
 
 from catalog import Catalog
 from catalog.cli import serving as command_line
-
-
-@contextmanager
-def process(
-    cache: Path, *arguments: str | Path, **variables: str
-) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A service on a free port, once it can be called, and a client of it."""
-    running = subprocess.Popen(
-        command("serve", "--port", "0", *arguments),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(cache, **variables),
-    )
-    try:
-        assert running.stderr is not None
-        found = None
-        for line in running.stderr:
-            if found := re.search(r"serving at (http://\S+);", line):
-                break
-        assert found is not None
-        with httpx.Client(base_url=found[1], timeout=60) as client:
-            yield running, client
-    finally:
-        running.kill()
-        running.communicate()
 
 
 def told(cache: Path, *arguments: str | Path, **variables: str) -> tuple[int, str, str]:
