@@ -1,8 +1,8 @@
 """Measure, and write ``SPEED.md``, ``ACCURACY.md`` and their like: ``make bench``.
 
-Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about half an hour.
+Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors``, ``neighbours``, ``sync``, ``pipeline`` or ``rivals`` does one of them.
+``predictors``, ``neighbours``, ``sync``, ``pipeline``, ``service`` or ``rivals`` does one of them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks import (
     pipeline,
     predictors,
     retrained,
+    service,
     speed,
     sync,
 )
@@ -53,6 +54,7 @@ def main(wanted: Sequence[str]) -> None:
         ("neighbours", _neighbours),
         ("sync", _sync),
         ("pipeline", _pipeline),
+        ("service", _service),
         ("rivals", _rivals),
     )
     for name, lines in every:
@@ -123,6 +125,19 @@ def _sync(model: Model) -> Iterator[str]:
 def _pipeline(model: Model) -> Iterator[str]:
     yield f"# From files to stored descriptors\n\n{_machine()}\n"
     yield from pipeline.page(model)
+
+
+def _service(model: Model) -> Iterator[str]:
+    yield f"# The service\n\n{_machine()}\n"
+    yield (
+        "A process of its own, on the demo's record shop and the starter network: the quickest there "
+        "is, beside which\nHTTP weighs most. The load comes from another process on the same "
+        "processors (`benchmarks/load.py`). A\n*photo* is a customer's, 640 pixels wide, and "
+        "judged by three views; a *descriptor* comes as bytes. Callers send\nthe next when the "
+        "last was answered; where a rate is named, requests are begun at that rate, and times count\n"
+        "from when they were due; at five times it, from when they were sent.\n"
+    )
+    yield from table(("what", "catalog", "beside it", "ratio"), service.page(model))
 
 
 def _rivals(model: Model) -> Iterator[str]:
