@@ -130,12 +130,12 @@ def _pipeline(model: Model) -> Iterator[str]:
 def _service(model: Model) -> Iterator[str]:
     yield f"# The service\n\n{_machine()}\n"
     yield (
-        "A process of its own, on the demo's record shop and the starter network: the quickest there "
-        "is, beside which\nHTTP weighs most. The load comes from another process on the same "
+        "A process of its own, on the demo's record shop and the starter network, the quickest "
+        "there is, beside\nwhich HTTP weighs most. The load comes from another process on the same "
         "processors (`benchmarks/load.py`). A\n*photo* is a customer's, 640 pixels wide, and "
         "judged by three views; a *descriptor* comes as bytes. Callers send\nthe next when the "
-        "last was answered; where a rate is named, requests are begun at that rate, and times count\n"
-        "from when they were due; at five times it, from when they were sent.\n"
+        "last was answered; where a rate is named, requests are begun at that rate, and times\n"
+        "count from when they were due; at five times it, from when they were sent.\n"
     )
     yield from table(("what", "catalog", "beside it", "ratio"), service.page(model))
 

@@ -7,7 +7,10 @@ import logging
 import subprocess
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
+
 from catalog import Catalog, Job
+from catalog.descriptors import CatalogError
 from catalog.service.job_process import command
 from catalog.service.lanes import Lane
 from catalog.service.problems import Refused
@@ -15,6 +18,7 @@ from catalog.service.settings import Settings
 
 _MOST_WAITING: Final = 100
 _LOOK_SECONDS: Final = 0.1
+_AGAIN_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -34,11 +38,6 @@ class JobRunner:
         self._settings = settings
         self._lane = Lane("a job", 1, _MOST_WAITING)
         self._come = asyncio.Event()
-
-    @property
-    def catalog(self) -> Catalog:
-        """Whose jobs they are."""
-        return self._catalog
 
     async def enqueue(self, kind: str, request: dict[str, Any]) -> Job:
         """Note a job, and begin it when those before it are done.
@@ -64,14 +63,21 @@ class JobRunner:
     async def run(self) -> None:
         """Do what waits, until cancelled."""
         while True:
-            self._come.clear()
-            waiting = [
-                job for job in await self._lane(self._catalog.jobs) if job.state == "waiting"
-            ]
-            if not waiting:
-                await self._come.wait()
-                continue
+            try:
+                await self._next()
+            except (CatalogError, HTTPException, OSError) as error:
+                _log.warning("jobs wait: %s", error)  # for a catalogue that is locked, say
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _next(self) -> None:
+        """Do one job, or wait until there is one."""
+        self._come.clear()
+        known = await self._lane(self._catalog.jobs)
+        waiting = [job for job in known if job.state == "waiting"]
+        if waiting:
             await self._do(waiting[0].id)
+        else:
+            await self._come.wait()
 
     async def _do(self, job: int) -> None:
         _log.info("job %d begins", job)

@@ -46,7 +46,7 @@ class Readiness:
                         _log.info("ready")
                     self.prepared, self.trouble = present, None
                 before = present
-            except CatalogError as error:
+            except (CatalogError, OSError) as error:
                 if self.trouble is None:
                     _log.warning("not ready: %s", error)
                 self.trouble = str(error)
