@@ -25,6 +25,18 @@ _LIBRARIES = (
     "uvloop",
 )
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "port": int,
+    "allow": list,
+    "unprotected": bool,
+    "most_megabytes": int,
+    "most_pictures": int,
+    "queue": int,
+    "write_queue": int,
+    "body_seconds": (int, float),
+}
+"""What settings in a file are, where they are no texts."""
+
 keys = typer.Typer(
     name="keys", help="Keys of the HTTP service: who may read, and who may write.",
     no_args_is_help=True,
@@ -52,7 +64,13 @@ def _configured(context: typer.Context, file: Path | None) -> Path | None:
     if unknown := sorted(name for name in found if name.replace("-", "_") not in known):
         names = ", ".join(sorted(known))
         raise InvalidInput(f"{file} sets {unknown[0]!r}; what can be set is {names}")
-    context.default_map = {name.replace("-", "_"): value for name, value in found.items()}
+    settings = {name.replace("-", "_"): value for name, value in found.items()}
+    for name, value in settings.items():
+        if not isinstance(value, _KINDS.get(name, str)) or isinstance(value, bool) != (
+            name == "unprotected"
+        ):
+            raise InvalidInput(f"{file} sets {name} to {value!r}, which is of another kind")
+    context.default_map = settings
     return file
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
 from catalog import Catalog
 from catalog.descriptors import CatalogError
@@ -30,7 +29,7 @@ or JSON. Errors are problems (RFC 9457). A change that is sent with an `Idempote
 once, however often it is sent. The `ETag` names the state of the catalogue."""
 
 
-def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
+def create_app(catalog: Catalog, settings: Settings) -> Guard:
     """The service of a catalogue.
 
     Args:
@@ -52,6 +51,7 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.state.methods = lambda path: openapi.methods_at(app.openapi(), path)
@@ -72,7 +72,7 @@ def create_app(catalog: Catalog, settings: Settings) -> ASGIApp:
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
-    return Guard(app, settings, keys, service.metrics, service.require_room)
+    return Guard(app, settings, keys, service)
 
 
 @asynccontextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-from starlette.datastructures import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 
 from catalog.descriptors import InvalidInput
 from catalog.embedder import Box, Picture
@@ -32,7 +35,7 @@ class AskedByJson(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    item: int | None = Field(
+    item: StrictInt | None = Field(
         None,
         description="The id of an item, for more like it; for /v1/nearest alone.",
         examples=[1],
@@ -55,8 +58,16 @@ class Given:
     asked: Picture | NDArray[np.float32]
 
 
-async def given_pictures(request: Request, settings: Settings, box: str | None) -> list[Given]:
+async def given_pictures(
+    request: Request, settings: Settings, box: str | None, *, questions: bool = False
+) -> list[Given]:
     """The pictures of a request: its body, or the parts of it.
+
+    Args:
+        request: that has them.
+        settings: of the service.
+        box: of each picture.
+        questions: whether something else than pictures could have been sent.
 
     Raises:
         Refused: it is of another kind, or has none, too many, or something else besides.
@@ -68,7 +79,8 @@ async def given_pictures(request: Request, settings: Settings, box: str | None) 
         return [Given(None, Picture(await request.body(), region))]
     if kind == _PARTS:
         return await _parts(request, settings, region)
-    raise _unknown(kind, f"image/*, {_OCTETS} or {_PARTS}")
+    wanted = f"image/*, {_OCTETS} or {_PARTS}"
+    raise _unknown(kind, f"{wanted}; or {_JSON} or {DESCRIPTORS_TYPE}" if questions else wanted)
 
 
 async def asked_about(
@@ -92,7 +104,7 @@ async def asked_about(
     if kind == _JSON:
         _refuse_box(box)
         return await _by_json(request, item=item)
-    return await given_pictures(request, settings, box)
+    return await given_pictures(request, settings, box, questions=True)
 
 
 async def _by_json(request: Request, *, item: bool) -> list[Given] | int:
@@ -117,17 +129,42 @@ async def _by_json(request: Request, *, item: bool) -> list[Given] | int:
 async def _parts(request: Request, settings: Settings, box: Box | None) -> list[Given]:
     most = settings.most_pictures
     found: list[Given] = []
-    async with request.form(max_files=most, max_fields=most, max_part_size=1024) as form:
+    async with _form(request, most) as form:
         for field, part in form.multi_items():
             if not isinstance(part, UploadFile):
                 raise Refused(
-                    400, "invalid-input", f"the part {field!r} is no file; values are parameters"
+                    400,
+                    "invalid-input",
+                    f"the part {field!r} is no file: pictures are sent as files, as by curl -F "
+                    "a=@photo.jpg, and values stand in the address",
                 )
             content = await part.read()
             found.append(Given(_name(part.filename), Picture(content, box)))
     if not found:
         raise Refused(400, "invalid-input", "the body has no pictures")
     return found
+
+
+@asynccontextmanager
+async def _form(request: Request, most: int) -> AsyncIterator[FormData]:
+    """The parts of a body.
+
+    Raises:
+        Refused: it is no such body, or has too many.
+    """
+    try:
+        form = await request.form(max_files=most, max_fields=most, max_part_size=1024)
+    except Refused:
+        raise
+    except HTTPException as error:
+        said = "the body is not sound: " + str(error.detail)
+        if "Too many" in said:
+            said = f"a body has at most {most} pictures, as --most-pictures of the service says"
+        raise Refused(400, "invalid-input", said) from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _name(name: str | None) -> str | None:

@@ -12,7 +12,6 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,8 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from catalog.service import problems
 from catalog.service.keys import Key, Keys
-from catalog.service.metrics import Metrics
 from catalog.service.problems import Refused
+from catalog.service.running import Service
 from catalog.service.settings import Settings
 
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
@@ -56,25 +55,21 @@ class Guard:
         app: the other.
         settings: of the service.
         keys: that are good; None where none are asked for.
-        metrics: told of each request.
-        require_room: raises :class:`Refused` where there are too many questions already; asked
-            before any more is done for one.
+        service: what the routes share.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        settings: Settings,
-        keys: Keys | None,
-        metrics: Metrics,
-        require_room: Callable[[], None],
+        self, app: ASGIApp, settings: Settings, keys: Keys | None, service: Service
     ) -> None:
         self.app = app
-        self._require_room = require_room
+        self._service = service
         self._settings = settings
         self._keys = keys
-        self._metrics = metrics
         self._held = 0  # bytes of bodies
+
+    def end(self) -> None:
+        """Let what would go on for ever come to an end: the service does."""
+        self._service.ending = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection's event, as ASGI has it."""
@@ -98,7 +93,7 @@ class Guard:
         elif scope["path"] not in _OPEN:
             key = self._with_key(self._keys, scope, headers)
         if scope["path"] in _QUESTIONS:
-            self._require_room()
+            self._service.require_room()  # before any more is done for it
         return key
 
     def _with_key(self, keys: Keys, scope: Scope, headers: Headers) -> Key:
@@ -108,7 +103,9 @@ class Guard:
             raise Refused(
                 401,
                 "unauthorized",
-                "a key is needed: Authorization: Bearer KEY",
+                "this key is not known, or not any more; ask whoever runs the service"
+                if given
+                else "a key is needed: Authorization: Bearer KEY",
                 headers={"www-authenticate": 'Bearer realm="catalog"'},
             )
         if key.scope != "write" and not reads_only(scope["method"], scope["path"]):
@@ -124,7 +121,11 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         own = {*_LOCAL, self._settings.host}
         if host and self._settings.is_local and _name_in(host) not in own:
-            raise Refused(403, "forbidden", "this service answers to the name localhost alone")
+            raise Refused(
+                403,
+                "forbidden",
+                "without keys this service answers to the names localhost and 127.0.0.1 alone",
+            )
         if origin is not None and origin.partition("://")[2] != host:
             raise Refused(403, "forbidden", "pages of other sites may not ask")
 
@@ -161,7 +162,7 @@ class Guard:
         """Count a request that was answered, and write it down: never what was in it."""
         route = scope.get("route")
         path = getattr(route, "path_format", None) or "other"
-        self._metrics.answered(scope["method"], path, status, seconds)
+        self._service.metrics.answered(scope["method"], path, status, seconds)
         level = logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
         if not _log.isEnabledFor(level):
             return
@@ -201,6 +202,8 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._headers = Headers(scope=scope)
+        if scope["method"] == "HEAD":  # the server leaves the body out; the rest is as for GET
+            self._scope = {**scope, "method": "GET"}
         given = self._headers.get("x-request-id", "")
         self._number = given if _NUMBER.fullmatch(given) else secrets.token_hex(8)
         self._began = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -31,6 +32,9 @@ class JobRunner:
     Args:
         catalog: whose jobs they are.
         settings: of the service.
+
+    Attributes:
+        at: the job whose process has not ended yet; it may be told to be done before.
     """
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
@@ -38,6 +42,7 @@ class JobRunner:
         self._settings = settings
         self._lane = Lane("a job", 1, _MOST_WAITING)
         self._come = asyncio.Event()
+        self.at: int | None = None
 
     async def enqueue(self, kind: str, request: dict[str, Any]) -> Job:
         """Note a job, and begin it when those before it are done.
@@ -47,13 +52,29 @@ class JobRunner:
             InvalidInput: it makes no sense.
         """
         source = request.get("source")
-        if source is not None and not self._settings.may_read(source):
-            raise Refused(
-                403, "not-allowed", f"{source} lies outside of the folders that may be read"
-            )
+        if source is not None:
+            await self._lane(self._require_source, source)
         job = await self._lane(self._enqueue, kind, request)
         self._come.set()
         return job
+
+    def _require_source(self, source: str) -> None:
+        """Make sure that a source may be read.
+
+        Raises:
+            Refused: it may not, or there is nothing.
+        """
+        if not self._settings.may_read(source):
+            raise Refused(
+                403,
+                "not-allowed",
+                f"{source} lies outside of the folders that this service may read; they are named "
+                "by --allow when it is started",
+            )
+        if not Path(source).is_absolute():
+            raise Refused(400, "invalid-input", f"a source is an absolute path, not {source!r}")
+        if not Path(source).exists():
+            raise Refused(404, "not-found", f"there is nothing at {source}")
 
     def _enqueue(self, kind: str, request: dict[str, Any]) -> Job:
         if sum(job.state == "waiting" for job in self._catalog.jobs()) >= _MOST_WAITING:
@@ -88,8 +109,10 @@ class JobRunner:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self.at = job
         while process.poll() is None:
             await asyncio.sleep(_LOOK_SECONDS)
+        self.at = None
         left = [one.state for one in await self._lane(self._catalog.jobs) if one.id == job]
         if left == ["waiting"]:  # its process did not come to begin it
             _log.error("job %d could not be begun: exit status %s", job, process.returncode)

@@ -21,7 +21,6 @@ _TAGS: Final = (
     ("health", "Whether the service is up."),
 )
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
-_IDEMPOTENT: Final = frozenset({"journal", "classes", "items"})
 
 
 def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
@@ -49,8 +48,15 @@ def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
         _by_attributes(schema)
     for path, operation in _operations(found):
         operation["responses"].pop("422", None) if _is_made_up(operation) else None
-        if keys and path not in _OPEN:
+        if path in _OPEN:
+            for status in ("401", "403", "408", "413"):
+                operation["responses"].pop(status, None)
+        elif keys:
             operation["security"] = [{"key": []}]
+        if "requestBody" not in operation:
+            for status in ("408", "413"):
+                operation["responses"].pop(status, None)
+        _with_headers(operation)
     if keys:
         scheme = {"type": "http", "scheme": "bearer", "description": "A key to read, or to write."}
         found["components"]["securitySchemes"] = {"key": scheme}
@@ -71,6 +77,32 @@ def _operations(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path, operation
 
 
+def _with_headers(operation: dict[str, Any]) -> None:
+    """Describe the headers that go with states, and with changes that are sent again."""
+    parameters = operation.setdefault("parameters", [])
+    responses = operation["responses"]
+    tag = {"description": "The state of the catalogue.", "schema": {"type": "string"}}
+    if "304" in responses:
+        parameters.append(_header("If-None-Match", "The state that is known: an ETag."))
+        responses["200"].setdefault("headers", {})["ETag"] = tag
+    if "Idempotency-Key" in responses.get("422", {}).get("description", ""):
+        parameters.append(
+            _header(
+                "Idempotency-Key", "With one the change is done once, however often it is sent."
+            )
+        )
+        for status in {"200", "201"} & set(responses):
+            responses[status].setdefault("headers", {})["ETag"] = tag
+    if "503" in responses:
+        after = {"description": "In how many seconds to come again.", "schema": {"type": "string"}}
+        responses["503"] = {**responses["503"], "headers": {"Retry-After": after}}
+
+
+def _header(name: str, words: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+    return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
+
+
 def _is_made_up(operation: dict[str, Any]) -> bool:
     """Whether a response 422 is the framework's, which is 400 here."""
     content = operation["responses"].get("422", {}).get("content", {})
@@ -86,4 +118,5 @@ def _by_attributes(schema: dict[str, Any]) -> None:
     properties = schema.get("properties", {})
     for name, words in re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", rest, re.MULTILINE):
         if name in properties:
-            properties[name]["description"] = re.sub(r"\s+", " ", words).replace("``", "`")
+            plain = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", re.sub(r"\s+", " ", words))
+            properties[name]["description"] = plain.replace("``", "`")

@@ -124,7 +124,8 @@ def of_service(request: Request, error: Exception) -> Response:
     """What the service refuses by itself, or a framework does for it, as a response."""
     if not isinstance(error, HTTPException):
         raise error
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    detail = str(error.detail)
     if isinstance(error, Refused):
         kind, more = error.kind, error.more
     else:
@@ -132,7 +133,20 @@ def of_service(request: Request, error: Exception) -> Response:
         more = {}
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of a route, not of an address
         headers["allow"] = ", ".join(request.app.state.methods(request.url.path))
-    return response(number_of(request), error.status_code, kind, str(error.detail), headers, **more)
+        detail = f"what is at this address takes {headers['allow']}"
+    elif not isinstance(error, Refused) and error.status_code == HTTPStatus.NOT_FOUND:
+        detail = "there is nothing at this address; /v1/openapi.json says what there is"
+    return response(number_of(request), error.status_code, kind, detail, headers, **more)
+
+
+_PLAIN: Final[Mapping[str, str]] = {
+    "extra_forbidden": "there is no parameter of this name; /v1/openapi.json has those there are",
+    "string_pattern_mismatch": "it is to be x,y,width,height in pixels",
+    "union_tag_not_found": 'it lacks its "kind": import, sync, reindex or evaluate',
+    "missing": "it is missing",
+    "string_too_short": "it is empty",
+}
+"""What some kinds of parameters that make no sense are, in our words."""
 
 
 def of_parameters(request: Request, error: Exception) -> Response:
@@ -140,7 +154,7 @@ def of_parameters(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     errors = [
-        {"where": " ".join(map(str, one["loc"])), "problem": str(one["msg"])}
+        {"where": " ".join(map(str, one["loc"])), "problem": _PLAIN.get(one["type"], one["msg"])}
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['where']}: {one['problem']}" for one in errors[:3])

@@ -50,6 +50,7 @@ class Service:
         readiness: keeps it ready.
         metrics: what is counted.
         streams: how many streams of events are open.
+        ending: whether the service comes to its end.
     """
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
@@ -63,6 +64,7 @@ class Service:
         self.readiness = Readiness(catalog)
         self.questions = SharedQuestions(catalog, timed=self.metrics.stage)
         self.streams = 0
+        self.ending = False
         self._classes: tuple[str, tuple[LabelCount, ...]] = ("", ())
         for name, count in {
             "questions": lambda: self.questions.under_way,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import sys
@@ -10,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from catalog import Catalog
@@ -18,12 +19,14 @@ from catalog.descriptors import CatalogError
 from catalog.machine.reading import allow_only
 from catalog.service import logs
 from catalog.service.app import create_app
+from catalog.service.guard import Guard
 from catalog.service.protocol import GuardedProtocol
 from catalog.service.settings import Settings
 
 _FINISH_SECONDS = 30
 _KEEP_ALIVE_SECONDS = 15
 _TURN_SECONDS = 0.001
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -56,9 +59,23 @@ def serve(
                 server(app).run([listener])
 
 
-def server(app: ASGIApp) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """A server that tells its application of the end when that begins, and not when it is over."""
+
+    def __init__(self, config: uvicorn.Config, guard: Guard) -> None:
+        super().__init__(config)
+        self._guard = guard
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Come to an end."""
+        _log.info("ending, once what was begun is done")
+        self._guard.end()
+        await super().shutdown(sockets)
+
+
+def server(app: Guard) -> uvicorn.Server:
     """What runs an application on a socket."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             http=GuardedProtocol,
@@ -70,7 +87,8 @@ def server(app: ASGIApp) -> uvicorn.Server:
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_FINISH_SECONDS,
-        )
+        ),
+        app,
     )
 
 
@@ -110,9 +128,11 @@ def _socket(settings: Settings) -> socket.socket:
             reuse_port=False,
         )
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number and number > 0 else str(error)
         raise CatalogError(
-            f"cannot listen at {settings.host}, port {settings.port}: {reason}"
+            f"cannot listen at {settings.host}, port {settings.port}: {reason}; --port and --host "
+            "name others"
         ) from error
 
 

@@ -42,11 +42,17 @@ class Asked:
     once: str | None = None
 
     @property
-    def mark(self) -> str | None:
-        """What its events are marked with; None without a key."""
+    def known_by(self) -> str | None:
+        """What two requests have in common that come with one key; None without."""
         if self.once is None:
             return None
         return hashlib.sha256(f"{self.who}\n{self.once}".encode()).hexdigest()[:32]
+
+    @property
+    def mark(self) -> str | None:
+        """What its events are marked with: by what it is known, and what it asks for."""
+        known_by = self.known_by
+        return None if known_by is None else f"{known_by}.{self.digest[:32]}"
 
     @property
     def digest(self) -> str:
@@ -95,19 +101,19 @@ class Writes:
             Refused: too much waits; or the request's key was used for another one, or for one that
                 was done already, and whose result is lost.
         """
-        mark = asked.mark
-        if mark is None:
+        known_by = asked.known_by
+        if known_by is None:
             return Done(await self.lane(self._do, asked))
         require_key(asked.once)
-        if mark in self._known:
-            digest, future = self._known[mark]
+        if known_by in self._known:
+            digest, future = self._known[known_by]
             if digest != asked.digest:
-                raise Refused(422, "key-used", "this Idempotency-Key was used for another request")
+                raise _key_used()
             return Done(await asyncio.shield(future), again=True)
         self.lane.require_room()
-        task = asyncio.ensure_future(self.lane(self._do_once, asked, mark))
-        self._known[mark] = asked.digest, task
-        task.add_done_callback(lambda done: self._forget_failure(mark, done))
+        task = asyncio.ensure_future(self.lane(self._do_once, asked, known_by))
+        self._known[known_by] = asked.digest, task
+        task.add_done_callback(lambda done: self._forget_failure(known_by, done))
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         try:
@@ -125,13 +131,15 @@ class Writes:
         """Finish what is under way."""
         self.lane.close()
 
-    def _forget_failure(self, mark: str, task: asyncio.Future[Any]) -> None:
+    def _forget_failure(self, known_by: str, task: asyncio.Future[Any]) -> None:
         """Let a request that has failed be tried again."""
         if task.cancelled() or task.exception() is not None:
-            self._known.pop(mark, None)
+            self._known.pop(known_by, None)
 
-    def _do_once(self, asked: Asked, mark: str) -> Any:
-        events: list[Event] = self._catalog.marked(mark)
+    def _do_once(self, asked: Asked, known_by: str) -> Any:
+        events: list[Event] = self._catalog.marked(known_by)
+        if events and events[0].detail["mark"] != asked.mark:
+            raise _key_used()
         if events:
             raise AlreadyDone(events[0].id)
         return self._do(asked)
@@ -141,6 +149,10 @@ class Writes:
             with ProcessPoolExecutor(1, get_context("spawn")) as child:
                 return child.submit(_do_here, self._catalog.path, asked).result()
         return _done(self._catalog, asked)
+
+
+def _key_used() -> Refused:
+    return Refused(422, "key-used", "this Idempotency-Key was used for another request")
 
 
 def require_key(key: str | None) -> None:

@@ -241,8 +241,12 @@ class TestChanges:
         more = change("add", "lid", "-", stdin=f"\ufeff{listed}")
         assert (more["created"], more["added"], more["known"]) == (False, 1, 2)
         (item, *_) = change("items", "--label", "lid")
-        assert change("remove", item["id"]) == {"items": 1, "classes": []}
-        assert change("remove-class", "lid", "--yes") == {"items": 2, "classes": ["lid"]}
+        removed = [change("remove", item["id"]), change("remove-class", "lid", "--yes")]
+        events = [event["id"] for event in change("history", "--last", "2")]
+        assert removed == [
+            {"items": 1, "classes": [], "event": events[0]},
+            {"items": 2, "classes": ["lid"], "event": events[1]},
+        ]
         assert change("info")["learning_state"] == state
         undone = [change("undo")[0]["kind"] for _ in range(4)]
         assert undone == ["remove-class", "remove", "add", "add"]

@@ -50,7 +50,7 @@ def test_only_this_thread(tmp_path: Path) -> None:
 def test_marks_that_are_no_words(tmp_path: Path) -> None:
     """A mark may be any text."""
     with fill(tmp_path / "shop.catalog") as shop:
-        for mark in ('"; --', "", "é\n"):
+        for mark in ('"; --', "%", "é\n"):
             with shop.marking(mark):
                 shop.rename_class("cup", "mug")
                 shop.undo()

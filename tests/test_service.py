@@ -225,7 +225,8 @@ class TestChanges:
         merged = writer.post("/v1/classes/merge", json={"labels": ["Topf/1?"], "into": "thing 0"})
         assert merged.json()["label"] == "thing 0"
         gone = writer.delete("/v1/classes", params={"label": "thing 0"})
-        assert gone.json() == {"items": SHOTS + 2, "classes": ["thing 0"]}
+        event = own.history()[-1].id
+        assert gone.json() == {"items": SHOTS + 2, "classes": ["thing 0"], "event": event}
         assert gone.headers["etag"] == f'"{own.state}"'
         undone = writer.post("/v1/undo").json()["events"]
         assert [event["kind"] for event in undone] == ["remove-class"]
@@ -244,7 +245,7 @@ class TestChanges:
         assert (refused["place"], refused["reason"]) == ("1.jpg", "unsupported")
         none = writer.post("/v1/classes?label=pot", files=parts(b"no", b"picture"))
         assert "no picture was taken" in problem(none, 422, "picture-error")
-        assert [one["picture"] for one in none.json()["refused"]] == ["0.jpg", "1.jpg"]
+        assert [one["place"] for one in none.json()["refused"]] == ["0.jpg", "1.jpg"]
         assert writer.get("/v1/classes?search=pot").json()["total"] == 0
         foreign = writer.post(
             "/v1/items?label=thing%201", content=photos.shots(0, 1)[0], headers=JPEG
@@ -282,6 +283,16 @@ def _boxed(picture: bytes) -> object:
     from catalog import Box, Picture
 
     return Picture(picture, Box(0, 0, 20, 20))
+
+
+def test_head(client: httpx.Client) -> None:
+    """What can be got can be looked at without its body."""
+    for address in ("/healthz", "/v1/classes", "/v1/items/1", "/nowhere", "/v1/undo"):
+        got, seen = client.get(address), client.head(address)
+        assert (seen.status_code, seen.content) == (got.status_code, b"")
+        for name in ("content-type", "content-length", "etag", "allow"):
+            assert seen.headers.get_list(name) == got.headers.get_list(name)
+    assert client.get("/v1/undo").headers["allow"] == "POST"
 
 
 def test_ready(client: httpx.Client, shop: Catalog) -> None:

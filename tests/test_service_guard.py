@@ -546,6 +546,9 @@ class TestOnce:
                     client.post("/v1/feedback?label=pot", content=picture, headers=JPEG | once)
                 )
         first, again = answers
+        with serving(shop) as client:
+            other = client.post("/v1/feedback?label=pan", content=picture, headers=JPEG | once)
+        assert (other.status_code, other.json()["type"]) == (422, "urn:catalog:key-used")
         assert (first.status_code, again.status_code) == (200, 409)
         assert again.json()["type"] == "urn:catalog:already-done"
         assert again.json()["event"] == first.json()["event"] == shop.history()[-1].id

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def begin(client: httpx.Client, **job: Any) -> int:
 def test_every_kind(client: httpx.Client, shop: Catalog, tree: Path) -> None:
     """Import, sync, evaluate and reindex, one after another; each has a result."""
     job = begin(client, kind="import", source=str(tree))
-    assert ended(client, job)["outcome"] == {"new": 12, "moved": 0, "unchanged": 0, "refused": 0}
+    told = ended(client, job)
+    assert told["outcome"] == {"new": 12, "moved": 0, "unchanged": 0, "refused": 0}
+    assert (told["done"], told["total"]) == (12, 12)
     assert {row.label: row.items for row in shop.labels()} == dict.fromkeys(LABELS, 4)
     result = client.get(f"/v1/jobs/{job}/result").json()
     assert [added["label"] for added in result["classes"]] == list(LABELS)
@@ -115,14 +118,17 @@ def test_what_makes_no_sense(client: httpx.Client, shop: Catalog, tree: Path) ->
         ({"kind": "import", "source": str(tree.parent)}, 403),
         ({"kind": "import", "source": f"{tree}/../../etc/passwd"}, 403),
         ({"kind": "import", "source": "a\0b"}, 403),
+        ({"kind": "import", "source": str(tree / "nothing")}, 404),
     ):
         said = client.post("/v1/jobs", json=job)
         assert said.status_code == status, (job, said.text)
         assert client.post("/v1/evaluate", json={"source": "/etc"}).status_code == 403
-    job = begin(client, kind="import", source=str(tree / "nothing"))
+    (tree / "empty").mkdir()
+    job = begin(client, kind="import", source=str(tree / "empty"))
     told = ended(client, job)
-    assert (told["state"], "nothing" in told["outcome"]["error"]) == ("failed", True)
-    assert client.get(f"/v1/jobs/{job}/result").status_code == 404
+    assert (told["state"], "no pictures" in told["outcome"]["error"]) == ("failed", True)
+    lost = client.get(f"/v1/jobs/{job}/result")
+    assert (lost.status_code, "it is failed: there are no pictures" in lost.text) == (404, True)
     for path in ("", "/failures", "/result", "/events"):
         assert client.get(f"/v1/jobs/999{path}").status_code == 404
     with pytest.raises(InvalidInput):
@@ -177,6 +183,20 @@ def test_a_job_waits_for_whoever_takes_it_up(shop: Catalog, tree: Path) -> None:
     assert shop.cancel_job(waits.id).state == "cancelled"
     with pytest.raises(Exception, match="cancelled"):
         shop.run_job(waits.id)
+
+
+def test_who_listens_does_not_hold_up_the_end(shop: Catalog, tree: Path) -> None:
+    """The stream of a job that goes on is closed in order when the service ends."""
+    with httpx.Client(timeout=60) as listener, ExitStack() as stack:
+        client = stack.enter_context(serving(shop, allow=(tree,)))
+        shop.enqueue_job("import", source=str(tree))  # which nobody has told the service to begin
+        with listener.stream("GET", f"{client.base_url}/v1/jobs/1/events") as response:
+            lines = response.iter_lines()
+            assert next(lines) == "event: progress"
+            began = time.monotonic()
+            stack.close()
+            assert time.monotonic() - began < 20  # and not the 30 seconds that others may take
+            assert "event: end" not in list(lines)
 
 
 class TestWhatMayBeRead:

@@ -13,10 +13,17 @@ from catalog.store.journal import Change
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed: how many items, and the classes that have none left."""
+    """What was removed.
+
+    Attributes:
+        items: how many items.
+        classes: those that have none left.
+        event: the journal's entry, None if nothing changed.
+    """
 
     items: int
     classes: tuple[str, ...]
+    event: int | None = None
 
 
 def remove(catalog: Opened, items: Iterable[int]) -> Removed:
@@ -30,7 +37,8 @@ def remove(catalog: Opened, items: Iterable[int]) -> Removed:
         before = [(item, inventory.slot_of(tx, item)) for item in wanted]
         compaction.require_stored(tx, wanted)
         changes = [Change(item, slot, None) for item, slot in before]
+        event = None
         if changes:
-            journal.record(tx, "remove", {"items": len(changes)}, changes)
+            event = journal.record(tx, "remove", {"items": len(changes)}, changes)
         gone = emptied(tx, {slot for _, slot in before})
-        return Removed(len(changes), gone)
+        return Removed(len(changes), gone, event)

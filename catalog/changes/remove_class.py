@@ -35,7 +35,7 @@ def remove_class(catalog: Opened, label: str, *, inexact: bool = False) -> Remov
         items = inventory.items_in(tx, found.slot)
         changes = [Change(item, found.slot, None) for item in items]
         kind = "remove-compacted" if is_compacted else "remove-class"
-        journal.record(tx, kind, {"label": found.name, "items": len(items)}, changes)
+        event = journal.record(tx, kind, {"label": found.name, "items": len(items)}, changes)
         if is_compacted:
             compaction.let_go(tx, found.slot, items)
-        return Removed(len(items), (found.name,))
+        return Removed(len(items), (found.name,), event)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from catalog.descriptors import Advice, Cancelled, CatalogError, Locked
 from catalog.machine.processes import is_running, this_process
 from catalog.manifest.pictures import Refusal
-from catalog.store import ItemId, inventory, jobs
+from catalog.store import ItemId, Transaction, inventory, jobs
 from catalog.store.jobs import Failure, JobRow
 from catalog.store.store import Store
 
@@ -119,6 +119,10 @@ class Running:
                     refused = list(compress(refused, there))
                 jobs.fail(tx, self.id, [Failure(r.place, r.reason, r.detail) for r in refused])
 
+    def note_last(self, tx: Transaction) -> None:
+        """Note how far it came in the end, which is further than when that was noted last."""
+        jobs.note(tx, self.id, self._stage, self._done, self._total)
+
     def _note(self) -> None:
         goes_on = True
         with suppress(Locked), self._store.writing() as tx:  # it is not worth failing for
@@ -190,6 +194,7 @@ def job(
         raise
     else:
         with suppress(Locked), store.writing() as tx:  # what it was to do is done
+            running.note_last(tx)
             jobs.end(tx, running.id, "done", running.outcome)
     finally:
         _HERE.discard(here)

@@ -206,7 +206,7 @@ def marked(catalog: Opened, mark: str) -> list[Event]:
     """What was done with a mark, among the latest 10,000 events.
 
     Args:
-        mark: the word.
+        mark: the word, or its beginning.
     """
     with catalog._store.reading() as tx:
         return journal.marked(tx, mark)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from catalog.descriptors import Advice, Conflict, Damaged, InvalidInput
@@ -197,7 +197,7 @@ def marking(mark: str | None) -> Iterator[None]:
 
 
 def marked(tx: sqlite3.Connection, mark: str) -> list[Event]:
-    """The events with a mark, among the latest, in order.
+    """The events whose marks begin so, among the latest, in order.
 
     Raises:
         Damaged: one cannot be read.
@@ -205,8 +205,8 @@ def marked(tx: sqlite3.Connection, mark: str) -> list[Event]:
     rows = tx.execute(
         "SELECT id, command, at, kind, detail, undone_by FROM event WHERE id > "
         "(SELECT coalesce(max(id), 0) FROM event) - ? AND json_valid(detail) "
-        "AND json_extract(detail, '$.mark') = ? ORDER BY id",
-        (_MARKED_AMONG, mark),
+        "AND substr(json_extract(detail, '$.mark'), 1, length(?)) = ? ORDER BY id",
+        (_MARKED_AMONG, mark, mark),
     )
     return [_event(row) for row in rows]
 
@@ -351,4 +351,4 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
         if respelt := one.detail.get("respelt"):  # older files say it so
             give_back(tx, respelt["slot"], respelt["name"])
     embedders.require_described(tx, _described_in(back))
-    return undone
+    return [replace(one, undone_by=event) for one in undone]

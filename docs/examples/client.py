@@ -5,6 +5,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -16,15 +17,22 @@ KEY = os.environ.get("CATALOG_KEY")
 def main(photos: list[Path]) -> int:
     """Say which class each photo is."""
     headers = {"authorization": f"Bearer {KEY}"} if KEY else {}
-    # One that has too much to do says when to come again; connections that fail are made anew.
+    if not photos:
+        sys.exit("usage: python client.py photo.jpg ...")
     with httpx.Client(
         base_url=ADDRESS,
         headers=headers,
         timeout=30,
-        transport=httpx.HTTPTransport(retries=3),
+        transport=httpx.HTTPTransport(retries=3),  # of connections that are not made
     ) as client:
         parts = [("picture", (photo.name, photo.read_bytes())) for photo in photos]
-        response = client.post("/v1/predict", params={"top": 3}, files=parts)
+        try:
+            response = client.post("/v1/predict", params={"top": 3}, files=parts)
+            while response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                time.sleep(int(response.headers.get("retry-after", "1")))
+                response = client.post("/v1/predict", params={"top": 3}, files=parts)
+        except httpx.TransportError as error:
+            sys.exit(f"{ADDRESS} cannot be reached: {error}")
         if response.is_error:
             print(response.json()["detail"], file=sys.stderr)
             return 1

@@ -85,8 +85,8 @@ async def thumbnail(
         raise Refused(
             404,
             "no-picture",
-            f"the picture of item {item} does not lie where this service may read it, or another "
-            "one does",
+            f"there is no picture of item {item}: it was sent and not kept, or does not lie any "
+            "more where it was found, or lies outside of the folders that --allow names",
         )
     return Response(
         shown, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"}

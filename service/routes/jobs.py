@@ -25,7 +25,7 @@ router = problems.router("jobs")
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="The id of a job.", examples=[1])]
 
 _THERE = documented(s404="There is no such job.")
-_BEGUN = documented(s404="There is no such network.")
+_BEGUN = documented(s404="There is no such folder or manifest.")
 _LOOK_SECONDS = 0.5
 _ALIVE_SECONDS = 15.0
 _MOST_STREAMS = 64
@@ -68,6 +68,7 @@ async def begin(service: Running, wanted: Annotated[AnyJob, Body()]) -> Response
     tags=["reports"],
     status_code=202,
     response_model=Job,
+    responses=_BEGUN,
     summary="Measure how often the catalogue is right",
 )
 async def evaluate(service: Running, wanted: EvaluateAsked) -> Response:
@@ -103,6 +104,10 @@ async def failures(service: Running, job: Number) -> Response:
 )
 async def result(service: Running, job: Number) -> Response:
     """What the call of that name returns, of a job that a service did."""
+    while service.jobs.at == job and not result_file(service.catalog.path, job).exists():
+        if (await service.reading(service.catalog.job, job)).state in _GOING_ON:
+            break
+        await asyncio.sleep(_LOOK_SECONDS / 10)  # it is about to be written
     content = await service.reading(_result, service, job)
     return Response(content, media_type="application/json")
 
@@ -147,7 +152,7 @@ async def cancel(service: Running, job: Number) -> Response:
     summary="Go on with a job",
 )
 async def resume(service: Running, job: Number) -> Response:
-    """Have a job done again that did not come to its end; what it has done is not redone."""
+    """Have a job done again, as a new one, that did not come to its end; nothing is done twice."""
     found = await service.reading(service.catalog.job, job)
     request = dict(found.request)
     if found.state in _GOING_ON | {"done"}:
@@ -179,11 +184,14 @@ def _require_network(name: str) -> None:
 
 
 def _result(service: Service, job: int) -> bytes:
-    service.catalog.job(job)
+    found = service.catalog.job(job)
     try:
         return result_file(service.catalog.path, job).read_bytes()
     except FileNotFoundError:
-        raise Refused(404, "no-result", f"there is no result of job {job}") from None
+        why = f"it is {found.state}"
+        if found.outcome and "error" in found.outcome:
+            why += f": {found.outcome['error']}"
+        raise Refused(404, "no-result", f"there is no result of job {job}; {why}") from None
 
 
 async def _told(service: Service, first: Job) -> AsyncIterator[bytes]:
@@ -198,7 +206,7 @@ async def _told(service: Service, first: Job) -> AsyncIterator[bytes]:
                 said = json.dumps(plain(present, HTTP), ensure_ascii=False)
                 yield f"event: {kind}\ndata: {said}\n\n".encode()
                 before, silent = present, 0.0
-            if present.state not in _GOING_ON:
+            if present.state not in _GOING_ON or service.ending:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
             silent += _LOOK_SECONDS

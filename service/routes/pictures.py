@@ -39,16 +39,9 @@ def require_some(service: Service, added: Added, given: Sequence[Given]) -> None
     for one in added.refused:
         service.metrics.refused(one.reason)
     if added.refused and not (added.added or added.known or added.moved):
-        refused = [
-            {
-                "picture": one.place,
-                "refused": one.reason,
-                "detail": said(CatalogError(one.detail, one.advice)),
-            }
-            for one in named_again(added, given).refused
-        ]
+        refused = named_again(added, given).refused
         status, kind = 422, "picture-error"
         if all(one.reason == "conflict" for one in added.refused):
             status, kind = 409, "conflict"
-        first = refused[0]["detail"]
+        first = said(CatalogError(refused[0].detail, refused[0].advice))
         raise Refused(status, kind, f"no picture was taken: {first}", refused=refused)
