@@ -8,7 +8,7 @@ from catalog.embedder.embedder import Embedder, MobileNetEmbedder, load
 from catalog.embedder.exif import Shot
 from catalog.embedder.fingerprint import Specification, libraries
 from catalog.embedder.formats import is_picture, shot_of
-from catalog.embedder.isolation import Isolation
+from catalog.embedder.isolation import IsolatedDecoder, Isolation
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
 from catalog.embedder.thumbnail import thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
@@ -20,6 +20,7 @@ __all__ = [
     "Box",
     "Embedder",
     "EmbedderApart",
+    "IsolatedDecoder",
     "Isolation",
     "MobileNetEmbedder",
     "Picture",

@@ -8,6 +8,7 @@ interpreter, and what comes back is a descriptor, not a picture.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -91,6 +92,10 @@ class EmbedderApart:
     def probe(self) -> NDArray[np.float32]:
         """The descriptors of the built-in probe pictures: float32 (P, D), unit length."""
         return self._here.probe()
+
+    def let_go(self) -> None:
+        """End the processes once what they are at is done; they start again if they are asked."""
+        threading.Thread(target=self._there.close, name="letting go", daemon=True).start()
 
     def close(self) -> None:
         """End the processes, and let go of threads and memory."""

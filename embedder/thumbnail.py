@@ -7,12 +7,19 @@ import numpy as np
 
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.formats import inspect
-from catalog.embedder.isolation import decode_guarded
+from catalog.embedder.isolation import IsolatedDecoder, decode_guarded
 from catalog.embedder.picture import Picture
 
 
-def thumbnail(picture: Picture, side: int = 160) -> bytes:
+def thumbnail(
+    picture: Picture, side: int = 160, *, decoder: IsolatedDecoder | None = None
+) -> bytes:
     """Shrink a picture to a JPEG whose longer side is ``side`` pixels; its box is drawn on it.
+
+    Args:
+        picture: that is shrunk.
+        side: in pixels.
+        decoder: in whose process it is decoded; in this one by default.
 
     Raises:
         PictureError: the picture is refused.
@@ -25,7 +32,8 @@ def thumbnail(picture: Picture, side: int = 160) -> bytes:
         header = inspect(data)
         longer = max(header.width, header.height)
         scale = next((s for s in (8, 4, 2) if longer / s >= side), 1)
-        pixels = decode_guarded(data, scale, header)
+        decode = decoder.decode if decoder else decode_guarded
+        pixels = decode(data, scale if header.format == "jpeg" else 1, header)
         full_width = header.height if header.orientation >= 5 else header.width
     height, width = pixels.shape[:2]
     shrink = side / max(height, width)

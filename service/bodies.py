@@ -23,7 +23,6 @@ from catalog.text import written
 DESCRIPTORS_TYPE: Final = "application/vnd.catalog.descriptors"
 """Descriptors as they lie in memory: float32, little-endian, one after another."""
 
-_MOST_JSON: Final = 4_000_000
 _LONGEST_NAME: Final = 255
 _OCTETS: Final = "application/octet-stream"
 _PARTS: Final = "multipart/form-data"
@@ -103,14 +102,12 @@ async def asked_about(
         return await request.body()
     if kind == _JSON:
         _refuse_box(box)
-        return await _by_json(request, item=item)
+        return await _by_json(request, settings, item=item)
     return await given_pictures(request, settings, box, questions=True)
 
 
-async def _by_json(request: Request, *, item: bool) -> list[Given] | int:
+async def _by_json(request: Request, settings: Settings, *, item: bool) -> list[Given] | int:
     content = await request.body()
-    if len(content) > _MOST_JSON:
-        raise Refused(413, "too-large", f"a body of JSON may have {_MOST_JSON // 10**6} MB")
     try:
         asked = AskedByJson.model_validate_json(content)
     except ValidationError as error:
@@ -120,6 +117,7 @@ async def _by_json(request: Request, *, item: bool) -> list[Given] | int:
     if (asked.item is None) == (asked.descriptors is None):
         raise Refused(400, "invalid-input", "the body has to have an item or descriptors")
     if asked.descriptors is not None:
+        require_few(len(asked.descriptors), settings.most_pictures)
         return [Given(None, np.asarray(row, np.float32)) for row in asked.descriptors]
     if not item:
         raise Refused(400, "invalid-input", "an item has a class already; ask for its nearest")
@@ -185,16 +183,27 @@ def _refuse_box(box: str | None) -> None:
         raise InvalidInput("a box is of a picture, and there is none")
 
 
-def rows_of(content: bytes, width: int) -> list[NDArray[np.float32]]:
+def rows_of(content: bytes, width: int, most: int) -> list[NDArray[np.float32]]:
     """Descriptors of one length that were sent as they lie in memory.
 
     Raises:
-        InvalidInput: they are none, or not whole.
+        InvalidInput: they are none, not whole, or too many.
     """
     if not content or len(content) % (4 * width):
         raise InvalidInput(f"descriptors here are {width} numbers of 4 bytes each")
+    require_few(len(content) // (4 * width), most)
     rows: Any = np.frombuffer(content, "<f4").reshape(-1, width)
     return list(rows.astype(np.float32))
+
+
+def require_few(count: int, most: int) -> None:
+    """Make sure that not too much is asked at once.
+
+    Raises:
+        InvalidInput: it is.
+    """
+    if count > most:
+        raise InvalidInput(f"a request has at most {most} pictures or descriptors, not {count}")
 
 
 def pictures_body(*, questions: bool, item: bool = False) -> dict[str, Any]:

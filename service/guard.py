@@ -37,6 +37,8 @@ _SLOWEST: Final = 100_000
 _HELD: Final = 4
 """How many bodies of the largest size may be held at a time."""
 
+_MOST_JSON: Final = 4_000_000
+_LONGEST_PATH: Final = 500
 _SEND_SECONDS: Final = 30.0
 _NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -87,6 +89,8 @@ class Guard:
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._settings.most_bytes:
             raise self.too_long()
+        if len(scope["path"]) > _LONGEST_PATH:
+            raise Refused(404, "not-found", "there is nothing at this address")
         key = None
         if self._keys is None:
             self._require_own_page(headers)
@@ -126,7 +130,8 @@ class Guard:
                 "forbidden",
                 "without keys this service answers to the names localhost and 127.0.0.1 alone",
             )
-        if origin is not None and origin.partition("://")[2] != host:
+        from_elsewhere = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+        if from_elsewhere or (origin is not None and origin.partition("://")[2] != (host or "-")):
             raise Refused(403, "forbidden", "pages of other sites may not ask")
 
     def take(self, count: int) -> None:
@@ -202,6 +207,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._headers = Headers(scope=scope)
+        self._is_json = self._headers.get("content-type", "").startswith("application/json")
         if scope["method"] == "HEAD":  # the server leaves the body out; the rest is as for GET
             self._scope = {**scope, "method": "GET"}
         given = self._headers.get("x-request-id", "")
@@ -254,6 +260,8 @@ class _Exchange:
         self._take(message)
         if self._received > self._guard.most_bytes:
             raise self._guard.too_long()
+        if self._received > _MOST_JSON and self._is_json:
+            raise Refused(413, "too-large", f"a body of JSON may have {_MOST_JSON // 10**6} MB")
         return message
 
     def _take(self, message: Message) -> None:
@@ -273,6 +281,7 @@ class _Exchange:
             headers["x-request-id"] = self._number
             headers["x-content-type-options"] = "nosniff"
             headers.setdefault("cache-control", "no-store")
+            headers["cross-origin-resource-policy"] = "same-origin"
             headers.setdefault("content-security-policy", "default-src 'none'")
         async with asyncio.timeout(_SEND_SECONDS):
             await self._send(message)

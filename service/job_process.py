@@ -17,7 +17,7 @@ from catalog.descriptors import CatalogError
 from catalog.machine.reading import allow_only
 from catalog.reports.plain import plain
 from catalog.service import logs
-from catalog.service.advice import HTTP, said
+from catalog.service.advice import HTTP
 
 _log = logging.getLogger("catalog.service.job_process")
 
@@ -44,13 +44,14 @@ def main(catalogue: str, job: str, *allowed: str) -> int:
     try:
         with Catalog.open(path, isolate=True) as opened:
             result = opened.run_job(number)
+            began = opened.job(number).began
     except CatalogError as error:
-        _log.warning("job %d has ended: %s", number, said(error))
+        _log.warning("job %d has ended: %s", number, type(error).__name__)
         return error.exit_code
     file = result_file(path, number)
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps(plain(result, HTTP)), "utf-8")
+    beside.write_text(json.dumps({"began": began, "result": plain(result, HTTP)}), "utf-8")
     beside.replace(file)
     _log.info("job %d is done", number)
     return 0

@@ -8,10 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.exceptions import HTTPException
-
-from catalog import Catalog, Job
-from catalog.descriptors import CatalogError
+from catalog import Catalog
+from catalog.descriptors import Locked
 from catalog.service.job_process import command
 from catalog.service.lanes import Lane
 from catalog.service.problems import Refused
@@ -44,26 +42,24 @@ class JobRunner:
         self._come = asyncio.Event()
         self.at: int | None = None
 
-    async def enqueue(self, kind: str, request: dict[str, Any]) -> Job:
-        """Note a job, and begin it when those before it are done.
+    async def require(self, request: dict[str, Any]) -> None:
+        """Make sure that a job may be noted.
 
         Raises:
-            Refused: too many wait, or it would read what the service may not.
-            InvalidInput: it makes no sense.
+            Refused: too many wait, it would read what the service may not, or there is nothing.
         """
-        source = request.get("source")
-        if source is not None:
-            await self._lane(self._require_source, source)
-        job = await self._lane(self._enqueue, kind, request)
+        await self._lane(self._require, request)
+
+    def come(self) -> None:
+        """Look whether a job waits."""
         self._come.set()
-        return job
 
-    def _require_source(self, source: str) -> None:
-        """Make sure that a source may be read.
-
-        Raises:
-            Refused: it may not, or there is nothing.
-        """
+    def _require(self, request: dict[str, Any]) -> None:
+        if sum(job.state == "waiting" for job in self._catalog.jobs()) >= _MOST_WAITING:
+            raise Refused(503, "busy", "too many jobs wait", headers={"retry-after": "60"})
+        source = request.get("source")
+        if source is None:
+            return
         if not self._settings.may_read(source):
             raise Refused(
                 403,
@@ -76,18 +72,13 @@ class JobRunner:
         if not Path(source).exists():
             raise Refused(404, "not-found", f"there is nothing at {source}")
 
-    def _enqueue(self, kind: str, request: dict[str, Any]) -> Job:
-        if sum(job.state == "waiting" for job in self._catalog.jobs()) >= _MOST_WAITING:
-            raise Refused(503, "busy", "too many jobs wait", headers={"retry-after": "60"})
-        return self._catalog.enqueue_job(kind, **request)
-
     async def run(self) -> None:
         """Do what waits, until cancelled."""
         while True:
             try:
                 await self._next()
-            except (CatalogError, HTTPException, OSError) as error:
-                _log.warning("jobs wait: %s", error)  # for a catalogue that is locked, say
+            except Exception as error:  # noqa: BLE001 -- for a catalogue that is locked, say
+                _log.warning("jobs wait: %s", type(error).__name__)
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _next(self) -> None:
@@ -114,7 +105,9 @@ class JobRunner:
             await asyncio.sleep(_LOOK_SECONDS)
         self.at = None
         left = [one.state for one in await self._lane(self._catalog.jobs) if one.id == job]
-        if left == ["waiting"]:  # its process did not come to begin it
+        if left == ["waiting"] and process.returncode == Locked.exit_code:
+            await asyncio.sleep(_AGAIN_SECONDS)  # another process was writing; it is begun again
+        elif left == ["waiting"]:  # its process did not come to begin it
             _log.error("job %d could not be begun: exit status %s", job, process.returncode)
             await self._lane(self._catalog.cancel_job, job)
 

@@ -169,7 +169,7 @@ class Keys:
                         self._keys = read_keys(self._file)
                     except CatalogError as error:
                         _log.error("no key is good any more: %s", error)
-                        self._keys = []
+                        self._keys, self._stamp = [], ()  # and it is read again
             return self._keys
 
 
@@ -178,4 +178,4 @@ def _stamp(file: Path) -> tuple[int, ...]:
         found = file.stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -22,6 +22,12 @@ It is read and dropped: a connection that is closed while the client is sending 
 with it.
 """
 
+UNREAD_SECONDS: Final = 30.0
+"""How long a client may leave unread what it is sent."""
+
+MOST_AHEAD: Final = 16
+"""How many requests a client may send ahead of their answers."""
+
 MOST_CONNECTIONS: Final = 512
 """How many connections there may be at a time."""
 
@@ -55,6 +61,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_timer: TimerHandle | None = None
         self._rest_timer: TimerHandle | None = None
+        self._unread_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -64,10 +71,27 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._await_head()
 
+    def pause_writing(self) -> None:
+        """Note that the client does not read what it is sent."""
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that it reads again."""
+        self._stop_unread()
+        super().resume_writing()
+
+    def _stop_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of a connection."""
         self._stop_waiting()
         self._end_rest()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -96,6 +120,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = False, 0
         self._stop_waiting()
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_AHEAD:
+            self.transport.abort()
+            raise RuntimeError("too many requests ahead of their answers")
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -108,6 +135,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._in_head and self._rest_timer is None:
             self._rest_timer = self.loop.call_later(REST_SECONDS, self._give_up)
         super().on_response_complete()
+        if self.pipeline:  # the server reads on as soon as one of them is answered
+            self.flow.pause_reading()
 
     def _await_head(self) -> None:
         if self._head_timer is None:
@@ -124,5 +153,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._rest_timer = None
 
     def _give_up(self) -> None:
-        if not self.transport.is_closing():
+        self._head_timer = None
+        if self.transport.get_write_buffer_size():  # to close would wait for it to be read
+            self.transport.abort()
+        elif not self.transport.is_closing():
             self.transport.close()

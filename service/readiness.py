@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 from catalog import Catalog
@@ -12,6 +13,15 @@ from catalog.service.lanes import Lane
 
 _LOOK_SECONDS: Final = 0.5
 _log = logging.getLogger(__name__)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file lies at a path; none has the number 0."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 class Readiness:
@@ -32,6 +42,7 @@ class Readiness:
         self.prepared: str | None = None
         self.trouble: str | None = None
         self._catalog = catalog
+        self._file = _identity(catalog.path)
         self._lane = Lane("getting ready", 1, 2)
 
     async def keep(self) -> None:
@@ -39,18 +50,31 @@ class Readiness:
         before: str | None = None
         while True:
             try:
-                present = await self._lane(lambda: self._catalog.state)
+                present = await self._lane(self._present)
                 if present != self.prepared and before in {None, present}:
                     await self._lane(self._catalog.prepare)
                     if self.prepared is None:
                         _log.info("ready")
                     self.prepared, self.trouble = present, None
                 before = present
-            except (CatalogError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 -- it is tried again
                 if self.trouble is None:
-                    _log.warning("not ready: %s", error)
+                    _log.warning("not ready: %s", type(error).__name__)
                 self.trouble = str(error)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _present(self) -> str:
+        """The name of the present state.
+
+        Raises:
+            CatalogError: the file is another one than was opened, so nothing of it is seen.
+        """
+        if self._file != _identity(self._catalog.path):
+            self.prepared = None
+            raise CatalogError(
+                "the catalogue's file was replaced or is gone; start the service anew"
+            )
+        return self._catalog.state
 
     def close(self) -> None:
         """Finish what is under way."""

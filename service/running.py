@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from catalog import Catalog, LabelCount, Picture, PictureError
+from catalog.embedder import IsolatedDecoder
 from catalog.questions.shared import SharedQuestions
 from catalog.reports.plain import plain
 from catalog.service import bodies, problems
@@ -43,6 +44,8 @@ class Service:
 
     Attributes:
         reading: does what looks something up.
+        thumbnails: makes them, of what the decoder gives, which is a process of its own.
+        decoder: for them.
         reporting: does what takes long and changes nothing.
         questions: those of all callers about pictures.
         writes: does the changes.
@@ -59,6 +62,8 @@ class Service:
         self.metrics = Metrics()
         self.reading = Lane("a look", _READERS, _MOST_READING)
         self.reporting = Lane("a report", 1, _MOST_REPORTS)
+        self.thumbnails = Lane("a thumbnail", 1, _MOST_READING)
+        self.decoder = IsolatedDecoder()
         self.writes = Writes(catalog, settings.write_queue)
         self.jobs = JobRunner(catalog, settings)
         self.readiness = Readiness(catalog)
@@ -81,6 +86,8 @@ class Service:
         self.questions.close()
         self.writes.close()
         self.reporting.close()
+        self.thumbnails.close()
+        self.decoder.close()
         self.reading.close()
 
     def require_room(self) -> None:
@@ -97,7 +104,9 @@ class Service:
         if not isinstance(asked, bytes):
             return asked
         width = await self.reading(lambda: self.catalog.width)
-        return [Given(None, row) for row in bodies.rows_of(asked, width)]
+        return [
+            Given(None, row) for row in bodies.rows_of(asked, width, self.settings.most_pictures)
+        ]
 
     async def ask(
         self,
@@ -114,6 +123,9 @@ class Service:
             CatalogError: anything else went wrong.
         """
         self.require_room()
+        under_way = self.questions.under_way
+        if under_way and under_way + len(asked) > self.settings.queue:
+            raise problems.busy("too many questions at a time")
         futures = [asyncio.wrap_future(ask(one.asked)) for one in asked]
         answers = await asyncio.gather(*futures, return_exceptions=True)
         found: list[_Answer | PictureError] = []
@@ -162,8 +174,7 @@ class Service:
                 request.headers.get("idempotency-key"),
             )
         )
-        state = await self.reading(lambda: self.catalog.state)
-        headers = {"etag": f'"{state}"'}
+        headers = {} if done.state is None else {"etag": f'"{done.state}"'}
         if done.again:
             headers["idempotency-replayed"] = "true"
         return done.result, headers

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog import Event, Item, Job, LabelCount, Neighbour, Prediction, Refusal
 
 MOST_NEIGHBOURS = 1000
+MOST_NEIGHBOURS_AT_ONCE = 10_000
 MOST_CANDIDATES = 100
 MOST_ON_A_PAGE = 1000
 MOST_IDS = 10_000

@@ -9,13 +9,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from catalog import Catalog, Event, Picture
+from catalog import Catalog, CatalogError, Event, Picture
 from catalog.reports.plain import plain
 from catalog.service.advice import HTTP
 from catalog.service.lanes import Lane
@@ -63,9 +63,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a change: the result, and whether it was done for an earlier request."""
+    """What came of a change.
+
+    Attributes:
+        result: of the call.
+        state: of the catalogue afterwards; None where it could not be read.
+        again: whether it was done for an earlier request.
+    """
 
     result: Any
+    state: str | None
     again: bool = False
 
 
@@ -103,21 +110,17 @@ class Writes:
         """
         known_by = asked.known_by
         if known_by is None:
-            return Done(await self.lane(self._do, asked))
+            return Done(*await self.lane(self._do, asked))
         require_key(asked.once)
-        if known_by in self._known:
-            digest, future = self._known[known_by]
+        again = known_by in self._known
+        if again:
+            digest, task = self._known[known_by]
             if digest != asked.digest:
                 raise _key_used()
-            return Done(await asyncio.shield(future), again=True)
-        self.lane.require_room()
-        task = asyncio.ensure_future(self.lane(self._do_once, asked, known_by))
-        self._known[known_by] = asked.digest, task
-        task.add_done_callback(lambda done: self._forget_failure(known_by, done))
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        else:
+            task = self._begin(asked, known_by)
         try:
-            return Done(await asyncio.shield(task))
+            result, state = await asyncio.shield(task)
         except AlreadyDone as done:
             raise Refused(
                 409,
@@ -126,6 +129,16 @@ class Writes:
                 "service was started anew meanwhile",
                 event=done.event,
             ) from None
+        return Done(result, state, again)
+
+    def _begin(self, asked: Asked, known_by: str) -> asyncio.Future[Any]:
+        self.lane.require_room()
+        task = asyncio.ensure_future(self.lane(self._do_once, asked, known_by))
+        self._known[known_by] = asked.digest, task
+        task.add_done_callback(lambda done: self._forget_failure(known_by, done))
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return task
 
     def close(self) -> None:
         """Finish what is under way."""
@@ -144,11 +157,16 @@ class Writes:
             raise AlreadyDone(events[0].id)
         return self._do(asked)
 
-    def _do(self, asked: Asked) -> Any:
+    def _do(self, asked: Asked) -> tuple[Any, str | None]:
+        """What came of it, and the state it led to: what is done is said, whatever fails then."""
         if _trains(self._catalog, asked):
             with ProcessPoolExecutor(1, get_context("spawn")) as child:
-                return child.submit(_do_here, self._catalog.path, asked).result()
-        return _done(self._catalog, asked)
+                result = child.submit(_do_here, self._catalog.path, asked).result()
+        else:
+            result = _done(self._catalog, asked)
+        with suppress(CatalogError):
+            return result, self._catalog.state
+        return result, None
 
 
 def _key_used() -> Refused:

@@ -230,6 +230,7 @@ EXPORTS = {
         "Box",
         "Embedder",
         "EmbedderApart",
+        "IsolatedDecoder",
         "Isolation",
         "MobileNetEmbedder",
         "Picture",

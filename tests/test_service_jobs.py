@@ -128,7 +128,7 @@ def test_what_makes_no_sense(client: httpx.Client, shop: Catalog, tree: Path) ->
     told = ended(client, job)
     assert (told["state"], "no pictures" in told["outcome"]["error"]) == ("failed", True)
     lost = client.get(f"/v1/jobs/{job}/result")
-    assert (lost.status_code, "it is failed: there are no pictures" in lost.text) == (404, True)
+    assert (lost.status_code, "it is failed: there are no pictures" in lost.text) == (409, True)
     for path in ("", "/failures", "/result", "/events"):
         assert client.get(f"/v1/jobs/999{path}").status_code == 404
     with pytest.raises(InvalidInput):

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final, cast
 
 from catalog.changes.landing import Imported
-from catalog.descriptors import CatalogError, Conflict, InvalidInput
+from catalog.descriptors import CatalogError, Conflict, InvalidInput, Locked
 from catalog.jobs.evaluating import evaluate_job
 from catalog.jobs.import_ import import_
 from catalog.jobs.reindex import Reindexed, reindex, resume
@@ -242,6 +242,8 @@ def run_job(
                 result = import_(catalog, listing, **request, progress=told, training=training)
             else:
                 result = _CALLS[row.kind](catalog, **request, progress=progress)
+    except Locked:  # it waits on, if it had not begun
+        raise
     except BaseException as error:
         _end(catalog, job, "failed", {"error": str(error) or repr(error)})
         raise

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from catalog.descriptors import Conflict
-from catalog.embedder import Embedder, Isolation
+from catalog.embedder import Embedder, EmbedderApart, Isolation
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
 from catalog.store import Transaction, binding, embedders
@@ -109,6 +109,14 @@ class Bound:
     def ahead(self) -> Keeper:
         """What is learnt of the descriptors before they count, from the present state alone."""
         return self._new_keeper(ahead=True)
+
+    def let_go(self) -> None:
+        """Keep what was learnt in files alone, and end what the embedder has running."""
+        self.keeper.let_go()
+        with self._loading:
+            own = self._own
+        if isinstance(own, EmbedderApart):
+            own.let_go()
 
     def close(self) -> None:
         """Keep what was learnt for the next time, and let go of the embedder."""

@@ -89,12 +89,12 @@ class Opened:
         bound = self._bound
         former, self._asked_last = self._asked_last, bound
         if former is not None and former is not bound:
-            former.keeper.let_go()
+            former.let_go()
         for _ in range(_TRIES):
             try:
                 return ask(bound)
             except Switched:
-                bound.keeper.let_go()
+                bound.let_go()
                 bound = self._bound
         return ask(bound)
 

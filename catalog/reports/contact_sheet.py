@@ -12,7 +12,7 @@ import numpy as np
 
 from catalog.answers import Neighbour
 from catalog.descriptors import PictureError
-from catalog.embedder import Picture, Source, as_picture, thumbnail
+from catalog.embedder import IsolatedDecoder, Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
 from catalog.manifest.pictures import hold, picture_at
 from catalog.reports.compare import Compared
@@ -234,13 +234,20 @@ def _image_at(place: str | None) -> str | None:
     return None if place is None else _image(picture_at(place))
 
 
-def picture_of(places: Sequence[str], content: str, side: int = 160) -> bytes | None:
+def picture_of(
+    places: Sequence[str],
+    content: str,
+    side: int = 160,
+    *,
+    decoder: IsolatedDecoder | None = None,
+) -> bytes | None:
     """A thumbnail of an item, where its picture still lies; what lies there now may be another.
 
     Args:
         places: where it was found.
         content: the SHA-256 that it goes by, in hexadecimal digits.
         side: the longer side in pixels.
+        decoder: in whose process it is decoded; in this one by default.
 
     Returns:
         A JPEG; None where the picture is not there any more, or cannot be read.
@@ -249,7 +256,7 @@ def picture_of(places: Sequence[str], content: str, side: int = 160) -> bytes | 
         with contextlib.suppress(PictureError):
             held = hold(picture_at(place))
             if held.content.hex() == content:
-                return thumbnail(held.picture, side)
+                return thumbnail(held.picture, side, decoder=decoder)
     return None
 
 

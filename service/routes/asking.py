@@ -15,6 +15,7 @@ from catalog.service.bodies import Given, asked_about, given_pictures, pictures_
 from catalog.service.problems import documented
 from catalog.service.running import Running, answer, require_write
 from catalog.service.schemas import (
+    MOST_NEIGHBOURS_AT_ONCE,
     NearestAnswers,
     NearestQuery,
     NeighboursOf,
@@ -55,6 +56,11 @@ async def nearest(
         near = await service.reading(service.catalog.nearest, k=query.k, item=asked)
         return answer(NearestAnswers((NeighboursOf(None, tuple(near)),)))
     given = await service.rows(asked)
+    if len(given) * query.k > MOST_NEIGHBOURS_AT_ONCE:
+        raise InvalidInput(
+            f"a request is answered with at most {MOST_NEIGHBOURS_AT_ONCE} neighbours; ask for "
+            "fewer of each, or about fewer"
+        )
     found = await service.ask(given, lambda one: service.questions.nearest(one, query.k))
     return answer(
         NearestAnswers(

@@ -80,7 +80,7 @@ async def thumbnail(
     service: Running, item: Number, query: Annotated[ThumbnailQuery, Query()]
 ) -> Response:
     """The picture that was learnt, small; if it still lies where the service may read it."""
-    shown = await service.reading(_thumbnail, service, item, query.side)
+    shown = await service.thumbnails(_thumbnail, service, item, query.side)
     if shown is None:
         raise Refused(
             404,
@@ -96,7 +96,7 @@ async def thumbnail(
 def _thumbnail(service: Service, item: int, side: int) -> bytes | None:
     found = service.catalog.item(item)
     places = [one for one in found.sources if service.settings.may_read(one.partition("#")[0])]
-    return picture_of(places, found.content, side)
+    return picture_of(places, found.content, side, decoder=service.decoder)
 
 
 @router.post(

@@ -7,11 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Body, Path
+from fastapi import Body, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from catalog import Job
-from catalog.descriptors import InvalidInput
+from catalog.descriptors import CatalogError, InvalidInput, Locked
 from catalog.reports.plain import plain
 from catalog.service import problems
 from catalog.service.advice import HTTP
@@ -53,14 +53,14 @@ async def jobs(service: Running) -> Response:
 @router.post(
     "/v1/jobs", status_code=202, response_model=Job, responses=_BEGUN, summary="Begin a job"
 )
-async def begin(service: Running, wanted: Annotated[AnyJob, Body()]) -> Response:
+async def begin(request: Request, service: Running, wanted: Annotated[AnyJob, Body()]) -> Response:
     """Have a job done in the background, after those that wait already.
 
     It goes on when the service is stopped.
     """
     if isinstance(wanted, ReindexJob) and wanted.backbone is not None:
         await service.reading(_require_network, wanted.backbone)
-    return await _enqueued(service, wanted.kind, wanted.model_dump(exclude={"kind"}))
+    return await _enqueued(request, service, wanted.kind, wanted.model_dump(exclude={"kind"}))
 
 
 @router.post(
@@ -71,9 +71,9 @@ async def begin(service: Running, wanted: Annotated[AnyJob, Body()]) -> Response
     responses=_BEGUN,
     summary="Measure how often the catalogue is right",
 )
-async def evaluate(service: Running, wanted: EvaluateAsked) -> Response:
+async def evaluate(request: Request, service: Running, wanted: EvaluateAsked) -> Response:
     """Begin a job of the kind `evaluate`; `/v1/jobs/{job}/result` has what came of it."""
-    return await _enqueued(service, "evaluate", wanted.model_dump())
+    return await _enqueued(request, service, "evaluate", wanted.model_dump())
 
 
 @router.get("/v1/jobs/{job:int}", response_model=Job, responses=_THERE, summary="A job")
@@ -97,7 +97,7 @@ async def failures(service: Running, job: Number) -> Response:
     "/v1/jobs/{job:int}/result",
     responses={
         200: {"content": {"application/json": {"schema": {"type": "object"}}}},
-        **documented(s404="There is no such job, or no result of it."),
+        **documented(s404="There is no such job.", s409="There is no result of it."),
     },
     response_class=Response,
     summary="What came of a job",
@@ -151,23 +151,29 @@ async def cancel(service: Running, job: Number) -> Response:
     ),
     summary="Go on with a job",
 )
-async def resume(service: Running, job: Number) -> Response:
+async def resume(request: Request, service: Running, job: Number) -> Response:
     """Have a job done again, as a new one, that did not come to its end; nothing is done twice."""
     found = await service.reading(service.catalog.job, job)
-    request = dict(found.request)
+    asked = dict(found.request)
     if found.state in _GOING_ON | {"done"}:
         raise Refused(409, "conflict", f"job {job} is {found.state}, so nothing is to be taken up")
-    if found.kind != "reindex" and request.get("source") is None:
+    if found.kind != "reindex" and asked.get("source") is None:
         raise Refused(409, "conflict", f"job {job} was of pictures that no folder has")
-    if found.kind == "reindex" and "embedder" in request:
+    if found.kind == "reindex" and "embedder" in asked:
         raise Refused(409, "conflict", "begin a job of the kind reindex with the same embedder")
-    return await _enqueued(service, found.kind, request)
+    return await _enqueued(request, service, found.kind, asked)
 
 
-async def _enqueued(service: Service, kind: str, request: dict[str, Any]) -> Response:
-    given = {name: value for name, value in request.items() if value is not None}
-    begun = await service.jobs.enqueue(kind, given)
-    return answer(begun, 202, {"location": f"/v1/jobs/{begun.id}"})
+async def _enqueued(
+    request: Request, service: Service, kind: str, asked: dict[str, Any]
+) -> Response:
+    given = {name: value for name, value in asked.items() if value is not None}
+    await service.jobs.require(given)
+    begun, headers = await service.write(request, "enqueue_job", {"kind": kind, **given})
+    service.jobs.come()
+    headers = {**headers, "location": f"/v1/jobs/{begun.id}"}
+    headers.pop("etag", None)  # it changes nothing that has one
+    return answer(begun, 202, headers)
 
 
 def _require_network(name: str) -> None:
@@ -186,12 +192,15 @@ def _require_network(name: str) -> None:
 def _result(service: Service, job: int) -> bytes:
     found = service.catalog.job(job)
     try:
-        return result_file(service.catalog.path, job).read_bytes()
-    except FileNotFoundError:
-        why = f"it is {found.state}"
-        if found.outcome and "error" in found.outcome:
-            why += f": {found.outcome['error']}"
-        raise Refused(404, "no-result", f"there is no result of job {job}; {why}") from None
+        kept = json.loads(result_file(service.catalog.path, job).read_text("utf-8"))
+        if kept["began"] == found.began:  # and not of a job of that number in another history
+            return json.dumps(kept["result"]).encode()
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    why = f"it is {found.state}"
+    if found.outcome and "error" in found.outcome:
+        why += f": {found.outcome['error']}"
+    raise Refused(409, "no-result", f"there is no result of job {job}; {why}")
 
 
 async def _told(service: Service, first: Job) -> AsyncIterator[bytes]:
@@ -213,6 +222,11 @@ async def _told(service: Service, first: Job) -> AsyncIterator[bytes]:
             if silent >= _ALIVE_SECONDS:
                 yield b": still going on\n\n"
                 silent = 0.0
-            present = await service.reading(service.catalog.job, first.id)
+            try:
+                present = await service.reading(service.catalog.job, first.id)
+            except (Locked, Refused):
+                continue  # it is looked at again
+            except CatalogError:
+                return  # it was forgotten, say
     finally:
         service.streams -= 1
