@@ -242,7 +242,7 @@ def kill_again_and_again(shop: Path, cache: Path, kills: int) -> dict[str, Any]:
             traffic = Traffic(str(client.base_url))
             callers = [pool.submit(traffic.read, number) for number in range(READERS)]
             callers += [pool.submit(traffic.write_and_leave, number) for number in range(WRITERS)]
-            time.sleep(rng.uniform(0.0, 0.6))
+            time.sleep(rng.uniform(0.05, 0.9))
             os.kill(running.pid, signal.SIGKILL)
             running.wait(60)
             traffic.stop()
