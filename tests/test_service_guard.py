@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import photos
 import pytest
 from doubles import FakeEmbedder
@@ -21,6 +23,7 @@ from catalog import Catalog
 from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.service import keys as key_files
 from catalog.service import protocol
+from catalog.service.bodies import DESCRIPTORS_TYPE
 from catalog.service.guard import reads_only
 from catalog.service.keys import Keys, add_key, read_keys, remove_key
 from catalog.service.settings import Settings
@@ -197,6 +200,11 @@ class TestOtherSites:
             ({"host": "localhost"}, 200),
             ({"host": "[::1]:80"}, 200),
             ({"host": "["}, 403),
+            ({"host": "", "origin": "null"}, 403),
+            ({"sec-fetch-site": "cross-site"}, 403),
+            ({"sec-fetch-site": "same-site"}, 403),
+            ({"sec-fetch-site": "same-origin"}, 200),
+            ({"sec-fetch-site": "none"}, 200),
         ],
     )
     def test_where_it_comes_from(self, shop: Catalog, headers: dict[str, str], status: int) -> None:
@@ -322,6 +330,22 @@ class TestBodies:
             assert client.post("/v1/predict", content=picture, headers=JPEG).status_code == 200
 
 
+class TestAnswers:
+    """However much is asked for."""
+
+    def test_so_many_at_once(self, shop: Catalog) -> None:
+        """Descriptors and neighbours of one request are bounded, however they are sent."""
+        with serving(shop, most_pictures=20) as client:
+            row = np.asarray(shop.embed(photos.photo(0, 50)), "<f4")
+            kind = {"content-type": DESCRIPTORS_TYPE}
+            for count, status in ((20, 200), (21, 400)):
+                by_bytes = client.post("/v1/predict", content=row.tobytes() * count, headers=kind)
+                by_json = client.post("/v1/predict", json={"descriptors": [row.tolist()] * count})
+                assert by_bytes.status_code == by_json.status_code == status
+            near = client.post("/v1/nearest?k=1000", content=row.tobytes() * 11, headers=kind)
+            assert (near.status_code, "at most 10000 neighbours" in near.text) == (400, True)
+
+
 class TestHeads:
     """Before there is a request."""
 
@@ -343,6 +367,20 @@ class TestHeads:
             fits = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             fits += b"x: " + b"y" * 20_000 + b"\r\n\r\n"
             assert b" 200 " in raw(client, fits).splitlines()[0]
+
+    def test_too_many_at_once(self, shop: Catalog) -> None:
+        """Who sends request after request, and hears no answer, is cut off."""
+        with serving(shop) as client:
+            one = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+            few = one * 5 + one.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+            assert raw(client, few).count(b"HTTP/1.1 200") == 6
+            assert raw(client, one * 5000).count(b"HTTP/1.1 200") < 100
+            assert client.get("/healthz").status_code == 200
+
+    def test_an_address_without_end(self, shop: Catalog) -> None:
+        """Leads nowhere."""
+        with serving(shop) as client:
+            assert client.get(f"/v1/items/{'9' * 5000}").status_code == 404
 
     def test_nonsense(self, shop: Catalog) -> None:
         """What is no HTTP is told so."""
@@ -550,6 +588,13 @@ class TestOnce:
             other = client.post("/v1/feedback?label=pan", content=picture, headers=JPEG | once)
         assert (other.status_code, other.json()["type"]) == (422, "urn:catalog:key-used")
         assert (first.status_code, again.status_code) == (200, 409)
+        with serving(shop) as client, ThreadPoolExecutor(8) as pool:
+            ask = partial(
+                client.post, "/v1/feedback?label=pot", content=picture, headers=JPEG | once
+            )
+            assert {one.result().status_code for one in [pool.submit(ask) for _ in range(8)]} == {
+                409
+            }
         assert again.json()["type"] == "urn:catalog:already-done"
         assert again.json()["event"] == first.json()["event"] == shop.history()[-1].id
 
