@@ -76,14 +76,6 @@ class Done:
     again: bool = False
 
 
-class AlreadyDone(Exception):
-    """It was done for a request before this process began; ``event`` is the first of it."""
-
-    def __init__(self, event: int) -> None:
-        self.event = event
-        super().__init__(event)
-
-
 class Writes:
     """Does the changes of one catalogue.
 
@@ -119,16 +111,7 @@ class Writes:
                 raise _key_used()
         else:
             task = self._begin(asked, known_by)
-        try:
-            result, state = await asyncio.shield(task)
-        except AlreadyDone as done:
-            raise Refused(
-                409,
-                "already-done",
-                f"this was done before, as event {done.event}; what came of it is lost, since the "
-                "service was started anew meanwhile",
-                event=done.event,
-            ) from None
+        result, state = await asyncio.shield(task)
         return Done(result, state, again)
 
     def _begin(self, asked: Asked, known_by: str) -> asyncio.Future[Any]:
@@ -154,7 +137,14 @@ class Writes:
         if events and events[0].detail["mark"] != asked.mark:
             raise _key_used()
         if events:
-            raise AlreadyDone(events[0].id)
+            event = events[0].id
+            raise Refused(
+                409,
+                "already-done",
+                f"this was done before, as event {event}; what came of it is lost, since the "
+                "service was started anew meanwhile",
+                event=event,
+            )
         return self._do(asked)
 
     def _do(self, asked: Asked) -> tuple[Any, str | None]:

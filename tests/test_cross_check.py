@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from strategies import seeds
 
-from catalog.answers import _best
+from catalog.answers import _places, _told
 from catalog.descriptors import InvalidInput
 from catalog.head import softmax
 from catalog.judging.calibration import Calibration, Calibrations
@@ -310,5 +310,8 @@ class TestCandidateCount:
 
 def test_what_is_shown_does_not_rank() -> None:
     """Scores that differ by rounding are a tie, however far a softmax of them is apart."""
-    scores, shares = np.array([0.5, 0.5 + 1e-8]), np.array([0.4, 0.6])
-    assert [one.label for one in _best(scores, ["a", "b"], 2, shown=shares)] == ["a", "b"]
+    scores, shares = np.array([[0.5, 0.5 + 1e-8]]), np.array([0.4, 0.6])
+    witnesses = Witnesses(scores.astype(np.float64), None, scores)
+    places = _places(witnesses, np.array([True, True]), 2)
+    for ranked in (places.fused, places.centroid, places.neighbours):
+        assert [one.label for one in _told(ranked[0], ["a", "b"], shares)] == ["a", "b"]

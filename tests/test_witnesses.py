@@ -201,7 +201,7 @@ class TestHeadScores:
         rows = random.normal(size=(queries, 4)).astype(np.float32)
         centroid = random.normal(size=(queries, classes)).astype(np.float32)
         before = centroid.copy()
-        found = head_scores(head, metric, rows, order, centroid)
+        found = head_scores(head, metric.whiten(rows), order, centroid)
         logits = head.logits(metric.whiten(rows))
         for at, label in enumerate(order):
             if label in head.classes:
@@ -217,7 +217,8 @@ class TestHeadScores:
         """A head of no class leaves every class its centroid's cosine."""
         metric = Metric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32))
         centroid = np.array([[0.5, 0.25]], np.float32)
-        found = head_scores(Head.empty(2), metric, np.ones((1, 2), np.float32), [3, 1], centroid)
+        rows = metric.whiten(np.ones((1, 2), np.float32))
+        found = head_scores(Head.empty(2), rows, [3, 1], centroid)
         np.testing.assert_array_equal(found, centroid)
 
     def test_by_hand(self) -> None:
@@ -227,5 +228,5 @@ class TestHeadScores:
             np.array([8, 4]), np.array([[2, 0], [0, 2]], np.float32), np.zeros(2, np.float32)
         )
         rows = np.array([[3, 4]], np.float32)
-        found = head_scores(head, metric, rows, [4, 6, 8], np.zeros((1, 3), np.float32))
+        found = head_scores(head, metric.whiten(rows), [4, 6, 8], np.zeros((1, 3), np.float32))
         assert found.tolist() == [pytest.approx([0.8, 0, 0.6])]
