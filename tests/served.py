@@ -26,6 +26,35 @@ CLASSES, SHOTS = 6, 3
 JPEG = {"content-type": "image/jpeg"}
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The header that brings a key."""
+    return {"authorization": f"Bearer {key}"}
+
+
+def raw(client: httpx.Client, *sent: bytes, wait: float = 20.0) -> bytes:
+    """What comes back of bytes as they are, until the service closes the connection."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as line:
+        line.settimeout(wait)
+        for one in sent:
+            line.sendall(one)
+        found = b""
+        while True:
+            try:
+                got = line.recv(65536)
+            except ConnectionResetError:
+                return found
+            if not got:
+                return found
+            found += got
+
+
+def head(address: str, **fields: object) -> bytes:
+    """The head of a request that posts."""
+    lines = [f"POST {address} HTTP/1.1", "host: localhost", "connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
 def filled(path: Path) -> Catalog:
     """Six classes of three photos."""
     made = Catalog.init(path, embedder=FakeEmbedder())

@@ -50,7 +50,7 @@ class SharedQuestions:
 
     Args:
         catalog: that is asked; it has to stay open until :meth:`close`.
-        threads: how many pictures are embedded at once; as many as processors by default.
+        threads: how many pictures are embedded at once; by default one more than processors.
         timed: told how long each stage of each question took.
     """
 

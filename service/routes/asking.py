@@ -49,7 +49,7 @@ async def nearest(
 
     The body is one picture, or several as parts of a multipart body; or JSON that names an item or
     holds descriptors; or descriptors as float32, little-endian. Of several pictures those that are
-    refused stand among the answers; one alone is a problem.
+    refused stand among the answers; a body that is refused whole is a problem.
     """
     asked = await asked_about(request, service.settings, query.box, item=True)
     if isinstance(asked, int):
