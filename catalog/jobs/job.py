@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from catalog.changes.landing import Imported
 from catalog.descriptors import CatalogError, Conflict, InvalidInput, Locked
@@ -184,23 +184,13 @@ def resume_job(
         raise Conflict(f"job {job} is {found.state}, so there is nothing to take up")
     if found.state == "waiting":
         return run_job(catalog, job, progress=progress, training=training)
-    request = dict(found.request)
-    if found.kind == "evaluate":
-        return evaluate_job(catalog, **request, progress=progress)
-    if found.kind == "reindex":
-        if "embedder" not in request:  # it has failed before it was told one
-            return reindex(catalog, **request, progress=progress)
-        return resume(catalog, request["embedder"], progress)
-    source = request.pop("source")
-    if source is None:
+    if found.kind == "reindex" and "embedder" in found.request:  # it was told one, so it began
+        return resume(catalog, found.request["embedder"], progress)
+    if found.kind in {"import", "sync"} and found.request.get("source") is None:
         raise Conflict(
             f"job {job} was of pictures that no folder or manifest has, so give them again"
         )
-    if found.kind == "sync":
-        return sync(catalog, unwritten(source), **request, progress=progress, training=training)
-    listing = read_manifest(unwritten(source), class_level=request["class_level"])
-    told = _counting(progress, len(listing.entries)) if progress else None
-    return import_(catalog, listing, **request, progress=told, training=training)
+    return _call(catalog, found.kind, found.request, progress, training)
 
 
 def run_job(
@@ -226,29 +216,37 @@ def run_job(
         row = rows.one(tx, job)
     if row.state != "waiting":
         raise Conflict(f"job {job} is {row.state}, and does not wait any more")
-    request = dict(row.request)
-    source = request.pop("source", None)
-    if source is not None:
-        request["source"] = unwritten(source)
     try:
         with taking_up(job):
-            if row.kind == "sync":
-                result: Any = sync(catalog, **request, progress=progress, training=training)
-            elif row.kind == "import":
-                listing = read_manifest(
-                    request.pop("source"), class_level=request.get("class_level")
-                )
-                told = _counting(progress, len(listing.entries)) if progress else None
-                result = import_(catalog, listing, **request, progress=told, training=training)
-            else:
-                result = _CALLS[row.kind](catalog, **request, progress=progress)
+            result = _call(catalog, row.kind, row.request, progress, training)
     except Locked:  # it waits on, if it had not begun
         raise
     except BaseException as error:
         _end(catalog, job, "failed", {"error": str(error) or repr(error)})
         raise
     _end(catalog, job, "done", {})
-    return cast("Imported | Synced | Reindexed | Evaluation", result)
+    return result
+
+
+def _call(
+    catalog: Opened,
+    kind: str,
+    request: Mapping[str, Any],
+    progress: JobProgress | None,
+    training: TrainingProgress | None,
+) -> Imported | Synced | Reindexed | Evaluation:
+    """Make the call of a job's kind with what the job was asked."""
+    asked = dict(request)
+    if (source := asked.pop("source", None)) is not None:
+        asked["source"] = unwritten(source)
+    if kind == "sync":
+        return sync(catalog, **asked, progress=progress, training=training)
+    if kind == "import":
+        listing = read_manifest(asked.pop("source"), class_level=asked.get("class_level"))
+        told = _counting(progress, len(listing.entries)) if progress else None
+        return import_(catalog, listing, **asked, progress=told, training=training)
+    made: Reindexed | Evaluation = _CALLS[kind](catalog, **asked, progress=progress)
+    return made
 
 
 def _end(catalog: Opened, job: int, state: str, outcome: Mapping[str, Any]) -> None:
