@@ -139,12 +139,12 @@ class Service:
                 found.append(answer)
         return found
 
-    async def classes(self) -> tuple[str, tuple[LabelCount, ...]]:
-        """The name of a state, and the classes, of that state or a later one."""
+    async def classes(self) -> tuple[LabelCount, ...]:
+        """The classes, of the state that stands or a later one; read once for each state."""
         state = await self.reading(lambda: self.catalog.state)
         if self._classes[0] != state:
             self._classes = state, tuple(await self.reading(self.catalog.labels))
-        return self._classes
+        return self._classes[1]
 
     async def unless_known(self, request: Request, read: Callable[[], Awaitable[Any]]) -> Response:
         """What is read, with the state as its ETag; or that it is what the client has."""

@@ -51,7 +51,7 @@ async def classes(
     """The classes with their numbers of items, a page at a time."""
 
     async def read() -> ClassPage:
-        _, found = await service.classes()
+        found = await service.classes()
         if query.search:
             wanted = query.search.casefold()
             found = tuple(one for one in found if wanted in one.label.casefold())
