@@ -46,7 +46,9 @@ from catalog.reports import listing
 from catalog.reports.audit import audit
 from catalog.reports.compare import compare
 from catalog.reports.evaluate import evaluate
+from catalog.reports.thumbnail import thumbnail
 from catalog.store import binding, inventory
+from catalog.store import thumbnails as copies
 from catalog.store.files import require_free
 from catalog.store.store import Store, create
 
@@ -74,6 +76,7 @@ class Catalog(Opened):
     labels = listing.labels  # the classes
     items = listing.items  # of one class, or of all
     item = listing.item  # one, by its id
+    thumbnail = thumbnail  # a small copy of its picture
     info = listing.info  # what this catalogue is
     history = listing.history  # what was done to it
     marking = listing.marking  # so that it can be told by a mark
@@ -133,6 +136,7 @@ class Catalog(Opened):
         backbone: str | None = None,
         views: str = DEFAULT_PRESET,
         descriptor: str | None = None,
+        thumbnails: bool = False,
         embedder: Embedder | None = None,
     ) -> Catalog:
         """Make a new, empty catalogue.
@@ -146,6 +150,8 @@ class Catalog(Opened):
             descriptor: ``512``, ``1280`` or ``2048`` numbers of several layers of the network, or
                 ``pooled`` for the last layer alone; by default 1280 where a projection is known for
                 the network, as for ImageNet's and the starter, else ``pooled``.
+            thumbnails: keep a small copy of each picture in the file, so that it can be shown when
+                the picture itself is gone, or never lay in a file.
             embedder: to use instead of a network from the model cache; it stays the caller's to
                 close.
 
@@ -161,7 +167,7 @@ class Catalog(Opened):
         if embedder is None:
             model = models.find(backbone) if backbone else models.default()
             embedder = own = MobileNetEmbedder(model, views, descriptor)
-        create(file, binding.record(embedder))
+        create(file, binding.record(embedder), copies.KEPT if thumbnails else None)
         made = cls(Store(file), embedder)
         made._own_embedder = own
         return made

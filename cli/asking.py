@@ -77,7 +77,9 @@ def nearest(
                 answers = opened.nearest_many(asked, k, progress=progress)
         if html is not None:
             shown = asked if item is None else [one for one in opened.items() if one.id == item]
-            _write_page(contact_sheet.nearest_sheet(shown, answers), html, replace)
+            _write_page(
+                contact_sheet.nearest_sheet(shown, answers, copy_of=opened.thumbnail), html, replace
+            )
         _print_answers(names, answers, "neighbours", _print_neighbours, json=json)
     _exit_for(answers)
 
@@ -162,7 +164,8 @@ def evaluate(
         with pictures_bar("evaluating", len(listing.entries)) as progress:
             result = opened.evaluate(listing, precision=precision, progress=progress)
         if html is not None:
-            _write_page(contact_sheet.evaluation_sheet(result, opened.items()), html, replace)
+            page = contact_sheet.evaluation_sheet(result, opened.items(), opened.thumbnail)
+            _write_page(page, html, replace)
     if json:
         print_json(result)
     else:

@@ -82,6 +82,14 @@ def init(
             autocompletion=among("512", "1280", "2048", "pooled"),
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails",
+            help="Keep a small copy of each picture in the file, some 10 kB, so that it can be "
+            "shown when the picture is gone, or was only sent.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a new, empty catalogue."""
@@ -95,7 +103,9 @@ def init(
         require_descriptor(descriptor)
     Catalog.require_new(path)  # before anyone is asked about a download
     chosen = backbone or choose_backbone()
-    with Catalog.init(path, backbone=chosen, views=views, descriptor=descriptor) as made:
+    with Catalog.init(
+        path, backbone=chosen, views=views, descriptor=descriptor, thumbnails=thumbnails
+    ) as made:
         info = made.info()
     if json:
         print_json(info)
@@ -104,6 +114,8 @@ def init(
         tell(f"  backbone   {info.backbone}")
         tell(f"  views      {info.views}")
         tell(f"  descriptor {_in_words(info.descriptor)}")
+        if info.thumbnails:
+            tell("  thumbnails are kept")
     if backbone is None and chosen == models.STARTER:
         say(STARTER_NOTE)
     if not json and not info.prior:

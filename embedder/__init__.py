@@ -10,7 +10,7 @@ from catalog.embedder.fingerprint import Specification, libraries
 from catalog.embedder.formats import is_picture, shot_of
 from catalog.embedder.isolation import IsolatedDecoder, Isolation
 from catalog.embedder.picture import Box, Picture, Source, as_picture, content_hash
-from catalog.embedder.thumbnail import thumbnail
+from catalog.embedder.thumbnail import Thumbnails, thumbnail
 from catalog.embedder.views import DEFAULT_PRESET, PRESETS, preset_name
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Shot",
     "Source",
     "Specification",
+    "Thumbnails",
     "as_picture",
     "content_hash",
     "descriptor_name",

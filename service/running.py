@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from catalog import Catalog, LabelCount, Picture, PictureError
-from catalog.embedder import IsolatedDecoder
 from catalog.questions.shared import SharedQuestions
 from catalog.reports.plain import plain
 from catalog.service import bodies, problems
@@ -44,8 +43,7 @@ class Service:
 
     Attributes:
         reading: does what looks something up.
-        thumbnails: makes them, of what the decoder gives, which is a process of its own.
-        decoder: for them.
+        thumbnails: finds them, or makes them.
         reporting: does what takes long and changes nothing.
         questions: those of all callers about pictures.
         writes: does the changes.
@@ -63,7 +61,6 @@ class Service:
         self.reading = Lane("a look", _READERS, _MOST_READING)
         self.reporting = Lane("a report", 1, _MOST_REPORTS)
         self.thumbnails = Lane("a thumbnail", 1, _MOST_READING)
-        self.decoder = IsolatedDecoder()
         self.writes = Writes(catalog, settings.write_queue)
         self.jobs = JobRunner(catalog, settings)
         self.readiness = Readiness(catalog)
@@ -87,7 +84,6 @@ class Service:
         self.writes.close()
         self.reporting.close()
         self.thumbnails.close()
-        self.decoder.close()
         self.reading.close()
 
     def require_room(self) -> None:

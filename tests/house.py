@@ -237,6 +237,7 @@ EXPORTS = {
         "Shot",
         "Source",
         "Specification",
+        "Thumbnails",
         "as_picture",
         "content_hash",
         "descriptor_name",

@@ -276,7 +276,7 @@ LEARNT = (
         "test_made_up.py",
         "catalog.store.erasure:erase",
         old="in _TABLES",
-        new='in ("change", "source", "kept", "occasion", "descriptor")',
+        new='in ("change", "source", "kept", "occasion", "thumbnail", "descriptor")',
     ),
     Bug(
         "what was said of a picture is not undone",

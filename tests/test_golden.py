@@ -32,7 +32,10 @@ from catalog.store.schema import FORMAT_VERSION, SCRIPTS, statements
 from catalog.store.store import Store
 
 HEADS = ("exact", "frozen", "document")
-NAMES = ("format-1", *(f"format-{later}-{head}" for later in (2, 3, 4, 5, 6, 7) for head in HEADS))
+NAMES = (
+    "format-1",
+    *(f"format-{later}-{head}" for later in (2, 3, 4, 5, 6, 7, 8) for head in HEADS),
+)
 OLD = ("format-1", "format-2-frozen", "format-3-exact")
 TOLERANCE = 1e-6
 

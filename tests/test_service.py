@@ -177,6 +177,17 @@ class TestLists:
         problem(client.get("/v1/items?limit=0"), 400, "invalid-input")
         problem(client.get("/v1/items/1/thumbnail"), 404, "no-picture")
 
+    def test_a_thumbnail_that_was_kept(self, tmp_path: Path) -> None:
+        """Of a picture that was only sent, as Python has it."""
+        made = Catalog.init(tmp_path / "kept.catalog", embedder=FakeEmbedder(), thumbnails=True)
+        with made, serving(made) as client:
+            sent = photos.shots(0, 1)[0]
+            client.post("/v1/classes?label=mug", content=sent, headers=JPEG).raise_for_status()
+            shown = client.get("/v1/items/1/thumbnail")
+            assert shown.headers["content-type"] == "image/jpeg"
+            assert shown.content == made.thumbnail(1)
+            problem(client.get("/v1/items/2/thumbnail"), 404, "not-found")
+
     def test_history_and_reports(self, client: httpx.Client, shop: Catalog) -> None:
         """As Python has them."""
         said = client.get("/v1/history?last=2").json()["events"]

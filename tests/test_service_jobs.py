@@ -220,13 +220,17 @@ class TestWhatMayBeRead:
         linked = client.post("/v1/jobs", json={"kind": "import", "source": str(tree / "link")})
         assert linked.status_code == 403
 
-    def test_by_a_thumbnail(self, shop: Catalog, tree: Path, tmp_path: Path) -> None:
+    def test_by_a_thumbnail(
+        self, shop: Catalog, tree: Path, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
         """Of what the owner has imported from elsewhere, and of what lies there no more."""
         shop.import_(tree)
         elsewhere = photos.draw(tmp_path / "elsewhere" / "pot", 9, 1)[0]
         shop.import_(tmp_path / "elsewhere")
+        items = shop.items()
+        request.addfinalizer(lambda: reading.allow_only(None))
+        reading.allow_only([tree])  # as `serve` does
         with serving(shop, allow=(tree,)) as client:
-            items = shop.items()
             shown = client.get(f"/v1/items/{items[0].id}/thumbnail?side=64")
             assert shown.headers["content-type"] == "image/jpeg"
             assert shown.content.startswith(b"\xff\xd8")

@@ -1,4 +1,4 @@
-"""Descriptors of pictures stored, by every embedder that the catalogue has.
+"""Descriptors of pictures stored, by every embedder that the catalogue has, and small copies.
 
 While another embedder is brought in, and while the former one can be gone back to, what comes in
 meanwhile is embedded by both.
@@ -16,7 +16,7 @@ from catalog.descriptors import BackboneError, NotFound, PictureError, to_bytes,
 from catalog.embedder import Embedder, Picture
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
-from catalog.store import Transaction
+from catalog.store import Transaction, thumbnails
 
 
 def store(
@@ -26,7 +26,9 @@ def store(
     pictures: Mapping[bytes, Picture],
     then: Callable[[Transaction], object] | None = None,
 ) -> None:
-    """Store descriptors of pictures, and what other embedders say of them.
+    """Store descriptors of pictures, what other embedders say of them, and small copies.
+
+    Copies are stored where the catalogue keeps them.
 
     Args:
         catalog: that they are for.
@@ -39,6 +41,7 @@ def store(
         Locked, Damaged, CatalogError: as :meth:`Store.writing` does.
     """
     found: dict[Bound, Mapping[bytes, NDArray[np.float32]]] = {by: fresh}
+    copies = _copies(catalog, pictures)
     while True:
         for bound in catalog._every_bound():
             if bound not in found:
@@ -50,9 +53,19 @@ def store(
             for bound in found.keys() & present:  # the rest was dropped meanwhile
                 for content, row in found[bound].items():
                     bound.stored.keep(tx, content, to_bytes(to_integers(row)))
+            thumbnails.keep(tx, copies)
             if then is not None:
                 then(tx)
             return
+
+
+def _copies(catalog: Opened, pictures: Mapping[bytes, Picture]) -> dict[bytes, bytes]:
+    """Small copies of pictures, by content hash, where they are kept and can be made."""
+    with catalog._store.reading() as tx:
+        if not thumbnails.are_kept(tx):
+            return {}
+    made = zip(pictures, catalog._thumbnails.each(pictures.values()), strict=True)
+    return {content: jpeg for content, jpeg in made if jpeg is not None}
 
 
 def _also(

@@ -15,7 +15,7 @@ from catalog.embedder import Picture
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import hold
-from catalog.store import Transaction, inventory
+from catalog.store import Transaction, inventory, thumbnails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +50,18 @@ def keep_unknown(catalog: Opened, by: Bound, unknown: Sequence[Unknown]) -> None
 
     if unknown:
         fresh = {one.content: one.descriptor for one in unknown}
-        several = len(catalog._every_bound()) > 1
-        store(catalog, by, fresh, _read_again(unknown) if several else {}, note)
+        store(catalog, by, fresh, _read_again(catalog, unknown), note)
 
 
-def _read_again(unknown: Sequence[Unknown]) -> dict[bytes, Picture]:
-    """The pictures, read for the other embedder, by content hash; not those that have changed."""
+def _read_again(catalog: Opened, unknown: Sequence[Unknown]) -> dict[bytes, Picture]:
+    """The pictures by content hash, where they are needed once more; not those that have changed.
+
+    They are by another embedder, and for the small copies that are kept.
+    """
     found: dict[bytes, Picture] = {}
+    with catalog._store.reading() as tx:
+        if len(catalog._every_bound()) == 1 and not thumbnails.are_kept(tx):
+            return found
     for one in unknown:
         with suppress(PictureError):
             held = hold(one.picture)

@@ -34,6 +34,7 @@ from catalog.store import (
     inventory,
     made_up,
     occasions,
+    thumbnails,
 )
 from catalog.store.binding import Binding
 from catalog.store.compaction import compacted_classes
@@ -49,10 +50,12 @@ class _Incoming(NamedTuple):
     Attributes:
         values: its descriptors as stored, by the fingerprints of their embedders.
         staged: what else is known of it.
+        thumbnail: a small copy, if there is one.
     """
 
     values: Mapping[str, bytes]
     staged: Staged
+    thumbnail: bytes | None
 
     @property
     def content(self) -> bytes:
@@ -196,7 +199,7 @@ def _incoming(tx: Transaction, common: Sequence[_OfBoth], item: ItemId) -> _Inco
         if made is not None:
             photos[bound.fingerprint] = made
     staged = Staged(content, inventory.places(tx, item), occasions.of(tx, item), photos)
-    return _Incoming(values, staged)
+    return _Incoming(values, staged, thumbnails.of(tx, item))
 
 
 def _stage(store: Store, common: Sequence[_OfBoth], pictures: Sequence[_Incoming]) -> None:
@@ -208,6 +211,9 @@ def _stage(store: Store, common: Sequence[_OfBoth], pictures: Sequence[_Incoming
                 for picture in pictures:
                     if bound.fingerprint in picture.values:
                         bound.stored.keep(tx, picture.content, picture.values[bound.fingerprint])
+        if thumbnails.are_kept(tx):
+            copies = {picture.content: picture.thumbnail for picture in pictures}
+            thumbnails.keep(tx, {of: jpeg for of, jpeg in copies.items() if jpeg is not None})
 
 
 def _keep(

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from catalog.descriptors import Switched
-from catalog.embedder import Embedder, Isolation
+from catalog.embedder import Embedder, Isolation, Thumbnails
 from catalog.learning.asked import AskedCounts
 from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
@@ -52,6 +52,7 @@ class Opened:
         given = embedder if isinstance(embedder, Sequence) else [embedder] if embedder else []
         self._given = {one.specification.fingerprint: one for one in given}
         self._asked = AskedCounts(store)
+        self._thumbnails = Thumbnails(isolate=bool(isolate))
         bound = self._bound
         if given and bound.fingerprint not in self._given:
             binding.require_same(given[0], bound.binding)
@@ -117,6 +118,7 @@ class Opened:
         with ExitStack() as stack:
             stack.callback(self._store.close)
             stack.callback(self._asked.write)
+            stack.callback(self._thumbnails.close)
             if self._own_embedder is not None:
                 stack.callback(self._own_embedder.close)
             for bound in self._bounds.values():

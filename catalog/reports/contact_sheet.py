@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from catalog.answers import Neighbour
 from catalog.descriptors import PictureError
-from catalog.embedder import IsolatedDecoder, Picture, Source, as_picture, thumbnail
+from catalog.embedder import Picture, Source, as_picture, thumbnail
 from catalog.judging.reliability import Reliability
-from catalog.manifest.pictures import hold, picture_at
+from catalog.manifest.pictures import picture_at
 from catalog.reports.compare import Compared
 from catalog.reports.evaluation import CrossCheckResult, Evaluation, Mistake
+from catalog.reports.thumbnail import made_of
 from catalog.store import files
 from catalog.store.inventory import Item
 from catalog.text import visible
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _MARK = b'<meta name="generator" content="catalog contact sheet">'
 """What tells pages of this module; the template has it in the head of each."""
+
+CopyOf: TypeAlias = Callable[[int], bytes | None]
+"""Gives a small copy of an item's picture, a JPEG, by its id; None where there is none."""
+
+_Copy: TypeAlias = Callable[[Item | Neighbour], bytes | None]
 
 _MOST_MISTAKES = 200
 _ALL_CHARTED = 120  # classes; of more, the chart of confusions has those that were confused
@@ -38,6 +43,7 @@ def nearest_sheet(
     *,
     truths: Iterable[str | None] | None = None,
     heading: str = "Nearest items",
+    copy_of: CopyOf | None = None,
 ) -> str:
     """Show queries and their nearest items.
 
@@ -47,14 +53,17 @@ def nearest_sheet(
         truths: the class of each query where it is known; names of classes are then shown as right
             or wrong.
         heading: of the page.
+        copy_of: gives small copies of items, as :meth:`Catalog.thumbnail` of the open catalogue;
+            by default their pictures are read where they were found.
 
     Raises:
         ValueError: there are not as many answers, or truths, as pictures.
 
     Returns:
-        One HTML page. Pictures are read where they were found; one that is gone leaves its name.
+        One HTML page. A picture that is gone leaves its name.
     """
     rows = []
+    copy = _copy_by(copy_of)
     asked = list(pictures)
     known = [None] * len(asked) if truths is None else truths
     for query, answer, truth in zip(asked, answers, known, strict=True):
@@ -64,7 +73,7 @@ def nearest_sheet(
             {
                 "name": _name(query),
                 "truth": truth,
-                "image": _image_of(query.sources, query.content)
+                "image": _shown_by(copy(query))
                 if isinstance(query, Item)
                 else _image(as_picture(query)),
                 "refused": refused,
@@ -75,7 +84,7 @@ def nearest_sheet(
                         "score": n.score,
                         "class_score": n.class_score,
                         "place": _first(n.sources),
-                        "image": _image_of(n.sources, n.content),
+                        "image": _shown_by(copy(n)),
                     }
                     for n in neighbours
                 ],
@@ -84,17 +93,21 @@ def nearest_sheet(
     return _environment().get_template("nearest.html").render(rows=rows, heading=heading)
 
 
-def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
+def evaluation_sheet(
+    evaluation: Evaluation, items: Sequence[Item], copy_of: CopyOf | None = None
+) -> str:
     """Show the figures of an evaluation, charts of them, and pictures of what went wrong.
 
     Args:
         evaluation: what :meth:`Catalog.evaluate` found.
         items: what :meth:`Catalog.items` lists, to find the pictures of nearest items.
+        copy_of: as for :func:`nearest_sheet`.
 
     Returns:
         One HTML page, with at most 200 mistakes spread over all of them, the surest first.
     """
     known: dict[int, Item] = {item.id: item for item in items}
+    copy = _copy_by(copy_of)
     step = max(1, -(-len(evaluation.mistakes) // _MOST_MISTAKES))
     shown = sorted(evaluation.mistakes[::step], key=lambda m: -(m.probability or 0.0))
     calibration = evaluation.cross_check.reliability
@@ -107,7 +120,7 @@ def evaluation_sheet(evaluation: Evaluation, items: Sequence[Item]) -> str:
         calibration=None if calibration is None else _calibration_chart(calibration),
         confusions=confusions,
         charted=charted,
-        mistakes=[_mistake(mistake, known.get(mistake.nearest_item or 0)) for mistake in shown],
+        mistakes=[_mistake(one, known.get(one.nearest_item or 0), copy) for one in shown],
     )
 
 
@@ -159,13 +172,13 @@ def require_writable(path: Path, *, replace: bool = False) -> None:
     files.require_writable(path, mark=_MARK, replace=replace)
 
 
-def _mistake(mistake: Mistake, nearest: Item | None) -> dict[str, Any]:
+def _mistake(mistake: Mistake, nearest: Item | None, copy: _Copy) -> dict[str, Any]:
     return {
         "found": mistake,
         "image": _image_at(mistake.place),
         "nearest_label": nearest.label if nearest else "?",
         "nearest_place": _first(nearest.sources) if nearest else None,
-        "nearest_image": _image_of(nearest.sources, nearest.content) if nearest else None,
+        "nearest_image": _shown_by(copy(nearest)) if nearest else None,
     }
 
 
@@ -234,34 +247,18 @@ def _image_at(place: str | None) -> str | None:
     return None if place is None else _image(picture_at(place))
 
 
-def picture_of(
-    places: Sequence[str],
-    content: str,
-    side: int = 160,
-    *,
-    decoder: IsolatedDecoder | None = None,
-) -> bytes | None:
-    """A thumbnail of an item, where its picture still lies; what lies there now may be another.
+def _copy_by(copy_of: CopyOf | None) -> _Copy:
+    """What gives a small copy of an item's or a neighbour's picture."""
 
-    Args:
-        places: where it was found.
-        content: the SHA-256 that it goes by, in hexadecimal digits.
-        side: the longer side in pixels.
-        decoder: in whose process it is decoded; in this one by default.
+    def copy(one: Item | Neighbour) -> bytes | None:
+        if copy_of is not None:
+            return copy_of(one.id if isinstance(one, Item) else one.item)
+        return made_of(one.sources, bytes.fromhex(one.content), thumbnail)
 
-    Returns:
-        A JPEG; None where the picture is not there any more, or cannot be read.
-    """
-    for place in places:
-        with contextlib.suppress(PictureError):
-            held = hold(picture_at(place))
-            if held.content.hex() == content:
-                return thumbnail(held.picture, side, decoder=decoder)
-    return None
+    return copy
 
 
-def _image_of(places: Sequence[str], content: str) -> str | None:
-    shown = picture_of(places, content)
+def _shown_by(shown: bytes | None) -> str | None:
     return None if shown is None else _in_line(shown)
 
 

@@ -13,7 +13,16 @@ from catalog.head import Curves
 from catalog.learning.bound import Bound
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
-from catalog.store import ItemId, Transaction, binding, embedders, heads, inventory, journal
+from catalog.store import (
+    ItemId,
+    Transaction,
+    binding,
+    embedders,
+    heads,
+    inventory,
+    journal,
+    thumbnails,
+)
 from catalog.store.heads import HeadTraining
 from catalog.store.inventory import Item, LabelCount
 from catalog.store.journal import Event
@@ -65,6 +74,7 @@ class Info:
         head: how the softmax head is trained: ``exact``, ``frozen``, ``document`` or ``none``.
         learning_state: hash of the sums that everything is learnt from; catalogues with equal ones,
             an ``exact`` head and no dropped descriptors give equal answers.
+        thumbnails: whether a small copy of each picture is kept.
         other: the embedder that is brought in, or that can be gone back to; None without one.
     """
 
@@ -83,6 +93,7 @@ class Info:
     prior: bool
     head: HeadTraining
     learning_state: str
+    thumbnails: bool = False
     other: OtherEmbedder | None = None
 
 
@@ -151,6 +162,7 @@ def _info(catalog: Opened, bound: Bound) -> Info:
             prior=bound.binding.is_measured,
             head=heads.current(tx).training,
             learning_state="",
+            thumbnails=thumbnails.are_kept(tx),
             other=_other(tx),
         )
 

@@ -10,7 +10,7 @@ from catalog.descriptors import InvalidLabel
 from catalog.store import ItemId, Slot
 from catalog.store.names import label_key
 
-_TABLES = ("change", "source", "kept", "occasion", "made_up", "descriptor")
+_TABLES = ("change", "source", "kept", "occasion", "made_up", "thumbnail", "descriptor")
 
 
 def last_in(tx: sqlite3.Connection, slot: Slot) -> list[ItemId]:

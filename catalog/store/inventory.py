@@ -114,6 +114,24 @@ def item(tx: sqlite3.Connection, item: ItemId) -> Item:
     return Item(item, row[0], row[1].hex(), sources(tx, item))
 
 
+def seen(tx: sqlite3.Connection, item: ItemId) -> tuple[bytes, tuple[str, ...]]:
+    """The content hash of an item, or of a picture that is wanted, and where it was found.
+
+    Raises:
+        NotFound: there is no such picture.
+    """
+    found = exists(tx, item)
+    content = contents(tx, [item]).get(item, b"") if found else b""
+    if found and find_slot(tx, item) is not None:
+        return content, sources(tx, item)
+    kept = (
+        tx.execute("SELECT place FROM kept WHERE item = ?", (item,)).fetchone() if found else None
+    )
+    if kept is None:
+        raise NotFound(f"there is no item {item}", Advice("list items"))
+    return content, () if kept[0] is None else (kept[0],)
+
+
 def slot_of(tx: sqlite3.Connection, item: ItemId) -> Slot:
     """The slot of an item's class.
 

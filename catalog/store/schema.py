@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
 
@@ -247,7 +247,17 @@ CREATE TABLE asked (
 ) WITHOUT ROWID;
 """
 
-SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7)
+# What format 8 added to format 7: small copies of pictures, for those who want them kept.
+SCHEMA_8 = """
+-- A small copy of a picture, JPEG; kept where ``thumbnails`` in ``meta`` says so.
+CREATE TABLE thumbnail (
+    item INTEGER PRIMARY KEY REFERENCES item (id),
+    jpeg BLOB NOT NULL,
+    checksum INTEGER
+);
+"""
+
+SCRIPTS = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5, SCHEMA_6, SCHEMA_7, SCHEMA_8)
 """What each format added to the one before."""
 
 

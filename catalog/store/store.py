@@ -17,7 +17,7 @@ import secrets
 import sqlite3
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -390,7 +390,7 @@ class Store:
         return Damaged(f"{self._called} is damaged: {error}", Advice("restore"))
 
 
-def create(path: Path, embedder: dict[str, Any]) -> None:
+def create(path: Path, embedder: dict[str, Any], meta: Mapping[str, str] | None = None) -> None:
     """Write a new, empty catalogue file.
 
     It is made under a temporary name and linked into place, so that a kill leaves no half of one,
@@ -399,6 +399,7 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
     Args:
         path: of the file to be.
         embedder: the columns of the embedder's row: fingerprint, spec, prior and probes.
+        meta: what else the file says of itself.
 
     Raises:
         Conflict: there is something at that path.
@@ -406,7 +407,7 @@ def create(path: Path, embedder: dict[str, Any]) -> None:
     """
     try:
         with beside(path) as temporary:
-            _fill(temporary, embedder)
+            _fill(temporary, embedder, meta or {})
             reach("created")
             link(temporary, path)
     except (OSError, sqlite3.Error) as error:
@@ -427,7 +428,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _fill(path: Path, embedder: dict[str, Any]) -> None:
+def _fill(path: Path, embedder: dict[str, Any], meta: Mapping[str, str]) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -440,7 +441,7 @@ def _fill(path: Path, embedder: dict[str, Any]) -> None:
         connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO meta (key, value) VALUES (?, ?)",
-            [("id", secrets.token_hex(16)), ("created", now())],
+            [("id", secrets.token_hex(16)), ("created", now()), *meta.items()],
         )
         connection.execute(
             "INSERT INTO embedder (fingerprint, spec, prior, probes) "

@@ -8,12 +8,11 @@ from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from catalog import Added, Item, Moved, Removed
-from catalog.reports.contact_sheet import picture_of
 from catalog.service import problems
 from catalog.service.bodies import given_pictures, pictures_body
 from catalog.service.problems import Refused, documented
 from catalog.service.routes.pictures import named_again, require_some
-from catalog.service.running import Running, Service, answer
+from catalog.service.running import Running, answer
 from catalog.service.schemas import (
     AddQuery,
     ItemPage,
@@ -79,8 +78,8 @@ async def item(request: Request, service: Running, item: Number) -> Response:
 async def thumbnail(
     service: Running, item: Number, query: Annotated[ThumbnailQuery, Query()]
 ) -> Response:
-    """The picture that was learnt, small; if it still lies where the service may read it."""
-    shown = await service.thumbnails(_thumbnail, service, item, query.side)
+    """The picture that was learnt, small: kept, or made of what the service may read."""
+    shown = await service.thumbnails(service.catalog.thumbnail, item, query.side)
     if shown is None:
         raise Refused(
             404,
@@ -91,12 +90,6 @@ async def thumbnail(
     return Response(
         shown, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"}
     )
-
-
-def _thumbnail(service: Service, item: int, side: int) -> bytes | None:
-    found = service.catalog.item(item)
-    places = [one for one in found.sources if service.settings.may_read(one.partition("#")[0])]
-    return picture_of(places, found.content, side, decoder=service.decoder)
 
 
 @router.post(

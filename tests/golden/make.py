@@ -239,7 +239,8 @@ def make(target: Path, then: Callable[[Catalog], object]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path, tree = Path(scratch, "golden.catalog"), Path(scratch, "photos")
         tree.mkdir()
-        with Catalog.init(path, embedder=embedder()) as catalog:
+        more: Any = {"thumbnails": True} if FORMAT_VERSION > 7 and then is frozen else {}
+        with Catalog.init(path, embedder=embedder(), **more) as catalog:
             if FORMAT_VERSION > 6 and then is not frozen:
                 catalog.reindex(embedder=embedders()[1])
             history(catalog, tree)
