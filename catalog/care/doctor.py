@@ -28,7 +28,7 @@ from catalog.embedder import MobileNetEmbedder, load, models, sources
 from catalog.embedder.describe import POOLED
 from catalog.embedder.model_cache import Model
 from catalog.embedder.probes import AGREEMENT
-from catalog.machine import Check
+from catalog.machine import Check, locked_files
 from catalog.machine.folders import size_of
 from catalog.store import DatabaseError, Transaction, binding, checks, embedders, inventory, journal
 from catalog.store.binding import Binding
@@ -113,7 +113,7 @@ def examine_catalogue(path: Path | None) -> Iterator[Check]:
     if header[18:20] != _ROLLBACK:  # reading would make files beside it
         return
     try:
-        with contextlib.closing(read_only(path, _BUSY_SECONDS)) as connection:
+        with read_only(path, _BUSY_SECONDS) as connection:
             yield _pages(connection, path)
             stand_in(connection, version_of(connection))  # older formats lack what is asked for
             yield _contents(connection)
@@ -158,8 +158,7 @@ def _header(path: Path) -> bytes | Check:
             return Check("catalogue", "bad", f"there is nothing at {path}", advice)
         if not path.is_file():
             return Check("catalogue", "bad", f"{path} is no file", "name another with --catalog")
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
+        header = locked_files.beginning(path, _HEADER_BYTES)
     except OSError as error:
         found = f"{path} cannot be read: {error.strerror}"
         return Check("catalogue", "bad", found, "see to its permissions, and those of its folder")

@@ -19,6 +19,7 @@ from typing import Final
 
 from catalog.descriptors import InvalidInput
 from catalog.embedder import Picture, is_picture
+from catalog.machine.locked_files import is_held
 from catalog.machine.reading import require_allowed
 from catalog.manifest.entries import PassedOver
 
@@ -238,6 +239,8 @@ def _shows_a_picture(path: str) -> bool | None:
     file = Path(path)
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait
+            return False
+        if is_held(file):  # a catalogue
             return False
         require_allowed(file)
         with file.open("rb") as stream:

@@ -7,10 +7,10 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from catalog.descriptors import Damaged, InvalidLabel
+from catalog.machine import locked_files
 from catalog.store import binding, compaction, embedders, heads
 from catalog.store.formats import version_of
 from catalog.store.names import clean_label, label_key
@@ -157,8 +157,7 @@ def _odd_embedders(tx: sqlite3.Connection) -> Iterator[str]:
 def _odd_header(tx: sqlite3.Connection) -> Iterator[str]:
     """What the file's first bytes say of how it may be written: a wrong one makes it read-only."""
     (path,) = (row[2] for row in tx.execute("PRAGMA database_list") if row[1] == "main")
-    with Path(path).open("rb") as file:
-        versions = file.read(20)[18:]
+    versions = locked_files.beginning(path, 20)[18:]
     if versions != b"\1\1":
         yield f"the file says that it is written in another way than catalogues are: {versions!r}"
 

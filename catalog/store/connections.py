@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.descriptors import CatalogError, InvalidInput, Locked
+from catalog.machine import locked_files
 from catalog.store.row_checksums import register
 
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -23,9 +24,20 @@ class Connection:
     """
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
-        self.sqlite = _connect(path, busy_seconds)
+        self._file = locked_files.hold(path)
+        try:
+            self.sqlite = _connect(path, busy_seconds)
+        except BaseException:
+            locked_files.let_go(self._file)
+            raise
         self.version = 0
         self._busy_seconds = busy_seconds
+
+    def close(self) -> None:
+        """Close it, in the hands of whoever has it."""
+        self.sqlite.close()
+        locked_files.let_go(self._file)
+        self._file = None
 
     @contextlib.contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
@@ -84,7 +96,7 @@ class Connections:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
-            connection.sqlite.close()
+            connection.close()
 
     def _take(self) -> Connection:
         with self._lock:
@@ -99,13 +111,20 @@ class Connections:
             if not self._closed:
                 self._idle.append(connection)
                 return
-        connection.sqlite.close()
+        connection.close()
 
 
-def read_only(path: Path, busy_seconds: float) -> sqlite3.Connection:
+@contextlib.contextmanager
+def read_only(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     """A connection to a database that never writes to it, nor brings it to another format."""
     uri = path.resolve().as_uri() + "?mode=ro"
-    return sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
+    with (
+        locked_files.holding(path),
+        contextlib.closing(
+            sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
+        ) as connection,
+    ):
+        yield connection
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -139,8 +158,7 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
 def in_wal_mode(path: Path) -> bool:
     """Whether another tool has put a file into WAL mode, as its header says."""
     try:
-        with path.open("rb") as file:
-            return file.read(20)[18:] == b"\2\2"
+        return locked_files.beginning(path, 20)[18:] == b"\2\2"
     except OSError:  # which SQLite says in its own way
         return False
 

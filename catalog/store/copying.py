@@ -17,6 +17,7 @@ from catalog.descriptors import (
     NoSpace,
     NotFound,
 )
+from catalog.machine import locked_files
 from catalog.store import files, inventory
 from catalog.store.connections import read_only
 from catalog.store.files import cache_folder
@@ -92,7 +93,8 @@ def _copy(source: Path, target: Path, named: Path) -> None:
         sqlite3.Error: the source cannot be read, or the target cannot be written.
     """
     with (
-        contextlib.closing(read_only(source, _TRY_SECONDS)) as reading,
+        read_only(source, _TRY_SECONDS) as reading,
+        locked_files.holding(target),
         contextlib.closing(
             sqlite3.connect(target, timeout=_TRY_SECONDS, isolation_level=None)
         ) as writing,

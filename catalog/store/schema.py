@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from catalog.machine import locked_files
+
 FORMAT_VERSION = 8
 APPLICATION_ID = 0x4354_4C47  # "CTLG"
 PAGE_SIZE = 16384  # six descriptors a page; with 4096 it would be one, and a third wasted
@@ -267,8 +269,7 @@ def is_marked(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        return file.read(100)[68:72] == APPLICATION_ID.to_bytes(4)
+    return locked_files.beginning(path, 100)[68:72] == APPLICATION_ID.to_bytes(4)
 
 
 def statements(script: str) -> Iterator[str]:
