@@ -127,6 +127,8 @@ def print_audit(report: AuditReport) -> None:
             tell(f"{counted(proposed.pictures, 'photo')} (alike to {proposed.cosine:.2f}):")
             for place in proposed.places:
                 tell(f"  {place}")
+            items = " ".join(map(str, proposed.items))
+            tell(f"  `catalog move NAME --new {items}` makes it")
         tell(f"{counted(report.alone, 'photo')} like no other")
 
 

@@ -33,14 +33,19 @@ Replace = Annotated[
 
 def move(
     label: ClassName,
-    items: Annotated[list[int], typer.Argument(help="Ids of items, as `catalog items` lists.")],
+    items: Annotated[
+        list[int],
+        typer.Argument(
+            help="Ids of items (`catalog items`), or of unknown photos (`catalog audit`)."
+        ),
+    ],
     catalog: CatalogPath,
     new: Annotated[
         bool, typer.Option("--new", help="Make the class; without it, it must exist.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Take items to another class; `catalog undo` takes them back."""
+    """Take items, or unknown photos that were kept, to a class; `catalog undo` takes them back."""
     from catalog import Catalog
 
     with Catalog.open(catalog) as opened, steps_bar("training") as training:

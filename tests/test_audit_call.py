@@ -13,7 +13,7 @@ from doubles import FakeEmbedder
 from malformed import encode
 from numpy.typing import NDArray
 
-from catalog import Catalog, PictureError, Prediction, Share
+from catalog import Catalog, NotFound, PictureError, Prediction, Share
 from catalog.descriptors import InvalidInput, LabelConflict
 
 InProcess = Callable[..., tuple[int, str, str]]
@@ -187,6 +187,34 @@ class TestKept:
         assert sure.audit().kept == 0
         sure.undo()
         assert sure.audit().kept == 4
+
+    def test_named_in_one_step(self, sure: Catalog, tmp_path: Path) -> None:
+        """A proposed class is made of its photos as if they had been added, and undone."""
+        strange = write(tmp_path / "new", 40, range(30, 34))
+        verdicts(sure, strange)
+        before = sure.info()
+        (proposed,) = sure.audit().proposed
+        moved = sure.move(proposed.items, "forty", new=True)
+        assert (moved.created, moved.moved, moved.emptied) == (True, 4, ())
+        made = sure.items("forty")
+        assert {one.id for one in made} == set(proposed.items)
+        assert {one.sources for one in made} == {(str(file),) for file in strange}
+        assert sure.audit().kept == 0
+        assert sure.predict(strange[0]).label == "forty"
+        learnt = sure.info().learning_state
+        assert sure.verify().sound
+        sure.undo()
+        assert sure.info().learning_state == before.learning_state
+        assert sure.audit().proposed == (proposed,)
+        sure.add_class("forty", strange)
+        assert sure.info().learning_state == learnt
+
+    def test_what_was_only_looked_at_has_no_class(self, sure: Catalog) -> None:
+        """A picture whose descriptor is stored, but which was not kept, is no item."""
+        sure.preview_class("forty", [seen(40, 30), seen(40, 31)])
+        staged = max(one.id for one in sure.items()) + 1
+        with pytest.raises(NotFound):
+            sure.move([staged], "forty", new=True)
 
     def test_only_if_asked_to(self, sure: Catalog, tmp_path: Path) -> None:
         """Nothing is kept of photos by default, nor of those that are known or refused."""

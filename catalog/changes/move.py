@@ -10,9 +10,10 @@ from catalog.changes.command import Command
 from catalog.descriptors import Advice, InvalidInput, LabelConflict, NotFound
 from catalog.learning.opened import Opened
 from catalog.learning.training import TrainingProgress
-from catalog.store import ItemId, Slot, Transaction, inventory
+from catalog.store import ItemId, Slot, Transaction, embedders, inventory
 from catalog.store.classes import Label, emptied, open_label, refuse_existing, require_label
 from catalog.store.compaction import require_stored
+from catalog.store.inventory import Place
 from catalog.store.journal import Change
 from catalog.store.names import Name
 
@@ -46,10 +47,10 @@ def move(
     new: bool = False,
     training: TrainingProgress | None = None,
 ) -> Moved:
-    """Take items to another class. Can be undone.
+    """Take items, or photos that were kept as unknown, to a class. Can be undone.
 
     Args:
-        items: their ids.
+        items: their ids; the audit has those of kept photos.
         label: the class.
         new: make it; otherwise it must exist.
         training: told of each batch of a ``document`` training.
@@ -65,7 +66,8 @@ def move(
         raise InvalidInput("no items were given to move")
     name = Name.parse(label)
     with Command(catalog, training=training) as command, catalog._store.writing() as tx:
-        found = [(item, inventory.slot_of(tx, item)) for item in wanted]
+        kept = inventory.kept_among(tx, wanted, embedders.active(tx))
+        found = [(item, None if item in kept else inventory.slot_of(tx, item)) for item in wanted]
         try:
             (refuse_existing if new else require_label)(tx, name)
         except NotFound as error:
@@ -80,6 +82,9 @@ def move(
         moved = reassign(command, tx, "move", target, found, name=target.spelling(name))
         if moved.event is None:
             tx.rollback()  # so that no empty class is left behind
+        else:
+            places = [(item, Place(place)) for item, place in kept.items() if place is not None]
+            inventory.note_sources(tx, places, moved.event)
     return moved
 
 
@@ -88,7 +93,7 @@ def reassign(
     tx: Transaction,
     kind: str,
     target: Label,
-    items: Sequence[tuple[ItemId, Slot]],
+    items: Sequence[tuple[ItemId, Slot | None]],
     *,
     name: Name,
     note: Mapping[str, Any] | None = None,
@@ -100,7 +105,7 @@ def reassign(
         tx: a writing transaction.
         kind: of the event.
         target: the class.
-        items: with the slots.
+        items: with the slots, None for photos that were kept.
         name: of the class as it is spelt now.
         note: JSON values that the event says beside how many came.
 

@@ -182,11 +182,13 @@ class ProposedClass:
         cosine: the mean over all pairs of them.
         places: where they were found, as recorded then, the most central first; those of bytes and
             arrays are absent.
+        items: their ids, the most central first; :meth:`Catalog.move` makes the class of them.
     """
 
     pictures: int
     cosine: float
     places: tuple[str, ...]
+    items: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ def _audit(catalog: Opened, bound: Bound) -> AuditReport:
                 len(cluster.members),
                 cluster.cosine,
                 tuple(place for at in cluster.members if (place := wanted[at][1])),
+                tuple(wanted[at][0] for at in cluster.members),
             )
             for cluster in clustering.clusters
         ),

@@ -189,6 +189,14 @@ def kept(tx: sqlite3.Connection, embedder: EmbedderId) -> list[tuple[ItemId, str
     ).fetchall()
 
 
+def kept_among(
+    tx: sqlite3.Connection, items: Iterable[ItemId], embedder: EmbedderId
+) -> dict[ItemId, str | None]:
+    """Those of some pictures that :func:`kept` has, and where they were found."""
+    wanted = set(items)
+    return {item: place for item, place in kept(tx, embedder) if item in wanted}
+
+
 def kept_place(tx: sqlite3.Connection, item: ItemId) -> str | None:
     """Where a staged picture that is wanted was found."""
     row = tx.execute("SELECT place FROM kept WHERE item = ?", (item,)).fetchone()
