@@ -17,7 +17,7 @@ from catalog.descriptors import CatalogError
 from catalog.service import openapi, problems
 from catalog.service.guard import Guard
 from catalog.service.keys import Keys
-from catalog.service.routes import asking, classes, health, items, jobs, journal, reports
+from catalog.service.routes import asking, classes, health, items, jobs, journal, page, reports
 from catalog.service.running import Service
 from catalog.service.settings import Settings
 
@@ -62,7 +62,7 @@ def create_app(catalog: Catalog, settings: Settings) -> Guard:
         Exception: problems.of_fault,
     }.items():
         app.add_exception_handler(kind, handler)
-    for routes in (asking, classes, items, journal, reports, jobs, health):
+    for routes in (asking, classes, items, journal, reports, jobs, health, page):
         # Not by include_router, which looks through each of them again at every request.
         app.router.routes.extend(routes.router.routes)
 

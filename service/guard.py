@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from catalog.service import problems
 from catalog.service.keys import Key, Keys
 from catalog.service.problems import Refused
+from catalog.service.routes.page import is_page
 from catalog.service.running import Service
 from catalog.service.settings import Settings
 
@@ -92,6 +93,8 @@ class Guard:
         if len(scope["path"]) > _LONGEST_PATH:
             raise Refused(404, "not-found", "there is nothing at this address")
         key = None
+        if is_page(scope["path"]):
+            return None
         if self._keys is None:
             self._require_own_page(headers)
         elif scope["path"] not in _OPEN:

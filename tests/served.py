@@ -67,10 +67,10 @@ def filled(path: Path) -> Catalog:
 
 
 @contextmanager
-def serving(catalog: Catalog, **settings: Any) -> Iterator[httpx.Client]:
-    """A service of a catalogue on a free port, and a client of it."""
+def serving(catalog: Catalog, *, at: int = 0, **settings: Any) -> Iterator[httpx.Client]:
+    """A service of a catalogue on a port, a free one by default, and a client of it."""
     app = create_app(catalog, Settings(**settings))
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", at))
     running = server(app)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()

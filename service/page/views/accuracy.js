@@ -1,0 +1,72 @@
+/** How often the catalogue is right: evaluations, and how that grew. */
+
+import { read } from "../api.js";
+import { html, useState } from "../html.js";
+import { Bar } from "../parts/bar.js";
+import { Thumbnail } from "../parts/picture.js";
+import { useLoaded, worded } from "../parts/shared.js";
+import { number, percent, t, when } from "../words.js";
+import { Verdict } from "./answer.js";
+import { Begin, Job } from "./jobs.js";
+
+const SHOWN = 24;
+
+export function Accuracy() {
+  const { value, error, reload } = useLoaded(async () => {
+    const { jobs } = await read("v1/jobs");
+    const own = jobs.filter((one) => one.kind === "evaluate").reverse();
+    return { going: own.filter((one) => one.state === "running" || one.state === "waiting"), done: own.filter((one) => one.state === "done") };
+  });
+  const [looked, setLooked] = useState(null);
+  const shown = looked ?? value?.done[0]?.id ?? null;
+  return html`
+    <h1>${t("way.accuracy")}</h1>
+    <p>${t("accuracy.how")}</p>
+    <${Begin} begun=${reload} kinds=${["evaluate"]} />
+    ${error && html`<p class="trouble">${worded(error)}</p>`}
+    <ul class="jobs">${value?.going.map((one) => html`<${Job} key=${one.id} first=${one} begun=${reload} />`)}</ul>
+    ${value?.done.length > 1 && html`<${Growth} done=${value.done} shown=${shown} look=${setLooked} />`}
+    ${shown !== null && html`<${Result} key=${shown} job=${shown} />`}
+    ${value && !value.done.length && !value.going.length && html`<p class="nothing">${t("accuracy.none")}</p>`}`;
+}
+
+/** The evaluations one after another: how often they were right. */
+function Growth({ done, shown, look }) {
+  return html`
+    <section><h2>${t("accuracy.growth")}</h2>
+      <ol class="growth">${[...done].reverse().slice(-20).map((one) => html`
+        <li key=${one.id}><button class="quiet" aria-pressed=${one.id === shown} onClick=${() => look(one.id)} title=${one.request.source}>
+          <span class="column" style=${{ height: `${Math.round(100 * (one.outcome.top1 ?? 0))}px` }}></span>
+          <b>${percent(one.outcome.top1 ?? 0, 1)}</b><small>${when(one.began)}</small></button></li>`)}</ol></section>`;
+}
+
+function Result({ job }) {
+  const { value, error } = useLoaded(() => read(`v1/jobs/${job}/result`), [job]);
+  const [most, setMost] = useState(SHOWN);
+  if (error) return html`<p class="hint">${worded(error)}</p>`;
+  if (!value) return html`<div class="wait tall"></div>`;
+  const { cross_check: check, per_class: classes, confusions, mistakes } = value;
+  const weak = [...classes].sort((one, other) => one.cross_check_top1 - other.cross_check_top1).filter((one) => one.cross_check_top1 < 1).slice(0, 10);
+  return html`
+    <section class="result">
+      <div class="figures">
+        <div class="figure"><b>${percent(check.top1, 1)}</b><span>${t("accuracy.right", { n: value.pictures })}</span></div>
+        <div class="figure"><b>${percent(check.top5, 1)}</b><span>${t("accuracy.five")}</span></div>
+        ${["head", "centroid", "neighbours"].filter((one) => value[one]).map((one) => html`
+          <div class="figure small" key=${one}><b>${percent(value[one].top1, 1)}</b><span>${t(`witness.${one}`)}</span></div>`)}
+      </div>
+      <div class="scrolls" tabindex="0" role="region" aria-label=${t("accuracy.verdicts")}><table><caption>${t("accuracy.verdicts")}</caption>
+        <thead><tr><th scope="col">${t("accuracy.verdict")}</th><th scope="col">${t("accuracy.share")}</th><th scope="col">${t("accuracy.correct")}</th></tr></thead>
+        <tbody>${check.verdicts.map((one) => html`<tr key=${one.verdict}><th scope="row"><${Verdict} verdict=${one.verdict} /></th>
+          <td>${percent(one.pictures / value.pictures, 1)}</td><td>${one.pictures ? percent(one.right / one.pictures, 1) : "–"}</td></tr>`)}</tbody></table></div>
+      ${weak.length > 0 && html`<h2>${t("accuracy.weak")}</h2><ul class="bars">${weak.map((one) => html`
+        <li key=${one.label}><a href=${`#/classes/${encodeURIComponent(one.label)}`}>${one.label}</a> <${Bar} share=${one.cross_check_top1} /> ${percent(one.cross_check_top1)} <small>${t("n.photos", { n: one.pictures })}</small></li>`)}</ul>`}
+      ${confusions.length > 0 && html`<h2>${t("accuracy.confusions")}</h2><ul class="plain">${confusions.slice(0, 10).map((one) => html`
+        <li key=${one.truth + one.predicted}>${t("accuracy.taken", { truth: one.truth, predicted: one.predicted, n: one.pictures })}</li>`)}</ul>`}
+      ${mistakes.length > 0 && html`<h2>${t("accuracy.mistakes", { n: mistakes.length })}</h2><ul class="tasks">${mistakes.slice(0, most).map((one, place) => html`
+        <li key=${place} class="task">${one.nearest_item !== null && html`<${Thumbnail} item=${one.nearest_item} label=${one.predicted} />`}
+          <p>${t("accuracy.mistake", { truth: one.truth, predicted: one.predicted })} <${Verdict} verdict=${one.verdict} />
+            ${one.probability !== null && html` <small>${number(one.probability, 2)}</small>`}<br /><code>${one.place ?? ""}</code></p></li>`)}</ul>
+        ${mistakes.length > most && html`<button class="quiet" onClick=${() => setMost(most + 4 * SHOWN)}>${t("more")}</button>`}`}
+    </section>`;
+}

@@ -1,0 +1,118 @@
+/** Photos that are asked about, several at a time, and what came of each. */
+
+import { Problem, ask, write } from "../api.js";
+import { useCallback, useEffect, useReducer, useRef } from "../html.js";
+import { written } from "../parts/boxed.js";
+import { shrunk } from "../parts/picture.js";
+
+const AT_ONCE = 4;
+const NEIGHBOURS = 8;
+const MOST = 500; // photos at a time
+
+let count = 0;
+
+/**
+ * The photos and their answers, kept as long as the page is open, whichever view is shown.
+ *
+ * Each has `id`, `file`, `address` and `small` (null where the browser cannot show it), `box`, `state` (waiting,
+ * asking, answered, refused), `prediction`, `neighbours`, `error`, `took` in milliseconds, and `said`: what the reader
+ * said that it shows.
+ */
+let photos = [];
+const watching = new Set();
+
+function set(next) {
+  photos = next;
+  watching.forEach((tell) => tell());
+}
+
+const change = (id, what) => set(photos.map((one) => (one.id === id ? { ...one, ...what } : one)));
+
+/** Ask about some more photos. */
+export function add(files) {
+  const room = files.slice(0, MOST - photos.length);
+  const come = room.map((file) => ({
+    id: (count += 1), file, name: file.name || "", address: URL.createObjectURL(file), small: undefined, box: null, state: "waiting",
+  }));
+  set([...photos, ...come]);
+  fill();
+  return { first: come[0]?.id ?? null, over: files.length - room.length };
+}
+
+/** Put photos away; all of them by default. */
+export function clear(ids = photos.map((one) => one.id)) {
+  for (const one of photos.filter((photo) => ids.includes(photo.id))) {
+    URL.revokeObjectURL(one.address);
+    if (one.small) URL.revokeObjectURL(one.small);
+  }
+  set(photos.filter((photo) => !ids.includes(photo.id)));
+}
+
+/** Ask about a photo again: with another box, or because something was learnt. */
+export function again(id, box = photos.find((one) => one.id === id).box) {
+  change(id, { box, state: "waiting", error: null });
+  fill();
+}
+
+/** Say what a photo shows; the catalogue learns from it. */
+export async function say(id, label) {
+  const one = photos.find((photo) => photo.id === id);
+  const said = await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file);
+  change(id, { said });
+  return said;
+}
+
+/** Note that what was said was taken back. */
+export const unsay = (id) => change(id, { said: null });
+
+/** Begin with as many of those that wait as may be under way. */
+function fill() {
+  const free = AT_ONCE - photos.filter((one) => one.state === "asking").length;
+  for (const one of photos.filter((photo) => photo.state === "waiting").slice(0, free)) answer(one);
+}
+
+async function answer({ id, file, box, small }) {
+  change(id, { state: "asking" });
+  const began = performance.now();
+  const where = { box: written(box) };
+  const keep = localStorage.getItem("keep unknown") === "yes" && !box;
+  try {
+    const [predicted, near] = await Promise.all([
+      ask("v1/predict", { ...where, top: 5, keep_unknown: keep || undefined }, file),
+      ask("v1/nearest", { ...where, k: NEIGHBOURS }, file),
+    ]);
+    const { prediction } = predicted.answers[0];
+    if (isStill(id, box)) change(id, { state: "answered", prediction, neighbours: near.answers[0].neighbours, took: performance.now() - began });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (isStill(id, box)) change(id, { state: "refused", error });
+  } finally {
+    fill();
+  }
+  if (small === undefined) {
+    change(id, { small: null });
+    change(id, { small: await shrunk(file) });
+  }
+}
+
+/** Whether the photo is there, and asked about with this box. */
+const isStill = (id, box) => photos.some((one) => one.id === id && one.box === box);
+
+/** The photos, for a view that shows them. */
+export function usePhotos() {
+  const [, draw] = useReducer((number) => number + 1, 0);
+  useEffect(() => {
+    watching.add(draw);
+    return () => watching.delete(draw);
+  }, []);
+  return photos;
+}
+
+/** The photo that is looked at, of those that there are. */
+export function useSelected(all) {
+  const selected = useRef(null);
+  const [, draw] = useReducer((number) => number + 1, 0);
+  const select = useCallback((id) => { selected.current = id; draw(); }, []);
+  const found = all.find((one) => one.id === selected.current) ?? all[0] ?? null;
+  return [found, select];
+}

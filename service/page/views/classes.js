@@ -1,0 +1,79 @@
+/** The classes, found as one types. */
+
+import { parts, read, write } from "../api.js";
+import { html, useContext, useEffect, useState } from "../html.js";
+import { Buttons } from "../parts/bring.js";
+import { Dialog } from "../parts/dialog.js";
+import { Icon } from "../parts/icons.js";
+import { Thumbnail } from "../parts/picture.js";
+import { Rows } from "../parts/rows.js";
+import { Shared, useChange, useLoaded, worded } from "../parts/shared.js";
+import { t } from "../words.js";
+import { refusals } from "./start.js";
+
+export function Classes() {
+  const { changes } = useContext(Shared);
+  const [text, setText] = useState("");
+  const [search, setSearch] = useState("");
+  const [making, setMaking] = useState(false);
+  useEffect(() => {
+    const waiting = setTimeout(() => setSearch(text.trim()), 120);
+    return () => clearTimeout(waiting);
+  }, [text]);
+  const { value, error } = useLoaded(() => read("v1/classes", { search, limit: 1 }), [search]);
+  const load = async (offset, limit) => (await read("v1/classes", { search, offset, limit })).classes;
+  return html`
+    <div class="row spread title"><h1>${t("way.classes")}</h1>
+      <button class="primary" onClick=${() => setMaking(true)}><${Icon} name="plus" />${t("classes.new")}</button></div>
+    <label class="search"><span class="sr">${t("classes.search")}</span><${Icon} name="search" />
+      <input type="search" value=${text} placeholder=${t("classes.search")} onInput=${(event) => setText(event.target.value)} /></label>
+    ${error && html`<p class="trouble">${worded(error)}</p>`}
+    ${value && html`<p class="hint" role="status">${t(search ? "classes.found" : "classes.count", { n: value.total })}</p>`}
+    ${value?.total > 0 && html`<${Rows} total=${value.total} load=${load} of=${`${search} ${changes}`} least=${250} height=${84} label=${t("way.classes")}
+      draw=${(one) => html`<${Entry} one=${one} />`} />`}
+    ${value?.total === 0 && !search && html`<div class="nothing"><p>${t("classes.none")}</p><a class="button primary" href="#/start">${t("classes.begin")}</a></div>`}
+    ${making && html`<${Making} close=${() => setMaking(false)} />`}`;
+}
+
+function Entry({ one }) {
+  const [item, setItem] = useState(null);
+  useEffect(() => {
+    let current = true;
+    const waiting = setTimeout(() => { // not for what is scrolled past
+      read("v1/items", { label: one.label, limit: 1 }).then(({ items }) => current && setItem(items[0]?.id ?? null), () => {});
+    }, 120);
+    return () => { current = false; clearTimeout(waiting); };
+  }, [one.label, one.items]);
+  return html`
+    <a class="entry" href=${`#/classes/${encodeURIComponent(one.label)}`}>
+      ${item ? html`<${Thumbnail} item=${item} />` : html`<span class="thumb"></span>`}
+      <span class="what"><b>${one.label}</b><small>${t("n.photos", { n: one.items })}</small></span></a>`;
+}
+
+/** A new class: its name, and photos of it. */
+function Making({ close }) {
+  const [name, setName] = useState("");
+  const [files, setFiles] = useState([]);
+  const [busy, change] = useChange();
+  const make = async (event) => {
+    event.preventDefault();
+    const made = await change(
+      () => write("POST", "v1/classes", { label: name.trim() }, parts(files)),
+      (result) => t("added", { n: result.added, label: result.label }) + refusals(result),
+    );
+    if (made) {
+      close();
+      location.hash = `#/classes/${encodeURIComponent(made.label)}`;
+    }
+  };
+  return html`
+    <${Dialog} title=${t("classes.new")} close=${close}>
+      <form onSubmit=${make}>
+        <label class="field"><span>${t("name.label")}</span>
+          <input value=${name} required maxlength="200" autofocus onInput=${(event) => setName(event.target.value)} /></label>
+        <div class="row" onClick=${(event) => event.preventDefault()}><${Buttons} take=${(come) => setFiles((before) => [...before, ...come])} /></div>
+        <p class="hint" role="status">${t("n.photos", { n: files.length })}</p>
+        <div class="row end"><button class="primary" disabled=${busy || !files.length || !name.trim()}>${t("classes.make")}</button></div>
+      </form>
+    <//>`;
+}

@@ -1,0 +1,400 @@
+"""The page in a real browser: asking, saying, naming, and all that may come between."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import photos
+import pytest
+from browser import choose, drop, given, heading, shot, until
+from doubles import FakeEmbedder
+from inside import keep
+from served import bearer, ready, serving
+from tiny_network import NAME
+from visiting import browser, client, complaints, shop, visit
+
+from catalog import Catalog
+from catalog.embedder.model_cache import Model
+from catalog.service.keys import add_key
+
+__all__ = ["browser", "client", "complaints", "shop", "visit"]
+
+HOSTILE = '<img src=x onerror="window.hacked = true">'
+VECTOR = b"""<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked = true"><script>
+window.hacked = true</script></svg>"""
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Catalog]:
+    """Nothing yet, with room for small copies."""
+    with Catalog.init(tmp_path / "empty.catalog", embedder=FakeEmbedder(), thumbnails=True) as made:
+        yield made
+
+
+def side_by_side(left: int, right: int) -> bytes:
+    """Two things in one photo, each 64 pixels wide."""
+    both = np.hstack([photos.scene(left, 9), photos.scene(right, 9)])
+    return photos.encode(".png", both)
+
+
+class TestAsking:
+    """A photo in, the answer out."""
+
+    def test_dropped(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """The answer is what Python gives, with its neighbours and all that speak for it."""
+        page = visit(client)
+        drop(page, shot(2))
+        said = shop.predict(photos.photo(2, 9))
+        assert said.label is not None
+        assert said.label in heading(page)
+        assert page.locator(".near li b").first.inner_text() == "thing 2"
+        assert page.locator(".witnesses h3").count() == 3
+        word = {"match": "sure", "ambiguous": "likely", "disagree": "in doubt"}[said.verdict]
+        assert page.locator(".headline .verdict").inner_text() == word
+
+    def test_chosen_pasted_and_taken(self, client: Any, visit: Any) -> None:
+        """Whichever way a photo comes."""
+        page = visit(client)
+        choose(page, [shot(1)])
+        assert "thing 1" in heading(page)
+        drop(page, shot(1, 10), events=("paste",))
+        page.wait_for_selector("text=2 of 2 answered")
+        page.click("text=Take a photo")
+        until(page, "document.querySelector('dialog video')?.videoWidth > 0")
+        page.click("dialog >> text=Take it")
+        page.wait_for_selector("text=3 of 3 answered")
+
+    def test_a_box(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Drawn round one of two things, by hand or by keys, it is the answer's subject."""
+        page = visit(client)
+        drop(page, ("both.png", side_by_side(0, 3)), kind="image/png")
+        heading(page)
+        frame = page.locator(".canvas img").bounding_box()
+        page.mouse.move(frame["x"] + frame["width"] * 0.52, frame["y"] + 1)
+        page.mouse.down()
+        page.mouse.move(frame["x"] + frame["width"] - 1, frame["y"] + frame["height"] - 1, steps=4)
+        page.mouse.up()
+        until(page, "document.querySelector('.headline h2')?.innerText.includes('thing 3')")
+        page.click("text=Whole photo again")
+        page.wait_for_selector(".box", state="detached")
+        page.focus(".canvas")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".box")
+        for _ in range(14):
+            page.keyboard.press("ArrowLeft")
+        until(page, "document.querySelector('.headline h2')?.innerText.includes('thing 0')")
+        page.keyboard.press("Escape")
+        page.wait_for_selector(".box", state="detached")
+
+    def test_a_picture_that_is_refused(self, client: Any, visit: Any) -> None:
+        """It says why, and the others are answered."""
+        page = visit(client)
+        drop(page, ("a.jpg", b"no picture at all"), shot(1))
+        page.wait_for_selector("text=2 of 2 answered")
+        assert "cannot be read" in page.locator(".refused h2").inner_text()
+        assert len(page.locator(".refused p").inner_text()) > 10
+        page.locator(".list li").nth(1).click()
+        assert "thing 1" in heading(page)
+
+    def test_fifty_at_once_by_keys(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """A list that is worked through without a mouse: right, wrong, new, and back."""
+        before = len(shop)
+        page = visit(client)
+        drop(page, *[shot(number % 6, 20 + number) for number in range(50)])
+        page.wait_for_selector("text=50 of 50 answered")
+        page.focus("[role=listbox]")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=1 done")
+        page.keyboard.press("w")
+        page.keyboard.type("thing 5")
+        page.wait_for_selector("dialog [role=option] >> text=/^thing 5$/")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=2 done")
+        page.keyboard.press("n")
+        page.keyboard.type("something new")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=3 done")
+        assert len(shop) == before + 3
+        assert shop.labels()[0].label == "something new"
+        page.keyboard.press("Home")
+        for _ in range(2):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("u")
+        page.wait_for_selector("text=2 done")
+        assert len(shop) == before + 2
+
+    def test_while_another_writes(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Answers come while classes come and go."""
+        page = visit(client)
+        stop = threading.Event()
+
+        def write() -> None:
+            while not stop.is_set():
+                shop.add_class("passing", photos.shots(30, 2))
+                shop.undo()
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        try:
+            drop(page, *[shot(number % 6, 40 + number) for number in range(12)])
+            page.wait_for_selector("text=12 of 12 answered")
+            assert page.locator(".list .verdict").count() == 12
+        finally:
+            stop.set()
+            writing.join()
+
+
+class TestSaying:
+    """What the reader says is learnt, and can be taken back."""
+
+    def test_right(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """One photo more for the class."""
+        page = visit(client)
+        drop(page, shot(4))
+        page.locator(".deeds button").first.click()
+        page.wait_for_selector(".headline >> text=Confirmed")
+        assert {row.label: row.items for row in shop.labels()}["thing 4"] == 4
+
+    def test_wrong(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Another class, found as one types; asked again, it is that; and taken back."""
+        page = visit(client)
+        drop(page, ("odd.jpg", photos.photo(40)))
+        page.click("text=Wrong: it is")
+        page.fill("dialog input", "ing 5")
+        page.click("dialog [role=option] >> text=/^thing 5$/")
+        page.wait_for_selector(".headline >> text=Corrected")
+        assert len(shop.items("thing 5")) == 4
+        page.click(".says >> text=Ask again")
+        until(page, "document.querySelector('.near li b')?.innerText === 'thing 5'")
+        page.click(".says >> text=Undo")
+        page.wait_for_selector("text=Taken back")
+        assert len(shop.items("thing 5")) == 3
+
+    def test_a_new_class_is_found_at_once(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Named once, known from then on."""
+        page = visit(client)
+        drop(page, ("new.jpg", photos.photo(52)))
+        page.click("text=New class")
+        page.fill("dialog input", "Tea pot")
+        page.click("dialog [role=option] >> text=New: “Tea pot”")
+        page.wait_for_selector(".headline >> text=New: Tea pot")
+        drop(page, ("again.jpg", photos.photo(52, 1)))
+        page.wait_for_selector("text=2 of 2 answered")
+        assert page.locator(".near li b").first.inner_text() == "Tea pot"
+
+    def test_one_minute_from_nothing(self, empty: Catalog, visit: Any) -> None:
+        """Three things named and shown, and one of them recognised."""
+        with serving(empty) as client:
+            ready(client)
+            page = visit(client)
+            page.wait_for_selector("text=Name three things")
+            for place, name in enumerate(("Mug", "Pot", "Salt")):
+                slot = page.locator(".slot").nth(place)
+                slot.locator("input:not([type=file])").fill(name)
+                files = given(shot(60 + place, 0), shot(60 + place, 1))
+                slot.locator("input[type=file]").first.set_input_files(files)
+                page.wait_for_selector(f".slot.made >> nth={place}")
+            page.click("text=Try it")
+            page.wait_for_selector("text=Which one is this?")
+            drop(page, ("try.jpg", photos.photo(61, 9)))
+            heading(page)
+            assert page.locator(".near li b").first.inner_text() == "Pot"
+            until(page, "document.querySelector('.near img')?.naturalWidth > 0")
+
+
+class TestClasses:
+    """A curator's work."""
+
+    def test_found_renamed_and_back(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Found as one types; its name changed, and changed back."""
+        page = visit(client, "classes")
+        page.wait_for_selector("text=6 classes")
+        page.fill("input[type=search]", "THING 3")
+        page.wait_for_selector("text=1 class found")
+        page.click(".entry")
+        page.click("text=Rename")
+        page.fill("dialog input", "Blue mug")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("h1 >> text=Blue mug")
+        assert "Blue mug" in {row.label for row in shop.labels()}
+        page.click(".note >> text=Undo")
+        page.wait_for_selector("text=Taken back")
+        assert "thing 3" in {row.label for row in shop.labels()}
+
+    def test_merged(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Two classes become one, and two again."""
+        page = visit(client, "classes/thing%201")
+        page.click("text=Merge")
+        page.fill("dialog input", "thing 2")
+        page.click("dialog [role=option]")
+        page.wait_for_selector("h1 >> text=thing 2")
+        until(page, "document.querySelectorAll('.photos li').length === 6")
+        page.click(".note >> text=Undo")
+        page.wait_for_selector("text=Taken back")
+        assert {row.label: row.items for row in shop.labels()}["thing 1"] == 3
+
+    def test_moved_removed_and_deleted(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Photos go to a class that is made for them; one is removed; the class is deleted."""
+        page = visit(client, "classes/thing%201")
+        page.locator(".pick").first.click()
+        page.locator(".pick").nth(1).click()
+        page.click("text=Move to")
+        page.fill("dialog input", "apart")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=2 photos moved to apart")
+        assert len(shop.items("apart")) == 2
+        page.goto(f"{client.base_url}/#/classes/apart")
+        page.locator(".pick").first.click()
+        page.get_by_role("button", name="Remove", exact=True).click()
+        page.wait_for_selector("text=1 photo removed")
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.click("dialog >> .danger")
+        page.wait_for_selector("text=apart is deleted")
+        assert "apart" not in {row.label for row in shop.labels()}
+
+    def test_made_with_photos(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """A new class of chosen photos, one of which is none."""
+        page = visit(client, "classes")
+        page.click("text=New class")
+        page.fill("dialog input:not([type=file])", "Pan")
+        files = given(shot(70), ("bad.jpg", b"nothing"))
+        page.locator("dialog input[type=file]").first.set_input_files(files)
+        page.click("dialog >> text=Make it")
+        page.wait_for_selector("h1 >> text=Pan")
+        assert "refused" in page.locator(".note").first.inner_text()
+        assert len(shop.items("Pan")) == 1
+
+
+class TestKeeping:
+    """What is to be done, what was done, and what goes on."""
+
+    def test_unknown_photos_are_named(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """Photos that nobody knew become a class in one step."""
+        keep(shop, [photos.scene(90, number) for number in range(4)])
+        page = visit(client, "todo")
+        page.click("text=Name them")
+        page.fill("dialog input", "Lamp")
+        page.click("dialog [role=option] >> text=New")
+        page.wait_for_selector("text=moved to Lamp")
+        assert len(shop.items("Lamp")) >= 2
+
+    def test_a_wrong_name_is_mended(self, shop: Catalog, visit: Any) -> None:
+        """A photo under the wrong name is listed with what it looks like, and moved."""
+        for thing in range(6):
+            shop.add(f"thing {thing}", photos.shots(thing, 6, first=30))
+        wrong = shop.items("thing 2")[4]
+        shop.move([wrong.id], "thing 5")
+        with serving(shop) as client:
+            ready(client)
+            page = visit(client, "todo")
+            page.click("text=Move to thing 2")
+            page.wait_for_selector("text=1 photo moved to thing 2")
+            assert shop.item(wrong.id).label == "thing 2"
+
+    def test_history(self, client: Any, visit: Any, shop: Catalog) -> None:
+        """The latest command is taken back, and shown as such."""
+        shop.rename_class("thing 0", "Mug")
+        page = visit(client, "history")
+        page.wait_for_selector("text=thing 0 renamed Mug")
+        page.click(".history >> text=Undo")
+        page.click("dialog >> .danger")
+        page.wait_for_selector("text=(taken back)")
+        assert "thing 0" in {row.label for row in shop.labels()}
+
+    def test_a_job_with_its_progress(self, tmp_path: Path, visit: Any, tiny_model: Model) -> None:
+        """An import is begun, followed to its end, and what it could not take is listed."""
+        tree = photos.draw_tree(tmp_path / "tree", ("cup", "jug"), 20)
+        (tree / "cup" / "bad.jpg").write_bytes(b"nothing")
+        path = tmp_path / "jobs.catalog"
+        with (
+            Catalog.init(path, backbone=NAME, views="fast") as made,
+            serving(made, allow=(tmp_path,)) as client,
+        ):
+            page = visit(client, "jobs")
+            page.fill(".begin input", str(tree))
+            page.get_by_role("button", name="Begin").click()
+            page.wait_for_selector(".job progress, .job .state.done")
+            page.wait_for_selector(".job .state.done", timeout=60_000)
+            assert "new: 40" in page.locator(".job > p").first.inner_text()
+            page.click("text=1 picture not taken")
+            assert "bad.jpg" in page.locator(".failures").inner_text()
+            page.goto(f"{client.base_url}/#/accuracy")
+            page.fill(".begin input", str(tree))
+            page.get_by_role("button", name="Begin").click()
+            page.wait_for_selector("text=What the verdicts are worth", timeout=60_000)
+
+
+class TestTrouble:
+    """What may go wrong."""
+
+    def test_the_service_is_restarted(self, shop: Catalog, visit: Any) -> None:
+        """The page says that it is away, and goes on when it is back."""
+        with serving(shop) as client:
+            ready(client)
+            port = client.base_url.port
+            page = visit(client)
+        drop(page, shot(1))
+        page.wait_for_selector("text=cannot be reached")
+        with serving(shop, at=port) as client:
+            ready(client)
+            assert "thing 1" in heading(page)
+            page.wait_for_selector(".lost", state="detached")
+
+    def test_a_key_is_asked_for(self, shop: Catalog, visit: Any, tmp_path: Path) -> None:
+        """Nothing is shown without one; a wrong one is told; the right one is kept."""
+        keys = tmp_path / "keys.txt"
+        key = add_key(keys, "till", "write")
+        with serving(shop, keys=keys) as client:
+            page = visit(client, "classes")
+            page.wait_for_selector("text=A key is needed")
+            assert "thing" not in page.inner_text("body")
+            page.fill("dialog input", "wrong")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("text=not known")
+            page.fill("dialog input", key)
+            page.keyboard.press("Enter")
+            page.wait_for_selector("text=6 classes")
+            page.reload()
+            page.wait_for_selector("text=6 classes")
+            assert client.get("/v1/classes", headers=bearer(key)).status_code == 200
+
+    @pytest.mark.parametrize("view", ["classes", "ask", "todo", "history"])
+    def test_hostile_names(self, shop: Catalog, visit: Any, view: str) -> None:
+        """A class, a file and a picture that would run something run nothing."""
+        shop.rename_class("thing 1", HOSTILE)
+        with serving(shop) as client:
+            ready(client)
+            page = visit(client, view)
+            if view == "ask":
+                drop(page, (f"{HOSTILE}.jpg", photos.photo(1, 9)))
+                assert HOSTILE in heading(page)
+                drop(page, ("vector.svg", VECTOR), kind="image/svg+xml")
+                page.wait_for_selector("text=2 of 2 answered")
+                page.locator(".list li").nth(1).click()
+                page.wait_for_selector(".refused")
+            if view == "classes":
+                page.locator(".entry", has_text="onerror").click()
+                page.wait_for_selector("h1 >> text=onerror")
+            page.wait_for_timeout(300)
+            assert page.evaluate("window.hacked") is None
+
+    def test_a_wrong_address(self, client: Any, visit: Any) -> None:
+        """Typed by hand, it leads somewhere; a class that is not there is told."""
+        page = visit(client, "nowhere")
+        page.wait_for_selector("text=Which one is this?")
+        page = visit(client, "classes/%E0%A4%A")
+        page.wait_for_selector(".trouble")
+
+    def test_another_language(self, client: Any, visit: Any) -> None:
+        """As the browser asks for it, and as the reader chooses."""
+        page = visit(client)
+        page.click("text=Settings")
+        page.select_option("dialog select >> nth=0", "de")
+        page.wait_for_selector("text=Welches ist das?")
+        assert page.evaluate("document.documentElement.lang") == "de"
+        assert not re.search(r"\b[a-z]+\.[a-z]+\b", page.inner_text("main"))  # no bare key
