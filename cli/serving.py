@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from catalog.cli import extras
 from catalog.cli.options import CatalogPath, Json
 from catalog.cli.output import print_json, print_table, say, tell
 
@@ -199,14 +199,7 @@ def _require_libraries() -> None:
     Raises:
         CatalogError: it is not.
     """
-    from catalog.descriptors import Advice, CatalogError
-
-    lacking = [name for name in _LIBRARIES if find_spec(name) is None]
-    if lacking:
-        raise CatalogError(
-            f"the service needs libraries that are not installed: {', '.join(lacking)}",
-            Advice("install serve"),
-        )
+    extras.require(_LIBRARIES, "the service", "install serve")
 
 
 def _level(name: str) -> str:

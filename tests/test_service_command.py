@@ -17,7 +17,7 @@ from served import JPEG, process, ready
 from tiny_network import command, environment
 
 from catalog import Catalog
-from catalog.cli import serving as command_line
+from catalog.cli import extras
 
 
 def told(cache: Path, *arguments: str | Path, **variables: str) -> tuple[int, str, str]:
@@ -135,9 +135,9 @@ def test_without_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What to install is said."""
-    found = command_line.find_spec
+    found = extras.find_spec
     monkeypatch.setattr(
-        command_line, "find_spec", lambda name: None if name == "fastapi" else found(name)
+        extras, "find_spec", lambda name: None if name == "fastapi" else found(name)
     )
     code, _, err = in_process("serve", "--catalog", shop)
     assert code == 1
