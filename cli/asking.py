@@ -212,7 +212,7 @@ def _print_answers(
 
     named = list(zip(places, answers, strict=True))
     if json:
-        print_json([_record(name, what, answer) for name, answer in named])
+        print_json([record(name, what, answer) for name, answer in named])
     for name, answer in named:
         if isinstance(answer, PictureError):
             say(f"refused: {name}: {answer.detail} ({answer.reason})")
@@ -233,7 +233,14 @@ def _is_doubtful(answer: Prediction | PictureError) -> bool:
     return not isinstance(answer, PictureError) and answer.verdict in {"unknown", "disagree"}
 
 
-def _record(name: str, what: str, answer: object) -> dict[str, Any]:
+def record(name: str | None, what: str, answer: object) -> dict[str, Any]:
+    """An answer about a picture as ``--json`` has it, or why the picture was refused.
+
+    Args:
+        name: of the picture; None where it has none.
+        what: the answer is: ``neighbours``, or a ``prediction``.
+        answer: it, or the refusal.
+    """
     from catalog.descriptors import PictureError
 
     if isinstance(answer, PictureError):
