@@ -1,4 +1,4 @@
-"""How advice is worded for those who use the command."""
+"""How advice is worded for those who use the command, and for programs that call its tools."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ COMMAND: Final[Wording] = {
     "get network by hand": "download {about} in a browser or on another computer, and `catalog "
     "model import` the file",
     "get network from a copy": "or use a local copy: `catalog model import FOLDER`",
+    "install mcp": "`pip install 'catalog[mcp]'` brings it",
     "install serve": "`pip install 'catalog[serve]'` brings it",
     "list classes": "`catalog labels` lists them",
     "list items": "`catalog items` lists them",
@@ -57,9 +58,17 @@ COMMAND: Final[Wording] = {
 }
 """A sentence for each kind of advice."""
 
+MCP: Final[Wording] = {
+    **COMMAND,  # it is at hand wherever the tools are
+    "add pictures": "the tool feedback takes a picture in; `catalog add` takes many",
+    "list classes": "the tool classes lists them",
+    "move here": '"move": true takes it to {about}',
+}
+"""The same, where a tool does it."""
 
-def said(error: CatalogError) -> str:
+
+def said(error: CatalogError, wording: Wording = COMMAND) -> str:
     """What is wrong and what to do about it, in one line."""
     if error.advice is None:
         return error.fact
-    return f"{error.fact}; {error.advice.worded(COMMAND)}"
+    return f"{error.fact}; {error.advice.worded(wording)}"

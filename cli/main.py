@@ -17,6 +17,7 @@ from catalog.cli import (
     health,
     inspecting,
     jobs,
+    mcp,
     model,
     reindexing,
     serving,
@@ -133,6 +134,7 @@ app.command("audit")(inspecting.audit)
 app.command("verify")(inspecting.verify)
 app.command("doctor")(health.doctor)
 app.command("serve")(serving.serve)
+app.command("mcp")(mcp.mcp)
 app.add_typer(serving.keys, name="keys")
 
 

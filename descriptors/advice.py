@@ -29,6 +29,7 @@ AdviceKind: TypeAlias = Literal[
     "get network",
     "get network by hand",
     "get network from a copy",
+    "install mcp",
     "install serve",
     "list classes",
     "list items",
@@ -76,6 +77,7 @@ PYTHON: Final[Wording] = {
     "get network by hand": "download {about} in a browser or on another computer, and give the "
     "file to catalog.embedder.models.import_model",
     "get network from a copy": "catalog.embedder.models.import_model takes a local copy",
+    "install mcp": "pip install 'catalog[mcp]' brings it",
     "install serve": "pip install 'catalog[serve]' brings it",
     "list classes": "labels() lists them",
     "list items": "items() lists them",

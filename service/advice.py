@@ -29,6 +29,7 @@ HTTP: Final[Wording] = {
     "get network": f"{_BY_THE_OWNER} fetch or import it",
     "get network by hand": f"{_BY_THE_OWNER} download {{about}} and import it",
     "get network from a copy": f"{_BY_THE_OWNER} import a copy",
+    "install mcp": f"{_BY_THE_OWNER} install it: pip install 'catalog[mcp]'",
     "install serve": f"{_BY_THE_OWNER} install it: pip install 'catalog[serve]'",
     "list classes": "GET /v1/classes lists them",
     "list items": "GET /v1/items lists them",

@@ -95,9 +95,12 @@ ONLY_IN = {
     "pyarrow": {"catalog.care.export"},
     "fastapi": {"catalog.service"},
     "starlette": {"catalog.service"},
-    "pydantic": {"catalog.service"},
+    "pydantic": {"catalog.service", "catalog.cli.mcp_arguments"},
     "uvicorn": {"catalog.service"},
     "prometheus_client": {"catalog.service"},
+    "mcp": {"catalog.cli.mcp_server"},
+    "mcp_types": set(),
+    "anyio": {"catalog.cli.mcp_server"},
     "typer": {"catalog.cli"},
     "rich": {"catalog.cli"},
 }

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from catalog import descriptors
-from catalog.cli.advice import COMMAND, said
+from catalog.cli.advice import COMMAND, MCP, said
 from catalog.descriptors import Advice, CatalogError, EmbedderMismatch, LabelConflict, Locked
 from catalog.descriptors.advice import PYTHON, AdviceKind
 from catalog.service.advice import HTTP
@@ -23,7 +23,9 @@ FACES = {"cli", "care/doctor.py"}
 """Where commands and options may be named: in the command, and in what only its doctor says."""
 
 
-@pytest.mark.parametrize("wording", [PYTHON, COMMAND, HTTP], ids=["python", "command", "http"])
+@pytest.mark.parametrize(
+    "wording", [PYTHON, COMMAND, HTTP, MCP], ids=["python", "command", "http", "mcp"]
+)
 def test_every_kind_is_worded(wording: dict[AdviceKind, str]) -> None:
     """Each face has a sentence for every kind, and none for what is no kind."""
     assert set(wording) == set(get_args(AdviceKind))
@@ -35,6 +37,8 @@ def test_the_same_error_is_worded_twice() -> None:
     error = CatalogError("the picture is in class 'mug' already", Advice("move here", "'cup'"))
     assert str(error) == "the picture is in class 'mug' already; move=True takes it to 'cup'"
     assert said(error) == "the picture is in class 'mug' already; --move takes it to 'cup'"
+    tool = "the picture is in class 'mug' already; \"move\": true takes it to 'cup'"
+    assert said(error, MCP) == tool
     assert str(CatalogError("no space")) == said(CatalogError("no space")) == "no space"
 
 

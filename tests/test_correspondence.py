@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-NOT_OF_CATALOGUES = {"model", "keys", "serve"}
+NOT_OF_CATALOGUES = {"model", "keys", "serve", "mcp"}
 
 
 class TestCorrespondence:

@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "doctor": ("doctor",),
     "serve": ("serve", "--show-config"),
+    "mcp": ("mcp", "--allow", "nowhere"),
     "keys add": ("keys", "add", "till", "--keys", "keys.txt"),
     "keys list": ("keys", "list", "--keys", "good.txt"),
     "keys remove": ("keys", "remove", "till", "--keys", "good.txt"),
@@ -71,8 +72,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 AWAY = Process("another computer", 1, 1)
 
-FAIL: frozenset[str] = frozenset({"model fetch", "model measure"})
-"""What says nothing on standard output: there is no network to fetch, and too few pictures."""
+FAIL: frozenset[str] = frozenset({"mcp", "model fetch", "model measure"})
+"""What says nothing on standard output: there is no such folder, no network to fetch, and too few
+pictures."""
 
 SOME = ("init", "import", "predict", "evaluate", "items", "info", "doctor")
 """Some that say what they say in ways of their own."""
