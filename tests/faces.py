@@ -1,4 +1,4 @@
-"""Three ways in to a catalogue, each with the same operations: Python, the command and HTTP."""
+"""Four ways in to a catalogue, with the same operations: Python, the command, HTTP and MCP."""
 
 # ruff: noqa: D102 -- each method is the operation of its name
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
+from assistant import Assistant, ToolError
 from served import JPEG
 
 from catalog import Catalog, CatalogError, Picture, PictureError
@@ -240,6 +241,59 @@ class Http:
 
     def sync(self, source: Path) -> Any:
         return self._done(kind="sync", source=str(source))
+
+
+KINDS = {
+    "invalid-input": 2,
+    "invalid-label": 2,
+    "not-found": 3,
+    "conflict": 1,
+    "label-conflict": 1,
+    "picture-error": 5,
+}
+"""The exit codes of errors by the kinds that tools tell."""
+
+
+class Mcp(Command):
+    """The tools of an assistant; what they lack is done by the command, which they must see."""
+
+    def __init__(self, path: Path, run: Run, assistant: Assistant) -> None:
+        super().__init__(path, run)
+        self._assistant = assistant
+
+    def _called(self, tool: str, **arguments: Any) -> Any:
+        try:
+            return self._assistant.call(tool, **arguments)
+        except ToolError as error:
+            raise Refusal(KINDS[error.kind]) from error
+
+    def nearest(self, picture: Path, k: int, box: str | None = None) -> Any:
+        given = {"path": str(picture)} | ({"box": box} if box else {})
+        return self._called("nearest", pictures=[given], k=k)["answers"][0]["neighbours"]
+
+    def like(self, item: int, k: int) -> Any:
+        return self._called("nearest", item=item, k=k)["answers"][0]["neighbours"]
+
+    def predict(self, pictures: Sequence[Path], top: int, precision: float) -> Any:
+        given = [{"path": str(one)} for one in pictures]
+        return self._called("predict", pictures=given, top=top, precision=precision)["answers"]
+
+    def labels(self) -> Any:
+        return self._called("classes")["classes"]
+
+    def info(self) -> Any:
+        return self._called("info")
+
+    def audit(self) -> Any:
+        return self._called("audit")
+
+    def add_class(self, label: str, pictures: Sequence[Path]) -> Any:
+        given = [{"path": str(one)} for one in pictures]
+        return self._called("add_class", label=label, pictures=given)
+
+    def feedback(self, picture: Path, label: str, *, note_only: bool = False) -> Any:
+        given = {"path": str(picture)}
+        return self._called("feedback", picture=given, label=label, note_only=note_only)
 
 
 Face: TypeAlias = Python | Command | Http

@@ -1,4 +1,4 @@
-"""One behaviour, three ways in: Python, the command and HTTP say the same, and do the same."""
+"""One behaviour, four ways in: Python, the command, HTTP and MCP say the same, and do the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import photos
 import pytest
-from faces import Command, Face, Http, Python, Refusal, Run
+from assistant import assistant
+from faces import Command, Face, Http, Mcp, Python, Refusal, Run
 from served import serving
 
 from catalog import Catalog
@@ -38,21 +39,25 @@ def common(value: Any) -> Any:
 
 @pytest.fixture
 def faces(
-    made: Path, tmp_path: Path, tiny_model: Model, in_process: Run
+    made: Path, tmp_path: Path, tiny_cache: Path, tiny_model: Model, in_process: Run
 ) -> Iterator[dict[str, Face]]:
     """A copy of one catalogue for each way in."""
     paths = {}
-    for name in ("python", "command", "http"):
+    for name in ("python", "command", "http", "mcp"):
         paths[name] = tmp_path / f"{name}.catalog"
         shutil.copy(made / "shop.catalog", paths[name])
     with ExitStack() as stack:
         catalog = stack.enter_context(Catalog.open(paths["python"]))
         behind = stack.enter_context(Catalog.open(paths["http"]))
         client = stack.enter_context(serving(behind, allow=(made, tmp_path)))
+        asking = stack.enter_context(
+            assistant(tiny_cache, paths["mcp"], "--write", "--allow", made, "--allow", tmp_path)
+        )
         found: dict[str, Face] = {
             "python": Python(catalog),
             "command": Command(paths["command"], in_process),
             "http": Http(client),
+            "mcp": Mcp(paths["mcp"], in_process, asking),
         }
         yield found
 
@@ -67,6 +72,7 @@ def agree(faces: dict[str, Face], what: str, *given: Any, **named: Any) -> Any:
             said[name] = f"refused with {error}"
     assert said["command"] == said["python"], what
     assert said["http"] == said["python"], what
+    assert said["mcp"] == said["python"], what
     return said["python"]
 
 
