@@ -277,7 +277,7 @@ class TestKeeping:
         """Photos that nobody knew become a class in one step."""
         keep(shop, [photos.scene(90, number) for number in range(4)])
         page = visit(client, "todo")
-        page.click("text=Name them")
+        page.get_by_role("button", name="Name them").click()
         page.fill("dialog input", "Lamp")
         page.click("dialog [role=option] >> text=New")
         page.wait_for_selector("text=moved to Lamp")
