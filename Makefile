@@ -22,8 +22,9 @@ environment:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@cp pyproject.toml $(READY)
 
-demo: setup ## a record shop is built and asked (BACKBONE=imagenet for the larger network)
+demo: setup ## a record shop is built and asked (SERVE=1 opens its page, BACKBONE=imagenet: the larger network)
 	$(BIN)/python -m catalog.cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
+	$(if $(SERVE),$(BIN)/catalog serve --open --catalog demo/shop.catalog)
 
 test: setup ## every test that ends within minutes (JOBS=2 at a time)
 	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -62,7 +62,7 @@ def main(
     began = time.monotonic()
     file = folder / "shop.catalog"
     _make_room(folder)
-    with Catalog.init(file, backbone=backbone) as shop:
+    with Catalog.init(file, backbone=backbone, thumbnails=True) as shop:
         network = shop.info().backbone
         tell(f"A shop of {RECORDS} records, one picture of each. Network: {network}")
         _stock(shop, folder)
@@ -74,6 +74,8 @@ def main(
     for asked in ("nearest", "predict"):
         tell(f"  {shlex.join([str(command), asked, str(lookups[-1].photo)])} \\")
         tell(f"    --catalog {shlex.quote(str(file))}")
+    tell("", f"Or by its page, in a browser, with the photos in {folder / 'photos'}:")
+    tell(f"  {shlex.join([str(command), 'serve', '--open', '--catalog', str(file)])}")
 
 
 def _make_room(folder: Path) -> None:

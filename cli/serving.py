@@ -60,7 +60,7 @@ def _configured(context: typer.Context, file: Path | None) -> Path | None:
         raise CatalogError(f"{file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput(f"{file} is not TOML: {error}") from error
-    known = {option.name for option in context.command.params} - {"config", "show_config", "json"}
+    known = {option.name for option in context.command.params} - {"config", "show_config", "open_page"}
     if unknown := sorted(name for name in found if name.replace("-", "_") not in known):
         names = ", ".join(sorted(known))
         raise InvalidInput(f"{file} sets {unknown[0]!r}; what can be set is {names}")
@@ -160,12 +160,16 @@ def serve(
             readable=False,
         ),
     ] = None,
+    open_page: Annotated[
+        bool,
+        typer.Option("--open", help="Open the page in a browser, once it can be called."),
+    ] = False,
     show_config: Annotated[
         bool,
         typer.Option("--show-config", help="Print the settings, and where each is from; no more."),
     ] = False,
 ) -> None:
-    """Answer over HTTP, for many callers at once: docs/service.md says how.
+    """Answer over HTTP, for many callers at once, and with a page: docs/service.md says how.
 
     Ctrl-C or SIGTERM ends it once what was acknowledged is done.
     """
@@ -190,7 +194,12 @@ def serve(
         return
     from catalog.service.serve import serve as run
 
-    run(catalog, settings, level=level, listening=lambda address: _say_where(address, settings))
+    def listening(address: str) -> None:
+        _say_where(address, settings)
+        if open_page:
+            _open_page(address)
+
+    run(catalog, settings, level=level, listening=listening)
 
 
 def _require_libraries() -> None:
@@ -217,6 +226,15 @@ def _say_where(address: str, settings: Settings) -> None:
         say("note: there are no keys, so everyone who can reach it may do everything")
 
 
+def _open_page(address: str) -> None:
+    """Open the page in a browser; where there is none, the address that was said is enough."""
+    import threading
+    import webbrowser
+
+    # It may wait for the browser, and the service is not to.
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
 def _print_settings(context: typer.Context) -> None:
     """The settings as TOML, each with where it is from."""
     sources = {
@@ -226,7 +244,7 @@ def _print_settings(context: typer.Context) -> None:
         "DEFAULT": "the default",
     }
     for option in context.command.params:
-        if option.name in {"config", "show_config"} or option.name is None:
+        if option.name in {"config", "show_config", "open_page"} or option.name is None:
             continue
         value = context.params[option.name]
         found = context.get_parameter_source(option.name)

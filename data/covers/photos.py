@@ -15,9 +15,9 @@ from catalog.data.photograph import photograph
 _WIDTH, _HEIGHT = 640, 480
 
 
-def photo(number: int) -> Pixels:
-    """Take a photo of a record on a table: uint8 (480, 640, 3), RGB."""
-    random = np.random.default_rng([number, 3])
+def photo(number: int, shot: int = 0) -> Pixels:
+    """Take a photo of a record on a table, or another one: uint8 (480, 640, 3), RGB."""
+    random = np.random.default_rng([number, 3, *([shot] if shot else [])])
     return photograph(cover(number), _table(random), random, fill=(0.8, 1.05), turn=8, blur=0.8)
 
 
