@@ -2,7 +2,8 @@
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors``, ``neighbours``, ``sync``, ``pipeline``, ``service`` or ``rivals`` does one of them.
+``predictors``, ``neighbours``, ``sync``, ``pipeline``, ``service``, ``page`` or ``rivals`` does one
+of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks import (
     accuracy,
+    browsing,
     descriptors,
     growth,
     keras_job,
@@ -55,6 +57,7 @@ def main(wanted: Sequence[str]) -> None:
         ("sync", _sync),
         ("pipeline", _pipeline),
         ("service", _service),
+        ("page", _page),
         ("rivals", _rivals),
     )
     for name, lines in every:
@@ -138,6 +141,15 @@ def _service(model: Model) -> Iterator[str]:
         "count from when they were due; at five times it, from when they were sent.\n"
     )
     yield from table(("what", "catalog", "beside it", "ratio"), service.page(model))
+
+
+def _page(model: Model) -> Iterator[str]:
+    yield f"# The page\n\n{_machine()}\n"
+    yield (
+        "Chromium without a window, driven by Playwright, beside the service on the same "
+        "processors. A photo is dropped, and\nthe time counts until the answer is painted.\n"
+    )
+    yield from table(("what", "catalog", "beside it", "ratio"), browsing.page(model))
 
 
 def _rivals(model: Model) -> Iterator[str]:

@@ -90,7 +90,8 @@ def served(shop: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         running.wait(60)
 
 
-def _ready(address: str) -> None:
+def ready(address: str) -> None:
+    """Wait until a service is ready."""
     while True:
         try:
             with urllib.request.urlopen(f"{address}/readyz") as said:  # noqa: S310
@@ -106,7 +107,7 @@ def _start(what: str, shop: Path) -> Timing:
     for _ in range(_STARTS):
         began = time.perf_counter()
         with served(shop) as (_, address):
-            _ready(address)
+            ready(address)
             took.append(time.perf_counter() - began)
     return Timing(what, f"{np.median(took):.2f} s", f"{max(took):.2f} s at most in {_STARTS}", "")
 
@@ -154,7 +155,7 @@ def _under_load(
     what: str, shop: Path, kind: str, bodies: Sequence[Path], bare: float
 ) -> Iterator[Timing]:
     with served(shop) as (running, address):
-        _ready(address)
+        ready(address)
 
         def load(**how: Any) -> Any:
             asked = Load(

@@ -25,6 +25,9 @@ _LIBRARIES = (
     "uvloop",
 )
 
+_NOT_SET = frozenset({"config", "show_config", "open_page"})
+"""The options that are no settings of the service."""
+
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "port": int,
     "allow": list,
@@ -60,7 +63,7 @@ def _configured(context: typer.Context, file: Path | None) -> Path | None:
         raise CatalogError(f"{file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput(f"{file} is not TOML: {error}") from error
-    known = {option.name for option in context.command.params} - {"config", "show_config", "open_page"}
+    known = {option.name for option in context.command.params} - _NOT_SET
     if unknown := sorted(name for name in found if name.replace("-", "_") not in known):
         names = ", ".join(sorted(known))
         raise InvalidInput(f"{file} sets {unknown[0]!r}; what can be set is {names}")
@@ -244,7 +247,7 @@ def _print_settings(context: typer.Context) -> None:
         "DEFAULT": "the default",
     }
     for option in context.command.params:
-        if option.name in {"config", "show_config", "open_page"} or option.name is None:
+        if option.name in _NOT_SET or option.name is None:
             continue
         value = context.params[option.name]
         found = context.get_parameter_source(option.name)
