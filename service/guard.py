@@ -45,6 +45,18 @@ _NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 
+_BUSY_BODY: Final = (
+    b'{"type": "urn:catalog:busy", "title": "Service Unavailable", "status": 503, '
+    b'"detail": "too many questions at a time", "request": "%b"}'
+)
+_BUSY_HEAD: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+    b"content-length: %d\r\nretry-after: 1\r\ncache-control: no-store\r\nx-request-id: %b\r\n"
+    b"x-content-type-options: nosniff\r\ncross-origin-resource-policy: same-origin\r\n"
+    b"content-security-policy: default-src 'none'\r\n\r\n"
+)
+"""What a question is told for which there is no room, as :func:`problems.busy` would say it."""
+
 
 def reads_only(method: str, path: str) -> bool:
     """Whether a request is a question, so that a key to read is enough."""
@@ -80,6 +92,23 @@ class Guard:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await _Exchange(self, scope, receive, send).run()
+
+    def turned_away(self, method: bytes, url: bytes) -> bytes | None:
+        """A whole response to a question for which there is no room; None if there is, or may be.
+
+        Args:
+            method: of the request.
+            url: as it was sent, a path and parameters.
+        """
+        if method != b"POST" or not self._service.is_full:
+            return None
+        path = url.partition(b"?")[0].decode("latin-1")
+        if path not in _QUESTIONS:
+            return None
+        number = secrets.token_hex(8)
+        self._service.metrics.answered("POST", path, HTTPStatus.SERVICE_UNAVAILABLE, 0.0)
+        body = _BUSY_BODY % number.encode()
+        return _BUSY_HEAD % (len(body), number.encode()) + body
 
     def admit(self, scope: Scope, headers: Headers) -> Key | None:
         """Let a request in, and say with which key.

@@ -1,4 +1,9 @@
-"""Connections that nobody can hold open for nothing, before there is a request to look at."""
+"""Connections that nobody can hold open for nothing, before there is a request to look at.
+
+Where so much is asked already that a question would be told to come again, it is told so here, at a
+small part of what it takes to look at it: who is asked more than can be answered spends no time on
+saying so that the answers need.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from catalog.service.guard import Guard
 
 HEADER_SECONDS: Final = 10.0
 """How long the head of a request may take to come."""
@@ -62,6 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._rest_timer: TimerHandle | None = None
         self._unread_timer: TimerHandle | None = None
+        self._turned_away = False  # what comes of the present request is dropped
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -119,16 +127,41 @@ class GuardedProtocol(HttpToolsProtocol):
         """End the head of a request."""
         self._in_head, self._head_bytes = False, 0
         self._stop_waiting()
+        if self._turn_away():
+            return
         super().on_headers_complete()
         if len(self.pipeline) > MOST_AHEAD:
             self.transport.abort()
             raise RuntimeError("too many requests ahead of their answers")
 
+    def _turn_away(self) -> bool:
+        """Tell a question at once to come again, if there is no room for it."""
+        is_free = self.cycle is None or self.cycle.response_complete
+        guard = self.app
+        if not (isinstance(guard, Guard) and is_free and self.parser.should_keep_alive()):
+            return False
+        answer = guard.turned_away(self.parser.get_method(), self.url)
+        if answer is None:
+            return False
+        self._turned_away = True
+        self._rest_timer = self.loop.call_later(REST_SECONDS, self._give_up)
+        self.transport.write(answer)
+        return True
+
+    def on_body(self, body: bytes) -> None:
+        """Take some bytes of a body."""
+        if not self._turned_away:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End a request."""
         self._in_head, self._head_bytes = True, 0
         self._end_rest()
-        super().on_message_complete()
+        if self._turned_away:
+            self._turned_away = False
+            self._await_head()
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """End a response, which may be before the request's body has come."""

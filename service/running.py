@@ -86,13 +86,18 @@ class Service:
         self.thumbnails.close()
         self.reading.close()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is asked that more is told to come again."""
+        return self.questions.under_way >= self.settings.queue
+
     def require_room(self) -> None:
         """Make sure that more can be asked.
 
         Raises:
             Refused: too much is under way.
         """
-        if self.questions.under_way >= self.settings.queue:
+        if self.is_full:
             raise problems.busy("too many questions at a time")
 
     async def rows(self, asked: list[Given] | bytes) -> list[Given]:

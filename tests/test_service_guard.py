@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -315,6 +316,39 @@ class TestTooMuch:
             slow.go_on.set()
             assert [one.result() for one in taken] == [200] * 4
             assert ask() == 200
+
+    def test_told_at_once_as_later(self, tmp_path: Path) -> None:
+        """By whichever way, it is told the same, and a connection that stays is good for more."""
+        filled(tmp_path / "shop.catalog").close()
+        slow = Patient()
+        with (
+            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
+            serving(shop, queue=1) as client,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            slow.go_on.clear()
+            sent = {"content": photos.photo(0, 50), "headers": JPEG}
+            taken = pool.submit(client.post, "/v1/predict", **sent)
+            while 'line="questions"} 1.0' not in client.get("/metrics").text:
+                time.sleep(0.01)
+            at_once = client.post("/v1/predict", **sent)
+            later = client.post(
+                "/v1/predict", content=sent["content"], headers={**JPEG, "connection": "close"}
+            )
+            assert at_once.status_code == later.status_code == 503
+            assert {**at_once.json(), "request": 0} == {**later.json(), "request": 0}
+            assert at_once.json()["request"] == at_once.headers["x-request-id"]
+            left_out = {"date", "connection", "x-request-id"}
+            assert {name: at_once.headers[name] for name in at_once.headers.keys() - left_out} == {
+                name: later.headers[name] for name in later.headers.keys() - left_out
+            }
+            question = head("/v1/predict", content_type="image/jpeg", content_length=5)
+            question = question.replace(b"connection: close\r\n", b"")
+            told = raw(client, (question + b"12345") * 3 + head("/v1/nothing", content_length=0))
+            assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"503", b"503", b"503", b"404"]
+            assert 'route="/v1/predict",status="503"} 5.0' in client.get("/metrics").text
+            slow.go_on.set()
+            assert taken.result().status_code == 200
 
     def test_changes(self, tmp_path: Path) -> None:
         """Likewise."""
