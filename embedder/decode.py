@@ -42,6 +42,7 @@ from catalog.descriptors.errors import InvalidInput, PictureError
 from catalog.embedder import bmp, png, tiff
 from catalog.embedder.formats import essence, inspect
 from catalog.embedder.header import DEFAULT_LIMITS, Header, Limits
+from catalog.machine import locked_files
 from catalog.machine.reading import require_allowed
 
 # OpenCV reads these once, while it is imported. The first is a second line of defence behind the
@@ -153,7 +154,7 @@ def _read_file(source: str | os.PathLike[str], limits: Limits) -> bytes:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(limits.max_bytes + 1)
     finally:
-        os.close(descriptor)
+        locked_files.close(descriptor)  # it may be anything, an open catalogue, too
     _check_weight(len(data), limits, name)  # it may have grown
     return data
 

@@ -1,99 +1,108 @@
-"""Files that this process may have locks on: they are not opened again beside whoever locks them.
+"""Files that this process may have locks on: handles of them are not closed while it may.
 
 POSIX drops all locks that a process has on a file as soon as it closes any handle of that file,
-whoever took them (fcntl, "the record locks are removed"). SQLite keeps to that by itself, but knows
+whoever took them (fcntl: "all record locks are removed"). SQLite keeps to that by itself, but knows
 nothing of handles that others open. So whoever lets SQLite open a file says so here, and whoever
-would read such a file asks here first.
+else opens files that may be such closes them here.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 File: TypeAlias = tuple[int, int]
 """A file by its device and number, whatever it is called."""
 
+Where: TypeAlias = str | os.PathLike[str]
+
 
 @dataclass(slots=True)
-class _Held:
-    """Handles of a file, opened before anyone locked it; and how many may do so."""
+class _Used:
+    """Handles of a file that may be locked, and how many may lock it."""
 
     handles: list[int] = field(default_factory=list)
     count: int = 0
 
 
-_held: dict[File, _Held] = {}
-_changing = threading.Lock()
+_used: dict[File, _Used] = {}
+_changing = threading.RLock()  # what is collected as garbage may come to its end within it
 
 
 @contextmanager
-def holding(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say that a file is locked while the block lasts, or may be."""
-    file = hold(path)
+def using(path: Where) -> Iterator[None]:
+    """Say that a file may be locked while the block lasts."""
+    file = register(path)
     try:
         yield
     finally:
-        let_go(file)
+        release(file)
 
 
-def hold(path: str | os.PathLike[str]) -> File | None:
-    """Say that a file is going to be locked; :func:`let_go` says that it is no more.
+def register(path: Where) -> File | None:
+    """Say that a file may be locked from now on; :func:`release` says that it is no more.
 
     Returns:
-        The file; None where it cannot be opened, so that it cannot be locked either.
+        The file; None where there is none that may be read.
+
+    Raises:
+        OSError: it cannot be opened for another reason.
     """
     with _changing:
         try:
-            file = _file_at(path)
-            if file not in _held:
+            file = file_at(path)
+            if file not in _used:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                file = _keep(handle)
-        except OSError:
+                file = _file_of(handle)  # another may have come there since
+                _used.setdefault(file, _Used()).handles.append(handle)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
-        _held[file].count += 1
+        _used[file].count += 1
         return file
 
 
-def let_go(file: File | None) -> None:
-    """Say that a file is not locked any more by someone who held it."""
-    if file is None:
-        return
+def release(file: File | None) -> None:
+    """Say that a file is not locked any more by one who registered it."""
     with _changing:
-        held = _held[file]
-        held.count -= 1
-        if not held.count:
-            del _held[file]
-            for handle in held.handles:
+        used = None if file is None else _used.get(file)
+        if file is None or used is None:  # in a process that was forked since
+            return
+        used.count -= 1
+        if used.count == 0:
+            del _used[file]
+            for handle in used.handles:
                 os.close(handle)
 
 
-def is_held(path: str | os.PathLike[str]) -> bool:
-    """Whether a file may be locked by this process; one that is not there is not."""
-    try:
-        return _file_at(path) in _held
-    except OSError:
-        return False
+def close(handle: int) -> None:
+    """Close a handle of a file; of one that may be locked, when it may no more."""
+    with _changing:
+        used = _used.get(_file_of(handle))
+        if used is None:
+            os.close(handle)
+        else:
+            used.handles.append(handle)
 
 
-def require_free(path: str | os.PathLike[str]) -> None:
-    """Make sure that a file may be opened here without harm.
+@contextmanager
+def opened(path: Where, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """A handle of a file while the block lasts, whatever it is.
 
     Raises:
-        PermissionError: this process has it open as a catalogue.
+        OSError: it cannot be opened.
     """
-    if is_held(path):
-        said = "it is a catalogue that is open here"
-        raise PermissionError(errno.EACCES, said, os.fspath(path))
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        close(handle)
 
 
-def beginning(path: str | os.PathLike[str], count: int) -> bytes:
+def beginning(path: Where, count: int) -> bytes:
     """The first bytes of a file, whether it is locked or not.
 
     Args:
@@ -103,22 +112,57 @@ def beginning(path: str | os.PathLike[str], count: int) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    with _changing:
-        held = _held.get(_file_at(path))
-        if held is not None:
-            return os.pread(held.handles[0], count, 0)
-        with Path(path).open("rb") as opened:
-            return opened.read(count)
+    with opened(path) as handle:
+        return os.pread(handle, count, 0)
 
 
-def _file_at(path: str | os.PathLike[str]) -> File:
-    status = Path(path).stat()
+def content(path: Where) -> bytes:
+    """All bytes of a file, whether it is locked or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with opened(path) as handle, open(handle, "rb", closefd=False) as stream:
+        return stream.read()
+
+
+def file_at(path: Where) -> File:
+    """The file that lies at a path.
+
+    Raises:
+        OSError: there is none, or it cannot be looked at.
+    """
+    return _named(os.stat(path))  # noqa: PTH116 -- of a path in any form
+
+
+def is_used(path: Where) -> bool:
+    """Whether this process may have locks on a file; on one that is not there it has none."""
+    try:
+        return file_at(path) in _used
+    except OSError:
+        return False
+
+
+def _file_of(handle: int) -> File:
+    return _named(os.fstat(handle))
+
+
+def _named(status: os.stat_result) -> File:
     return status.st_dev, status.st_ino
 
 
-def _keep(handle: int) -> File:
-    """Keep a handle; of a file that came to this place since it was looked at, and is held, too."""
-    status = os.fstat(handle)
-    file = status.st_dev, status.st_ino
-    _held.setdefault(file, _Held()).handles.append(handle)
-    return file
+def _begin_anew() -> None:
+    """Begin a process that was forked: it has none of its parent's locks."""
+    global _changing  # noqa: PLW0603 -- it may be held by a thread that is not here
+    _changing = threading.RLock()
+    handles: list[Any] = [handle for used in _used.values() for handle in used.handles]
+    _used.clear()
+    for handle in handles:
+        os.close(handle)
+
+
+os.register_at_fork(
+    before=lambda: _changing.acquire(),
+    after_in_parent=lambda: _changing.release(),
+    after_in_child=_begin_anew,
+)

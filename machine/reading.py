@@ -1,4 +1,4 @@
-"""Which files this process may read, which is not for the system alone to say.
+"""Which files this process may read, where that is not for the system alone to say.
 
 A service reads what others name. Where it is told by :func:`allow_only` which folders are theirs to
 name, nothing else is opened, whatever a manifest or a link leads to.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-
-from catalog.machine.locked_files import require_free
 
 _allowed: tuple[str, ...] | None = None
 
@@ -29,10 +27,8 @@ def require_allowed(path: str | os.PathLike[str]) -> None:
     """Make sure that a file, where its links lead to, may be read.
 
     Raises:
-        PermissionError: it may not, whether it exists or not; or it is a catalogue that this
-            process has open.
+        PermissionError: it may not, whether it exists or not.
     """
-    require_free(path)
     if _allowed is None:
         return
     real = os.path.realpath(path)

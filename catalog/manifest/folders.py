@@ -19,7 +19,7 @@ from typing import Final
 
 from catalog.descriptors import InvalidInput
 from catalog.embedder import Picture, is_picture
-from catalog.machine.locked_files import is_held
+from catalog.machine import locked_files
 from catalog.machine.reading import require_allowed
 from catalog.manifest.entries import PassedOver
 
@@ -240,10 +240,7 @@ def _shows_a_picture(path: str) -> bool | None:
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait
             return False
-        if is_held(file):  # a catalogue
-            return False
         require_allowed(file)
-        with file.open("rb") as stream:
-            return is_picture(stream.read(_BEGINNING))
+        return is_picture(locked_files.beginning(file, _BEGINNING))
     except OSError:  # a link to a disk that is away, say
         return None

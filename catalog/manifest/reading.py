@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from catalog.descriptors import Advice, InvalidInput, NotFound
 from catalog.embedder import Picture
+from catalog.machine import locked_files
 from catalog.machine.reading import require_allowed
 from catalog.manifest import foreign, sheets
 from catalog.manifest.entries import Entry, Labelled, Listing
@@ -94,7 +95,7 @@ def read_manifest(
     else:
         try:
             require_allowed(place)
-            content = place.read_bytes()
+            content = locked_files.content(place)
         except FileNotFoundError:
             raise NotFound(f"there is nothing at {place}") from None
         except OSError as error:

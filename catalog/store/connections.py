@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.descriptors import CatalogError, InvalidInput, Locked
 from catalog.machine import locked_files
+from catalog.machine.locked_files import File
 from catalog.store.row_checksums import register
 
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -24,20 +26,16 @@ class Connection:
     """
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
-        self._file = locked_files.hold(path)
-        try:
-            self.sqlite = _connect(path, busy_seconds)
-        except BaseException:
-            locked_files.let_go(self._file)
-            raise
+        self.sqlite, file = _registered(path, busy_seconds)
         self.version = 0
         self._busy_seconds = busy_seconds
+        self._release = weakref.finalize(self, locked_files.release, file)
+        self._release.atexit = False
 
     def close(self) -> None:
         """Close it, in the hands of whoever has it."""
         self.sqlite.close()
-        locked_files.let_go(self._file)
-        self._file = None
+        self._release()
 
     @contextlib.contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
@@ -119,12 +117,31 @@ def read_only(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     """A connection to a database that never writes to it, nor brings it to another format."""
     uri = path.resolve().as_uri() + "?mode=ro"
     with (
-        locked_files.holding(path),
+        locked_files.using(path),
         contextlib.closing(
             sqlite3.connect(uri, timeout=busy_seconds, uri=True, isolation_level=None)
         ) as connection,
     ):
         yield connection
+
+
+def _registered(path: Path, busy_seconds: float) -> tuple[sqlite3.Connection, File | None]:
+    """A connection to the file that lies at a path, and that file, which is known to be used."""
+    while True:
+        try:
+            file = locked_files.register(path)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"unable to open database file: {error}") from error
+        try:
+            connection = _connect(path, busy_seconds)
+        except BaseException:
+            locked_files.release(file)
+            raise
+        with contextlib.suppress(OSError):
+            if file is None or locked_files.file_at(path) == file:
+                return connection, file
+        connection.close()  # another file has come to its place meanwhile
+        locked_files.release(file)
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:

@@ -94,7 +94,7 @@ def _copy(source: Path, target: Path, named: Path) -> None:
     """
     with (
         read_only(source, _TRY_SECONDS) as reading,
-        locked_files.holding(target),
+        locked_files.using(target),
         contextlib.closing(
             sqlite3.connect(target, timeout=_TRY_SECONDS, isolation_level=None)
         ) as writing,

@@ -20,6 +20,7 @@ from typing import IO
 
 from catalog.descriptors import Advice, CatalogError, Conflict, NoSpace, NotFound
 from catalog.embedder.formats import is_picture
+from catalog.machine import locked_files
 from catalog.store.schema import is_marked
 
 _STALE_SECONDS = 3600
@@ -97,10 +98,10 @@ def require_writable(path: Path, *, mark: bytes | None = None, replace: bool = F
 
 def _ends(path: Path) -> tuple[bytes, bytes]:
     """The first and the last few thousand bytes of a file, where marks are."""
-    with path.open("rb") as file:
-        beginning = file.read(_MARKED_BYTES)
-        file.seek(max(0, path.stat().st_size - _MARKED_BYTES))
-        return beginning, file.read()
+    with locked_files.opened(path) as handle:
+        size = os.fstat(handle).st_size
+        end = os.pread(handle, _MARKED_BYTES, max(0, size - _MARKED_BYTES))
+        return os.pread(handle, _MARKED_BYTES, 0), end
 
 
 def _is_stream(path: Path) -> bool:
