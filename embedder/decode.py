@@ -140,8 +140,7 @@ def _read_file(source: str | os.PathLike[str], limits: Limits) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     name = os.fspath(source)
     require_allowed(name)
-    descriptor = os.open(name, flags)
-    try:
+    with locked_files.opened(name, flags) as descriptor:  # it may be an open catalogue
         status = os.fstat(descriptor)
         if stat.S_ISFIFO(status.st_mode):
             data = _read_pipe(descriptor, limits.max_bytes + 1, name)
@@ -151,10 +150,7 @@ def _read_file(source: str | os.PathLike[str], limits: Limits) -> bytes:
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise PictureError("unreadable", what, name)
         _check_weight(status.st_size, limits, name)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limits.max_bytes + 1)
-    finally:
-        locked_files.close(descriptor)  # it may be anything, an open catalogue, too
+        data = locked_files.read(descriptor, limits.max_bytes + 1)
     _check_weight(len(data), limits, name)  # it may have grown
     return data
 

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from catalog.descriptors import PictureError
+from catalog.descriptors import InvalidInput, PictureError
 from catalog.embedder.decode import read as read_picture
 from catalog.embedder.formats import inspect
 from catalog.embedder.isolation import IsolatedDecoder, decode_guarded
@@ -78,8 +78,16 @@ class Thumbnails:
             return None
 
     def each(self, pictures: Iterable[Picture]) -> list[bytes | None]:
-        """The same for each of several."""
-        return list(self._threads.map(self, pictures))
+        """The same for each of several.
+
+        Raises:
+            InvalidInput: they were closed.
+        """
+        try:
+            made = self._threads.map(self, pictures)
+        except RuntimeError as error:
+            raise InvalidInput("the catalogue was closed; open it again") from error
+        return list(made)
 
     def close(self) -> None:
         """End the threads and processes, once what they are at is done."""

@@ -9,6 +9,8 @@ else opens files that may be such closes them here.
 from __future__ import annotations
 
 import os
+import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from typing import Any, TypeAlias
 
 File: TypeAlias = tuple[int, int]
 """A file by its device and number, whatever it is called."""
+
+_PART = 2**24
 
 Where: TypeAlias = str | os.PathLike[str]
 
@@ -90,16 +94,39 @@ def close(handle: int) -> None:
 
 @contextmanager
 def opened(path: Where, flags: int = os.O_RDONLY) -> Iterator[int]:
-    """A handle of a file while the block lasts, whatever it is.
+    """A handle of a file while the block lasts, to be read with :func:`read`.
+
+    Of a file that may be locked it is one that others use, too.
 
     Raises:
         OSError: it cannot be opened.
     """
+    with _changing:
+        file = file_at(path)
+        used = _used.get(file)
+        if used is not None:
+            used.count += 1
+    if used is not None:
+        try:
+            yield used.handles[0]
+        finally:
+            release(file)
+        return
     handle = os.open(path, flags | os.O_CLOEXEC)
     try:
         yield handle
     finally:
         close(handle)
+
+
+def read(handle: int, count: int, start: int = 0) -> bytes:
+    """So many bytes of a file at most, from some place on; the handle's own place is not used."""
+    parts: list[bytes] = []
+    while count > 0 and (part := os.pread(handle, min(count, _PART), start)):
+        parts.append(part)
+        start += len(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def beginning(path: Where, count: int) -> bytes:
@@ -113,7 +140,7 @@ def beginning(path: Where, count: int) -> bytes:
         OSError: it cannot be read.
     """
     with opened(path) as handle:
-        return os.pread(handle, count, 0)
+        return read(handle, count)
 
 
 def content(path: Where) -> bytes:
@@ -122,8 +149,11 @@ def content(path: Where) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    with opened(path) as handle, open(handle, "rb", closefd=False) as stream:
-        return stream.read()
+    with opened(path) as handle:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return read(handle, sys.maxsize)
+        with open(handle, "rb", closefd=False) as stream:  # a pipe
+            return stream.read()
 
 
 def file_at(path: Where) -> File:
@@ -162,7 +192,7 @@ def _begin_anew() -> None:
 
 
 os.register_at_fork(
-    before=lambda: _changing.acquire(),
-    after_in_parent=lambda: _changing.release(),
+    before=lambda: _changing.acquire(),  # noqa: PLW0108 -- in a child it is another one
+    after_in_parent=lambda: _changing.release(),  # noqa: PLW0108
     after_in_child=_begin_anew,
 )

@@ -28,7 +28,6 @@ def thumbnail(catalog: Opened, item: int, side: int = 160) -> bytes | None:
     Raises:
         NotFound: there is no such item.
         InvalidInput: the side is less than 1.
-        Damaged: the copy is not as it was written.
     """
     if side < 1:
         raise InvalidInput(f"a thumbnail has at least 1 pixel, not {side}")

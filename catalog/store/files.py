@@ -100,8 +100,8 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
     """The first and the last few thousand bytes of a file, where marks are."""
     with locked_files.opened(path) as handle:
         size = os.fstat(handle).st_size
-        end = os.pread(handle, _MARKED_BYTES, max(0, size - _MARKED_BYTES))
-        return os.pread(handle, _MARKED_BYTES, 0), end
+        end = locked_files.read(handle, _MARKED_BYTES, max(0, size - _MARKED_BYTES))
+        return locked_files.read(handle, _MARKED_BYTES), end
 
 
 def _is_stream(path: Path) -> bool:
