@@ -115,7 +115,12 @@ class FeedbackQuery(Strict):
 class ClassesQuery(Strict):
     """Which classes are listed."""
 
-    search: str = Field("", max_length=200, description="Only those whose names hold this.")
+    search: str = Field(
+        "",
+        max_length=200,
+        description="Only those whose names hold this: the one of this very name first, then "
+        "those that begin with it.",
+    )
     offset: int = Field(0, ge=0, le=10**9, description="Without so many of the first.")
     limit: int = Field(100, ge=1, le=MOST_ON_A_PAGE, description="So many at most.")
 
@@ -383,9 +388,11 @@ class JobPage:
 
     Attributes:
         jobs: the latest last.
+        folders: below which jobs may read.
     """
 
     jobs: tuple[Job, ...]
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

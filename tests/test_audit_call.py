@@ -6,32 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import photos
 import pytest
 from doubles import FakeEmbedder
 from malformed import encode
-from numpy.typing import NDArray
+from sure_shop import CLASSES, PLACES, learn, seen
 
 from catalog import Catalog, NotFound, PictureError, Prediction, Share
 from catalog.descriptors import InvalidInput, LabelConflict
 
 InProcess = Callable[..., tuple[int, str, str]]
-
-CLASSES, PLACES = 6, 6
-
-
-def seen(thing: int, place: int) -> NDArray[np.uint8]:
-    """Draw a thing at a place, neither of which weighs more than the other.
-
-    So photos of one thing are no near-duplicates, and a few dozen of them are enough to measure
-    how sure answers are.
-    """
-    own, around, noise = (
-        np.random.default_rng(seed).integers(-reach, reach + 1, (6, 6, 3))
-        for seed, reach in (((1, thing), 50), ((2, place), 55), ((3, thing, place), 8))
-    )
-    return np.clip(128 + own + around + noise, 0, 255).astype(np.uint8)
 
 
 def write(folder: Path, thing: int, places: range) -> list[Path]:
@@ -59,10 +43,7 @@ def empty(path: Path) -> Iterator[Catalog]:
 @pytest.fixture
 def sure(empty: Catalog) -> Catalog:
     """A catalogue that knows how sure it is."""
-    for thing in range(CLASSES):
-        empty.add_class(f"thing {thing}", [seen(thing, place) for place in range(PLACES)])
-    assert empty.predict(seen(0, 20)).probability is not None
-    return empty
+    return learn(empty)
 
 
 def verdicts(catalog: Catalog, pictures: list[Path], *, keep: bool = True) -> set[str]:

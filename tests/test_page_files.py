@@ -24,7 +24,7 @@ UNSAFE = r"innerHTML|outerHTML|insertAdjacentHTML|dangerously|document\.write|\b
 
 BEGINNINGS = (
     *("verdict.", "says.", "said.", "naming.", "witness.", "way.", "theme.", "needs.", "event."),
-    *("job.", "jobs.why.", "state.", "outcome.", "start.example."),
+    *("job.", "jobs.why.", "state.", "outcome.", "start.example.", "problem.", "refused."),
 )
 """Keys of words that are put together from what the service says."""
 

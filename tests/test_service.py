@@ -195,7 +195,7 @@ class TestLists:
         assert client.get("/v1/info").json() == plain(shop.info(), HTTP)
         audit = client.get("/v1/audit").json()
         assert audit["found"] == plain(shop.audit().found, HTTP)
-        assert client.get("/v1/jobs").json() == {"jobs": []}
+        assert client.get("/v1/jobs").json() == {"jobs": [], "folders": []}
 
     def test_what_has_not_changed_is_not_sent(self, writer: httpx.Client, own: Catalog) -> None:
         """The ETag is the state of the catalogue, whoever changes it."""

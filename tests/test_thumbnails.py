@@ -13,8 +13,10 @@ from doubles import FakeEmbedder
 from inside import keep
 from numpy.typing import NDArray
 
-from catalog import Box, Catalog, Damaged, InvalidInput, NotFound, Picture
+from catalog import Box, Catalog, InvalidInput, NotFound, Picture
+from catalog.embedder import content_hash
 from catalog.reports import contact_sheet
+from catalog.store import thumbnails
 
 
 def photo(number: int, height: int = 300, width: int = 400) -> NDArray[np.uint8]:
@@ -65,6 +67,13 @@ def ids_kept(catalog: Catalog) -> list[int]:
     """The ids of photos that were kept as unknown."""
     with closing(sqlite3.connect(catalog.path)) as connection:
         return [item for (item,) in connection.execute("SELECT item FROM kept")]
+
+
+def keep_copies(catalog: Catalog, *pictures: NDArray[np.uint8]) -> None:
+    """Store small copies of pictures, as embedding them does."""
+    copies = {content_hash(one): catalog._thumbnails(Picture(one)) for one in pictures}
+    with catalog._store.writing() as tx:
+        thumbnails.keep(tx, {of: jpeg for of, jpeg in copies.items() if jpeg is not None})
 
 
 class TestKept:
@@ -170,15 +179,19 @@ class TestFound:
         with pytest.raises(InvalidInput):
             shop.thumbnail(1, 0)
 
-    def test_a_damaged_one_is_no_answer(self, shop: Catalog) -> None:
-        """It is said, and found by `verify`."""
+    def test_a_damaged_one_is_no_answer(self, shop: Catalog, plain: Catalog) -> None:
+        """It is not shown, keeps nobody from merging, is found by `verify`, and made anew."""
         shop.add_class("mug", [photo(1)])
         with closing(sqlite3.connect(shop.path)) as connection:
             connection.execute("UPDATE thumbnail SET jpeg = X'FFD8'")
             connection.commit()
-        with pytest.raises(Damaged, match="verify"):
-            shop.thumbnail(1)
+        assert shop.thumbnail(1) is None
         assert any("thumbnail" in problem for problem in shop.verify().problems)
+        plain.merge(shop.path)
+        assert len(plain) == 1
+        keep_copies(shop, photo(1))
+        assert likeness(shop.thumbnail(1), photo(1)) < 4
+        assert shop.verify().sound
 
     def test_a_contact_sheet_shows_copies(self, shop: Catalog) -> None:
         """Where it is given the catalogue to ask."""

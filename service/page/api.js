@@ -3,6 +3,9 @@
 import { t } from "./words.js";
 
 const RETRIED = [300, 1000, 2000, 4000]; // milliseconds
+const MOST_FILES = 50; // of a request; the service takes 100, and 64 MB, unless it is told otherwise
+const MOST_BYTES = 48e6;
+const MOST_EVENTS = 10000; // that the service tells at once
 let key = localStorage.getItem("key") ?? "";
 const listeners = { key: () => {}, connection: () => {}, changed: () => {} };
 let lost = false;
@@ -22,7 +25,7 @@ export const on = (name, listener) => { listeners[name] = listener; };
 
 /** Use a key from now on; it is kept in this browser. */
 export function useKey(given) {
-  key = given.trim();
+  key = given.replace(/[^!-~]/g, ""); // what a header cannot have came with it by mistake
   if (key) localStorage.setItem("key", key);
   else localStorage.removeItem("key");
 }
@@ -30,7 +33,7 @@ export function useKey(given) {
 /** Whether requests bring a key. */
 export const hasKey = () => key !== "";
 
-/** Read something: JSON, or null where nothing has changed. */
+/** Read something. */
 export const read = (path, parameters) => call("GET", address(path, parameters));
 
 /** Ask about a picture, which changes nothing. */
@@ -41,23 +44,67 @@ export const ask = (path, parameters, picture, signal) =>
 export async function write(method, path, parameters, sent) {
   const body = sent instanceof Blob || sent instanceof FormData || sent === undefined ? sent : JSON.stringify(sent);
   const type = sent instanceof FormData || sent === undefined ? null : sent instanceof Blob ? typeOf(sent) : "application/json";
-  const found = await call(method, address(path, parameters), { body, type, once: newKey() });
+  let found;
+  try {
+    found = await call(method, address(path, parameters), { body, type, once: newKey() });
+  } catch (error) {
+    if (error.kind !== "already-done") throw error;
+    found = { event: error.problem.event ?? null, again: true }; // before the answer was lost
+  }
   listeners.changed(found);
   return found;
 }
 
 /** Take back what led to an event, if nothing was done since. */
 export async function undo(event) {
-  const { events } = await read("v1/history", { last: 100 });
+  const { events } = await read("v1/history", { last: MOST_EVENTS });
   const wanted = events.find((one) => one.id === event);
+  const done = events.filter((one) => one.kind !== "undo" && one.undone_by === null);
+  if (wanted && done.at(-1)?.command !== wanted.command) throw new Problem(409, { type: "urn:catalog:not-last", detail: "" });
   return write("POST", "v1/undo", { command: wanted?.command ?? event });
 }
 
-/** Several pictures as the parts of one body. */
-export function parts(files) {
-  const form = new FormData();
-  for (const file of files) form.append("picture", file, file.name || "photo");
-  return form;
+/**
+ * Add photos to a class, or make it of them: as many requests as it takes.
+ *
+ * @returns {Promise<Object>} what the service says of the last, with the sums of all.
+ */
+export async function add(label, files, isNew) {
+  let found = null;
+  for (const some of batches(files)) {
+    const form = new FormData();
+    for (const file of some) form.append("picture", file, file.name || "photo");
+    const next = await write("POST", isNew && found === null ? "v1/classes" : "v1/items", { label }, form);
+    found = found === null ? next : {
+      ...next, added: found.added + next.added, known: found.known + next.known, refused: [...found.refused, ...next.refused],
+    };
+  }
+  return found;
+}
+
+/** Take items to a class, which is made if there is none of that name. */
+export async function move(items, label) {
+  try {
+    return await write("POST", "v1/items/move", {}, { items, label });
+  } catch (error) {
+    if (error.kind !== "not-found") throw error;
+    return write("POST", "v1/items/move", {}, { items, label, new: true });
+  }
+}
+
+/** Files in parts that a request may have. */
+function batches(files) {
+  const found = [[]];
+  let size = 0;
+  for (const file of files) {
+    if (found.at(-1).length === MOST_FILES || (size + file.size > MOST_BYTES && found.at(-1).length)) {
+      found.push([]);
+      size = 0;
+    }
+    found.at(-1).push(file);
+    size += file.size;
+  }
+  return found;
 }
 
 /** The address of an item's small picture. */
@@ -135,8 +182,18 @@ async function attempt(method, path, { body, type, once, signal }) {
     return response;
   } catch (error) {
     if (signal?.aborted) throw error;
+    if (body instanceof Blob) await readable(body);
     told(true); // the service is away, or the line is
     return null;
+  }
+}
+
+/** Make sure that a file is still what was chosen: else the browser does not send it, and does not say why. */
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Problem(409, { type: "urn:catalog:file-changed", detail: "" });
   }
 }
 

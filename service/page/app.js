@@ -19,7 +19,7 @@ const VIEWS = { ask: Ask, start: Start, classes: Classes, todo: ToDo, accuracy: 
 /** The name of the view in the address, and what is behind it. */
 function place() {
   const [, name = "", rest = ""] = /^#\/(\w*)\/?(.*)$/.exec(location.hash) ?? [];
-  return { name: name in VIEWS ? name : "ask", rest: decoded(rest) };
+  return { name: Object.hasOwn(VIEWS, name) ? name : "ask", rest: decoded(rest) };
 }
 
 function decoded(text) {
@@ -30,6 +30,9 @@ function decoded(text) {
   }
 }
 
+/** A photo that is dropped beside where it is wanted does not take the page's place. */
+const stay = (event) => event.preventDefault();
+
 function Page() {
   const [here, setHere] = useState(place);
   const [changes, setChanges] = useState(0);
@@ -39,9 +42,13 @@ function Page() {
 
   const note = useCallback((said) => {
     const id = Math.random();
-    setNotes((before) => [...before.slice(-2), { id, ...said }]);
+    // Only the latest can be taken back by itself.
+    const older = (before) => before.slice(-2).map((one) => (said.bad ? one : { ...one, undo: null }));
+    setNotes((before) => [...older(before), { id, ...said }]);
     setTimeout(() => setNotes((before) => before.filter((one) => one.id !== id)), said.undo ? 12000 : 6000);
   }, []);
+
+  const put = useCallback((id) => setNotes((before) => before.filter((one) => one.id !== id)), []);
 
   useEffect(() => {
     const moved = () => setHere((before) => {
@@ -51,6 +58,8 @@ function Page() {
     const seen = () => document.visibilityState === "visible" && setChanges((before) => before + 1);
     addEventListener("hashchange", moved);
     moved(); // it may have happened before anyone listened
+    addEventListener("dragover", stay);
+    addEventListener("drop", stay);
     document.addEventListener("visibilitychange", seen); // others may have changed something meanwhile
     api.on("changed", () => setChanges((before) => before + 1));
     api.on("connection", setLost);
@@ -59,6 +68,8 @@ function Page() {
     }));
     return () => {
       removeEventListener("hashchange", moved);
+      removeEventListener("dragover", stay);
+      removeEventListener("drop", stay);
       document.removeEventListener("visibilitychange", seen);
     };
   }, []);
@@ -71,7 +82,7 @@ function Page() {
   const View = here.name === "classes" && here.rest ? Class : VIEWS[here.name];
   return html`
     <${Shared.Provider} value=${{ changes, note }}>
-      <${Frame} here=${here} lost=${lost} notes=${notes} wanted=${wanted} unlock=${unlock}>
+      <${Frame} here=${here} lost=${lost} notes=${notes} put=${put} wanted=${wanted} unlock=${unlock}>
         <${View} key=${here.name + here.rest} rest=${here.rest} />
       <//>
     <//>`;

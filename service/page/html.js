@@ -5,7 +5,7 @@ import htm from "./vendor/htm.js";
 
 export { Component, createContext, render } from "./vendor/preact.js";
 export {
-  useCallback, useContext, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState,
+  useCallback, useContext, useEffect, useLayoutEffect, useReducer, useRef, useState,
 } from "./vendor/hooks.js";
 
 export const html = htm.bind(h);

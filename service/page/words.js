@@ -41,7 +41,15 @@ export function t(key, values = {}) {
 /** A kind of thing that the service names by a word, in words; the word itself where there are none. */
 export const kind = (prefix, word) => (`${prefix}.${word}` in words ? t(`${prefix}.${word}`) : word);
 
-const said = (value) => (typeof value === "number" ? number(value) : value ?? "");
+/** Whether there are words for a key. */
+export const has = (key) => key in words;
+
+const FROM_THE_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+function said(value) {
+  if (typeof value === "number") return number(value);
+  return FROM_THE_RIGHT.test(value) ? `\u2068${value}\u2069` : value ?? ""; // a name of its own direction
+}
 
 /** A number as the language writes it. */
 export const number = (value, digits = 0) =>

@@ -54,10 +54,18 @@ async def classes(
         found = await service.classes()
         if query.search:
             wanted = query.search.casefold()
-            found = tuple(one for one in found if wanted in one.label.casefold())
+            found = tuple(sorted(
+                (one for one in found if wanted in one.label.casefold()),
+                key=lambda one: _rank(one.label.casefold(), wanted),
+            ))  # fmt: skip
         return ClassPage(found[query.offset : query.offset + query.limit], len(found))
 
     return await service.unless_known(request, read)
+
+
+def _rank(name: str, wanted: str) -> int:
+    """First what is wanted itself, then what begins with it."""
+    return 0 if name == wanted else 1 if name.startswith(wanted) else 2
 
 
 @router.post(

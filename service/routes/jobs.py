@@ -47,7 +47,8 @@ _GOING_ON = frozenset({"waiting", "running"})
 @router.get("/v1/jobs", response_model=JobPage, summary="The jobs")
 async def jobs(service: Running) -> Response:
     """The jobs that the catalogue knows, whoever began them, the latest last."""
-    return answer(JobPage(tuple(await service.reading(service.catalog.jobs))))
+    found = await service.reading(service.catalog.jobs)
+    return answer(JobPage(tuple(found), tuple(map(str, service.settings.allow))))
 
 
 @router.post(

@@ -10,9 +10,10 @@ const STEP = 0.02; // of the photo, for a key
 /**
  * @param {string} address of the photo.
  * @param {?{x: number, y: number, width: number, height: number}} box in pixels of the photo as it is shown upright.
+ * @param {boolean} isBad whether the service could not read it either.
  * @param {(box: ?Object) => void} change is told of another one; null for the whole photo.
  */
-export function Boxed({ address, name, box, change }) {
+export function Boxed({ address, name, box, isBad, change }) {
   const frame = useRef(null);
   const photo = useRef(null);
   const [drawn, setDrawn] = useState(null); // while it is being drawn
@@ -61,7 +62,7 @@ export function Boxed({ address, name, box, change }) {
       <div class="canvas" ref=${frame} tabindex=${blind ? null : "0"} role="group" aria-label=${t("box.label", { name })}
         aria-describedby="box-help" onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${() => { began.current = null; setDrawn(null); }} onKeyDown=${key}>
         ${blind || !address
-          ? html`<p class="blind"><${Icon} name="photo" />${t("blind")}</p>`
+          ? html`<p class="blind"><${Icon} name="photo" />${t(isBad ? "no.picture" : "blind")}</p>`
           : html`<img ref=${photo} src=${address} alt="" draggable=${false} onError=${() => setBlind(true)}
               onLoad=${(event) => setSize({ width: event.target.naturalWidth, height: event.target.naturalHeight })} />`}
         ${place && html`<div class="box" style=${place}></div>`}

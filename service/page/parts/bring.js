@@ -19,8 +19,8 @@ export function Buttons({ take, primary = false }) {
     else setFilming(true);
   };
   return html`
-    <button class=${primary ? "primary" : ""} onClick=${() => chosen.current.click()}><${Icon} name="photo" />${t("bring.choose")}</button>
-    <button onClick=${shoot}><${Icon} name="camera" />${t("bring.take")}</button>
+    <button type="button" class=${primary ? "primary" : ""} onClick=${() => chosen.current.click()}><${Icon} name="photo" /><span>${t("bring.choose")}</span></button>
+    <button type="button" onClick=${shoot}><${Icon} name="camera" /><span>${t("bring.take")}</span></button>
     <input ref=${chosen} type="file" accept="image/*,.heic,.heif,.avif,.tif,.tiff" multiple hidden onChange=${given} />
     <input ref=${taken} type="file" accept="image/*" capture="environment" hidden onChange=${given} />
     ${filming && html`<${Camera} take=${take} close=${() => setFilming(false)} />`}`;
@@ -45,6 +45,7 @@ function Camera({ take, close }) {
   }, []);
   const shoot = async () => {
     const { videoWidth: width, videoHeight: height } = video.current;
+    if (!width) return; // there is no picture yet
     const canvas = new OffscreenCanvas(width, height);
     canvas.getContext("2d").drawImage(video.current, 0, 0);
     const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
@@ -86,6 +87,7 @@ export function useDropped(take) {
         latest.current(await dropped(event.dataTransfer));
       },
       paste: (event) => {
+        if (document.querySelector("dialog[open]")) return; // what is pasted there belongs there
         const files = [...(event.clipboardData?.files ?? [])];
         if (files.length) latest.current(files);
       },
@@ -97,7 +99,7 @@ export function useDropped(take) {
 }
 
 /** The files of a drop, those in folders, too. */
-async function dropped(transfer) {
+export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = [];

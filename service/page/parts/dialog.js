@@ -10,6 +10,13 @@ let count = 0;
 export function Dialog({ title, close, children, wide = false }) {
   const dialog = useRef(null);
   const name = useRef(`dialog-${(count += 1)}`);
+  const began = useRef(null); // where the pointer went down: a selection may end outside
+  const escape = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // the browser would close it by itself, if it is pressed twice
+    event.stopPropagation();
+    close?.();
+  };
   useLayoutEffect(() => { // before another key comes
     dialog.current.showModal();
     dialog.current.querySelector("[autofocus]")?.focus();
@@ -17,8 +24,9 @@ export function Dialog({ title, close, children, wide = false }) {
   }, []);
   return html`
     <dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby=${name.current}
-      onCancel=${(event) => { event.preventDefault(); close?.(); }}
-      onClick=${(event) => event.target === dialog.current && close?.()}>
+      onKeyDown=${escape} onCancel=${(event) => event.preventDefault()} onClose=${() => !close && dialog.current?.isConnected && dialog.current.showModal()}
+      onPointerDown=${(event) => { began.current = event.target; }}
+      onClick=${(event) => event.target === dialog.current && began.current === dialog.current && close?.()}>
       <div class="sheet">
         <header><h2 id=${name.current}>${title}</h2>
           ${close && html`<button class="quiet round" aria-label=${t("close")} onClick=${close}><${Icon} name="wrong" /></button>`}

@@ -1,15 +1,16 @@
 /** The frame of the page: the ways to its views, what has been said, and the key that may be asked for. */
 
-import { html, useContext, useEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { hasKey, useKey } from "../api.js";
 import { LANGUAGES, inUse, t, useLanguage } from "../words.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
+import { KeepUnknown } from "./keeping.js";
 import { useUndo } from "./shared.js";
 
 const WAYS = ["ask", "classes", "todo", "accuracy", "history", "jobs"];
 
-export function Frame({ here, lost, notes, wanted, unlock, children }) {
+export function Frame({ here, lost, notes, put, wanted, unlock, children }) {
   const [setting, setSetting] = useState(false);
   const main = useRef(null);
   const first = useRef(true);
@@ -31,19 +32,26 @@ export function Frame({ here, lost, notes, wanted, unlock, children }) {
     </header>
     ${lost && html`<p class="lost" role="alert">${t("lost.going")}</p>`}
     <main id="main" ref=${main} tabindex="-1">${children}</main>
-    <${Notes} notes=${notes} />
+    <${Notes} notes=${notes} put=${put} />
     ${setting && html`<${Settings} close=${() => setSetting(false)} />`}
     ${wanted && html`<${KeyAsked} isBad=${wanted.isBad} unlock=${unlock} />`}`;
 }
 
-function Notes({ notes }) {
+function Notes({ notes, put }) {
   const [busy, undo] = useUndo();
+  const list = useRef(null);
+  useEffect(() => { // above a dialog that may be open
+    if (!list.current.showPopover) return;
+    list.current.hidePopover();
+    if (notes.length) list.current.showPopover();
+  }, [notes]);
   return html`
-    <div class="notes" role="status" aria-live="polite">
+    <div class="notes" ref=${list} popover="manual" role="status" aria-live="polite">
       ${notes.map((one) => html`
         <div key=${one.id} class="note ${one.bad ? "bad" : ""}">
           <span>${one.text}</span>
           ${one.undo && html`<button disabled=${busy} onClick=${() => undo(one.undo)}><${Icon} name="undo" />${t("undo")}</button>`}
+          <button class="round" aria-label=${t("close")} onClick=${() => put(one.id)}><${Icon} name="wrong" /></button>
         </div>`)}
     </div>`;
 }
@@ -65,10 +73,11 @@ function Settings({ close }) {
         <select value=${theme} onChange=${(event) => choose(event.target.value)}>
           ${["auto", "light", "dark"].map((one) => html`<option value=${one}>${t(`theme.${one}`)}</option>`)}
         </select></label>
+      <${KeepUnknown} />
       ${hasKey() && html`
         <div class="field"><span>${t("settings.key")}</span>
           <button onClick=${() => { useKey(""); location.reload(); }}>${t("settings.key.forget")}</button></div>`}
-      <p class="hint">${t("settings.api")} <a href="v1/openapi.json">OpenAPI</a></p>
+      ${!hasKey() && html`<p class="hint">${t("settings.api")} <a href="v1/openapi.json">OpenAPI</a></p>`}
     <//>`;
 }
 

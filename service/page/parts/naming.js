@@ -15,10 +15,11 @@ let count = 0;
  * @param {string[]} first the names that are suggested before anything is typed.
  * @param {boolean} isNew whether the name of a new class is what is expected.
  * @param {boolean} mayBeNew whether it can be one at all.
+ * @param {?string} without a class that is none of the choices.
  */
-export function ClassField({ choose, first = [], isNew = false, mayBeNew = true, label = t("name.label") }) {
+export function ClassField({ choose, first = [], isNew = false, mayBeNew = true, without = null, label = t("name.label") }) {
   const [text, setText] = useState("");
-  const [found, setFound] = useState([]);
+  const [found, setFound] = useState({ of: null, labels: [] });
   const [at, setAt] = useState(-1);
   const id = useRef(`names-${(count += 1)}`).current;
   const wanted = text.trim();
@@ -26,27 +27,36 @@ export function ClassField({ choose, first = [], isNew = false, mayBeNew = true,
     let current = true;
     const look = async () => {
       const { classes } = await read("v1/classes", { search: wanted, limit: SHOWN });
-      if (current) setFound(classes.map((one) => one.label));
+      if (current) setFound({ of: wanted, labels: classes.map((one) => one.label) });
     };
     const waiting = setTimeout(() => look().catch(() => {}), wanted ? 80 : 0);
     return () => { current = false; clearTimeout(waiting); };
   }, [wanted]);
 
-  const fits = found.filter((one) => one.toLocaleLowerCase().includes(wanted.toLocaleLowerCase())); // those of what is typed by now
-  const known = wanted ? fits : [...new Set([...first, ...(isNew ? [] : found)])].slice(0, SHOWN);
-  const exact = known.find((one) => one.toLocaleLowerCase() === wanted.toLocaleLowerCase());
+  const isHere = found.of === wanted; // what is suggested is of what is typed by now
+  const labels = isHere ? found.labels : [];
+  const known = (wanted ? labels : [...new Set([...first, ...(isNew ? [] : labels)])].slice(0, SHOWN)).filter((one) => one !== without);
+  const exact = known.find((one) => one.toLowerCase() === wanted.toLowerCase());
   const options = known.map((one) => ({ label: one, isNew: false }));
-  if (mayBeNew && wanted && !exact) options[isNew ? "unshift" : "push"]({ label: wanted, isNew: true });
-  const marked = at >= 0 && at < options.length ? at : wanted || isNew ? 0 : -1;
+  if (mayBeNew && wanted && isHere && !exact) options[isNew ? "unshift" : "push"]({ label: wanted, isNew: true });
+  const marked = at >= 0 && at < options.length ? at : wanted && options.length ? 0 : -1;
+  const waiting = useRef(false); // for what is typed, with Enter pressed
+  useEffect(() => {
+    if (waiting.current && isHere) {
+      waiting.current = false;
+      if (options[marked]) choose(options[marked].label);
+    }
+  }, [isHere]);
 
   const key = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && options.length) {
       event.preventDefault();
       setAt((marked + step + options.length) % options.length);
-    } else if (event.key === "Enter") {
+    } else if (event.key === "Enter" && !event.isComposing && !event.repeat) {
       event.preventDefault();
-      if (options[marked]) choose(options[marked].label);
+      if (!isHere) waiting.current = true;
+      else if (options[marked]) choose(options[marked].label);
     }
   };
   return html`
@@ -54,7 +64,7 @@ export function ClassField({ choose, first = [], isNew = false, mayBeNew = true,
       <input role="combobox" aria-expanded=${options.length > 0} aria-controls=${id} aria-autocomplete="list"
         aria-activedescendant=${marked >= 0 && options.length ? `${id}-${marked}` : null} autocomplete="off" spellcheck="false"
         maxlength="200" autofocus value=${text} onKeyDown=${key}
-        onInput=${(event) => { setText(event.target.value); setAt(-1); }} /></label>
+        onInput=${(event) => { setText(event.target.value); setAt(-1); waiting.current = false; }} /></label>
     <ul class="options" id=${id} role="listbox" aria-label=${t("name.found")}>
       ${options.map((one, place) => html`
         <li key=${one.label} id=${`${id}-${place}`} role="option" aria-selected=${place === marked}

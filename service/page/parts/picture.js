@@ -5,37 +5,47 @@ import { html, useEffect, useState } from "../html.js";
 import { t } from "../words.js";
 import { Icon } from "./icons.js";
 
-const KEPT = 400; // small pictures that came with a key, as addresses of blobs
-const brought = new Map();
+const KEPT = 400; // small pictures that came with a key, and are shown no more, as addresses of blobs
+const brought = new Map(); // by item: its address, and how many show it
 
 /** The picture of an item, small; a sign where there is none. */
 export function Thumbnail({ item, label = "" }) {
-  const [address, setAddress] = useState(() => (hasKey() ? brought.get(item) ?? null : thumbnail(item)));
+  const [address, setAddress] = useState(() => (hasKey() ? null : thumbnail(item)));
   const [gone, setGone] = useState(false);
   useEffect(() => {
     setGone(false);
     if (!hasKey()) return setAddress(thumbnail(item));
-    if (brought.has(item)) return setAddress(brought.get(item));
     let current = true;
     setAddress(null);
-    bring(item).then((found) => current && (found ? setAddress(found) : setGone(true)));
-    return () => { current = false; };
+    const showing = bring(item);
+    showing.then((found) => current && (found ? setAddress(found) : setGone(true)));
+    return () => { current = false; showing.then(() => letGo(item)); };
   }, [item]);
   if (gone) return html`<span class="thumb none" role="img" aria-label=${label || t("no.picture")}><${Icon} name="photo" /></span>`;
   return html`
     <span class="thumb">${address && html`<img src=${address} alt=${label} loading="lazy" decoding="async" onError=${() => setGone(true)} />`}</span>`;
 }
 
+/** The address of an item's small picture, which is shown once more; null where there is none. */
 async function bring(item) {
-  const found = await picture(thumbnail(item)).catch(() => null);
-  if (found === null) return null;
-  brought.set(item, URL.createObjectURL(found));
-  if (brought.size > KEPT) {
-    const [oldest, address] = brought.entries().next().value;
+  if (!brought.has(item)) brought.set(item, { shown: 0, address: picture(thumbnail(item)).then(addressOf, () => null) });
+  const found = brought.get(item);
+  found.shown += 1;
+  return found.address;
+}
+
+const addressOf = (blob) => (blob === null ? null : URL.createObjectURL(blob));
+
+/** Note that it is shown once less; of those that nobody shows the oldest go. */
+async function letGo(item) {
+  const found = brought.get(item);
+  found.shown -= 1;
+  const unseen = [...brought].filter(([, one]) => one.shown === 0);
+  for (const [oldest, one] of unseen.slice(0, Math.max(0, unseen.length - KEPT))) {
     brought.delete(oldest);
-    URL.revokeObjectURL(address);
+    const address = await one.address;
+    if (address) URL.revokeObjectURL(address);
   }
-  return brought.get(item);
 }
 
 /**

@@ -1,8 +1,10 @@
 /** What every view has at hand: notes to show, and things that are read from the service. */
 
 import { Problem, undo } from "../api.js";
-import { createContext, useCallback, useContext, useEffect, useState } from "../html.js";
-import { t } from "../words.js";
+import { createContext, useCallback, useContext, useEffect, useRef, useState } from "../html.js";
+import { has, t } from "../words.js";
+
+const AGAIN = 3000; // milliseconds until a service that is away is asked again
 
 /** `changes` grows whenever the catalogue may have changed; `note` shows a sentence for a while. */
 export const Shared = createContext({ changes: 0, note: () => {} });
@@ -20,12 +22,17 @@ export function useLoaded(load, on = []) {
   const [state, setState] = useState({ value: undefined, error: null, loading: true });
   useEffect(() => {
     let current = true;
+    let later = null;
     setState((before) => ({ ...before, loading: true }));
     load().then(
       (value) => current && setState({ value, error: null, loading: false }),
-      (error) => current && setState((before) => ({ ...before, error, loading: false })),
+      (error) => {
+        if (!current) return;
+        setState((before) => ({ ...before, error, loading: false }));
+        if (error.status === 0) later = setTimeout(() => setAsked((before) => before + 1), AGAIN); // it is away
+      },
     );
-    return () => { current = false; };
+    return () => { current = false; clearTimeout(later); };
   }, [...on, changes, asked]);
   return { ...state, reload: useCallback(() => setAsked((before) => before + 1), []) };
 }
@@ -39,17 +46,21 @@ export function useLoaded(load, on = []) {
 export function useChange() {
   const { note } = useContext(Shared);
   const [busy, setBusy] = useState(false);
+  const going = useRef(false);
   const change = useCallback(async (act, said) => {
+    if (going.current) return null;
+    going.current = true;
     setBusy(true);
     try {
       const result = await act();
-      const text = said?.(result);
+      const text = result.again ? t("done.again") : said?.(result);
       if (text) note({ text, undo: result.event ?? null });
       return result;
     } catch (error) {
       note({ text: worded(error), bad: true });
       return null;
     } finally {
+      going.current = false;
       setBusy(false);
     }
   }, [note]);
@@ -62,9 +73,15 @@ export function useUndo() {
   return [busy, (event) => change(() => undo(event), () => t("undone"))];
 }
 
-/** What went wrong, as a sentence; a fault of the page itself is thrown on. */
+/** What went wrong, as a sentence for the reader; a fault of the page itself is thrown on. */
 export function worded(error) {
   if (!(error instanceof Problem)) throw error;
-  const [first, ...rest] = error.message;
-  return first.toLocaleUpperCase() + rest.join("");
+  return problem(error.kind, error.problem, error.message);
+}
+
+/** The same of a problem as the service tells it: in words of ours where there are some. */
+export function problem(kind, { reason, existing }, detail) {
+  if (reason && has(`refused.${reason}`)) return t(`refused.${reason}`);
+  if (has(`problem.${kind}`)) return t(`problem.${kind}`, { existing });
+  return detail.split("; ")[0]; // what can be done is said to programs
 }

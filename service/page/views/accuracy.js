@@ -13,16 +13,16 @@ const SHOWN = 24;
 
 export function Accuracy() {
   const { value, error, reload } = useLoaded(async () => {
-    const { jobs } = await read("v1/jobs");
+    const { jobs, folders } = await read("v1/jobs");
     const own = jobs.filter((one) => one.kind === "evaluate").reverse();
-    return { going: own.filter((one) => one.state === "running" || one.state === "waiting"), done: own.filter((one) => one.state === "done") };
+    return { folders, going: own.filter((one) => one.state === "running" || one.state === "waiting"), done: own.filter((one) => one.state === "done") };
   });
   const [looked, setLooked] = useState(null);
   const shown = looked ?? value?.done[0]?.id ?? null;
   return html`
     <h1>${t("way.accuracy")}</h1>
     <p>${t("accuracy.how")}</p>
-    <${Begin} begun=${reload} kinds=${["evaluate"]} />
+    <${Begin} begun=${reload} kinds=${["evaluate"]} folders=${value?.folders} />
     ${error && html`<p class="trouble">${worded(error)}</p>`}
     <ul class="jobs">${value?.going.map((one) => html`<${Job} key=${one.id} first=${one} begun=${reload} />`)}</ul>
     ${value?.done.length > 1 && html`<${Growth} done=${value.done} shown=${shown} look=${setLooked} />`}
@@ -57,7 +57,7 @@ function Result({ job }) {
       </div>
       <div class="scrolls" tabindex="0" role="region" aria-label=${t("accuracy.verdicts")}><table><caption>${t("accuracy.verdicts")}</caption>
         <thead><tr><th scope="col">${t("accuracy.verdict")}</th><th scope="col">${t("accuracy.share")}</th><th scope="col">${t("accuracy.correct")}</th></tr></thead>
-        <tbody>${check.verdicts.map((one) => html`<tr key=${one.verdict}><th scope="row"><${Verdict} verdict=${one.verdict} /></th>
+        <tbody>${check.verdicts.map((one) => html`<tr key=${one.verdict}><th scope="row"><${Verdict} of=${{ verdict: one.verdict, probability: 1 }} /></th>
           <td>${percent(one.pictures / value.pictures, 1)}</td><td>${one.pictures ? percent(one.right / one.pictures, 1) : "–"}</td></tr>`)}</tbody></table></div>
       ${weak.length > 0 && html`<h2>${t("accuracy.weak")}</h2><ul class="bars">${weak.map((one) => html`
         <li key=${one.label}><a href=${`#/classes/${encodeURIComponent(one.label)}`}>${one.label}</a> <${Bar} share=${one.cross_check_top1} /> ${percent(one.cross_check_top1)} <small>${t("n.photos", { n: one.pictures })}</small></li>`)}</ul>`}
@@ -65,7 +65,7 @@ function Result({ job }) {
         <li key=${one.truth + one.predicted}>${t("accuracy.taken", { truth: one.truth, predicted: one.predicted, n: one.pictures })}</li>`)}</ul>`}
       ${mistakes.length > 0 && html`<h2>${t("accuracy.mistakes", { n: mistakes.length })}</h2><ul class="tasks">${mistakes.slice(0, most).map((one, place) => html`
         <li key=${place} class="task">${one.nearest_item !== null && html`<${Thumbnail} item=${one.nearest_item} label=${one.predicted} />`}
-          <p>${t("accuracy.mistake", { truth: one.truth, predicted: one.predicted })} <${Verdict} verdict=${one.verdict} />
+          <p>${t("accuracy.mistake", { truth: one.truth, predicted: one.predicted })} <${Verdict} of=${one} />
             ${one.probability !== null && html` <small>${number(one.probability, 2)}</small>`}<br /><code>${one.place ?? ""}</code></p></li>`)}</ul>
         ${mistakes.length > most && html`<button class="quiet" onClick=${() => setMost(most + 4 * SHOWN)}>${t("more")}</button>`}`}
     </section>`;

@@ -1,24 +1,30 @@
 /** The answer about one photo: what it is, how sure that is, who says so; and what the reader says. */
 
-import { undo } from "../api.js";
-import { html, useContext, useEffect, useRef, useState } from "../html.js";
+import { html, useState } from "../html.js";
+import { Bar } from "../parts/bar.js";
 import { Boxed } from "../parts/boxed.js";
 import { Icon } from "../parts/icons.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
-import { Bar } from "../parts/bar.js";
-import { Shared, useChange, worded } from "../parts/shared.js";
+import { useChange, worded } from "../parts/shared.js";
 import { number, percent, t } from "../words.js";
-import { again, say, unsay } from "./asked.js";
+import { again, say, saidLast, unsay } from "./asked.js";
 
-/** A verdict as a word on a coloured ground. */
-export const Verdict = ({ verdict }) => html`<span class="verdict ${verdict}">${t(`verdict.${verdict}`)}</span>`;
+/** What an answer is worth, in a word: its verdict, or that it is a guess. */
+export function worth({ verdict, probability }) {
+  const guessed = verdict === "ambiguous" && (probability === null || probability < 0.5);
+  return guessed ? "guess" : verdict;
+}
+
+/** The same on a coloured ground. */
+export const Verdict = ({ of }) => html`<span class="verdict ${worth(of)}">${t(`verdict.${worth(of)}`)}</span>`;
 
 export function Answer({ photo, next }) {
   const { prediction, neighbours, state, error } = photo;
   return html`
     <article class="answer" aria-busy=${state === "waiting" || state === "asking"}>
-      <${Boxed} address=${photo.address} name=${photo.name} box=${photo.box} change=${(box) => again(photo.id, box)} />
+      <${Boxed} address=${photo.address} name=${photo.name} box=${photo.box}
+        isBad=${state === "refused"} change=${(box) => again(photo.id, box)} />
       <div class="says" aria-live="polite">
         ${state === "refused" && html`<div class="refused"><h2>${t("ask.refused")}</h2><p>${worded(error)}</p>
           <button onClick=${() => again(photo.id)}>${t("again")}</button></div>`}
@@ -46,7 +52,7 @@ function Said({ photo: { prediction, said } }) {
   const heading = verdict === "unknown" || (verdict !== "match" && others.length) ? t(`says.${verdict}`, names) : t("says.is", names);
   return html`
     <div class="headline">
-      <${Verdict} verdict=${verdict} />
+      <${Verdict} of=${prediction} />
       <h2>${said ? t("says.is", { label: said.label }) : heading}</h2>
       <p>${said ? t(`said.${said.outcome}`, said) : why(verdict, probability, precision, evidence, label)}</p>
       ${!said && surer.length > 0 && html`<p class="hint">${t("says.surer", { labels: surer.join(", ") })}</p>`}
@@ -63,40 +69,39 @@ function why(verdict, probability, precision, evidence, label) {
 
 /** What the reader says: right, wrong, or something new. */
 function Deeds({ photo, next }) {
-  const { note } = useContext(Shared);
   const [busy, change] = useChange();
   const [naming, setNaming] = useState(null); // wrong or new
   const { prediction, said } = photo;
-  const mine = useRef(true);
-  useEffect(() => () => { mine.current = false; }, []);
-  const tell = async (label) => {
+  const saying = photo.saying || photo.state !== "answered"; // what is asked anew is not said of the old
+  const tell = (label) => {
     setNaming(null);
-    const told = await change(() => say(photo.id, label));
-    if (told) {
-      note({ text: t(`said.${told.outcome}`, told), undo: null });
-      if (mine.current) next();
-    }
+    change(() => say(photo.id, label), (told) => t(told.added ? `said.${told.outcome}` : "said.known", told));
+    next(); // the next need not wait
   };
   if (said) {
-    const back = () => change(async () => { await undo(said.event); unsay(photo.id); return {}; }, () => t("undone"));
-    return html`<div class="row"><button data-key="u" disabled=${busy} onClick=${back}><${Icon} name="undo" />${t("undo")}</button>
+    const isLast = saidLast()?.id === photo.id;
+    return html`<div class="row">
+      ${isLast && html`<button data-key="u" disabled=${busy} onClick=${() => change(() => unsay(photo.id), () => t("undone"))}><${Icon} name="undo" />${t("undo")}</button>`}
       <button class="quiet" onClick=${() => again(photo.id)}>${t("again")}</button></div>`;
   }
-  const names = [...prediction.candidates, ...prediction.centroid].map((one) => one.label);
-  const doubtful = prediction.verdict === "ambiguous" || prediction.verdict === "disagree";
-  const likely = doubtful ? prediction.candidates.map((one) => one.label).slice(0, 4) : [];
+  const { label, verdict, candidates, centroid } = prediction;
+  const isUnknown = verdict === "unknown";
+  const names = [...new Set([...candidates, ...centroid].map((one) => one.label))];
+  const likely = verdict === "match" || isUnknown ? [] : candidates.map((one) => one.label).slice(0, 4);
+  const isOne = likely.length < 2 && label !== null;
   return html`
     <div class="row deeds">
-      ${likely.length > 1
-        ? likely.map((one, place) => html`<button key=${one} class=${place ? "" : "primary"} data-key=${place ? String(place + 1) : "Enter"}
-            disabled=${busy} onClick=${() => tell(one)}><${Icon} name="right" />${t("deed.is", { label: one })}</button>`)
-        : prediction.label !== null && html`<button class=${prediction.verdict === "match" ? "primary" : ""} data-key="Enter" disabled=${busy}
-            onClick=${() => tell(prediction.label)}><${Icon} name="right" />${t("deed.right", { label: prediction.label })}</button>`}
-      <button data-key="w" disabled=${busy} onClick=${() => setNaming("wrong")}><${Icon} name="wrong" />${t("deed.wrong")}</button>
-      <button data-key="n" class=${prediction.verdict === "unknown" ? "primary" : ""} disabled=${busy} onClick=${() => setNaming("new")}><${Icon} name="plus" />${t("deed.new")}</button>
+      ${isUnknown && html`<button data-key="n" class="primary" disabled=${saying} onClick=${() => setNaming("new")}><${Icon} name="plus" />${t("deed.new")}</button>`}
+      ${isOne
+        ? html`<button class=${verdict === "match" ? "primary" : ""} data-key=${isUnknown ? "" : "Enter"} disabled=${saying} onClick=${() => tell(label)}>
+            <${Icon} name="right" />${t(isUnknown ? "deed.is" : "deed.right", { label })}</button>`
+        : likely.map((one, place) => html`<button key=${one} data-key=${place ? String(place + 1) : "Enter"} disabled=${saying} onClick=${() => tell(one)}>
+            <${Icon} name="right" />${t("deed.is", { label: one })}</button>`)}
+      <button data-key="w" disabled=${saying} onClick=${() => setNaming("wrong")}><${Icon} name="wrong" />${t(isUnknown ? "deed.other" : "deed.wrong")}</button>
+      ${!isUnknown && html`<button data-key="n" disabled=${saying} onClick=${() => setNaming("new")}><${Icon} name="plus" />${t("deed.new")}</button>`}
     </div>
     ${naming && html`<${Naming} title=${t(`naming.${naming}`)} close=${() => setNaming(null)} choose=${tell} isNew=${naming === "new"}
-      first=${naming === "new" ? [] : [...new Set(names)].filter((one) => one !== prediction.label)} />`}`;
+      first=${naming === "new" ? [] : names.filter((one) => isUnknown || one !== label)} />`}`;
 }
 
 /** The predictors side by side. */
@@ -109,7 +114,7 @@ function Witnesses({ prediction }) {
         <div key=${one}><h3>${t(`witness.${one}`)}</h3>
           <ol>${prediction[one].slice(0, 4).map((candidate) => html`
             <li key=${candidate.label} class=${candidate.label === prediction.label ? "chosen" : ""}>
-              <span class="name">${candidate.label}</span><span class="value">${number(candidate.score, 2)}</span>
+              <span class="name">${candidate.label}</span><span class="value">${number(Math.max(0, candidate.score), 2)}</span>
               <${Bar} share=${candidate.score} /></li>`)}</ol></div>`)}
       <p class="hint">${t(prediction.agree ? "witness.agree" : "witness.differ")}</p>
     </section>`;

@@ -1,13 +1,13 @@
 /** Which of our things is this? Photos are brought here, and answered. */
 
 import { read } from "../api.js";
-import { html, useContext, useEffect, useRef, useState } from "../html.js";
+import { html, useContext, useEffect, useRef } from "../html.js";
 import { Buttons, useDropped } from "../parts/bring.js";
 import { Icon } from "../parts/icons.js";
-import { Shared, useLoaded } from "../parts/shared.js";
+import { Shared, useChange, useLoaded } from "../parts/shared.js";
 import { t } from "../words.js";
 import { Answer, Verdict } from "./answer.js";
-import { add, clear, usePhotos, useSelected } from "./asked.js";
+import { add, clear, saidLast, unsay, usePhotos, useSelected } from "./asked.js";
 
 export function Ask() {
   const photos = usePhotos();
@@ -28,10 +28,7 @@ export function Ask() {
     <h1 class="sr">${t("way.ask")}</h1>
     <div class="row spread bringing ${over ? "over" : ""}">
       <div class="row"><${Buttons} take=${take} /></div>
-      <div class="row">
-        <${KeepUnknown} />
-        <button class="quiet" onClick=${() => clear()}>${t("ask.clear", { n: photos.length })}</button>
-      </div>
+      <button class="quiet" onClick=${() => clear()}><${Icon} name="wrong" /><span>${t("ask.clear", { n: photos.length })}</span></button>
     </div>
     <div class=${photos.length > 1 ? "asking many" : "asking"}>
       ${photos.length > 1 && html`<${List} photos=${photos} selected=${selected} select=${select} />`}
@@ -52,33 +49,38 @@ const Empty = ({ take, over }) => html`
     <h1>${t("ask.title")}</h1>
     <p>${t("ask.how")}</p>
     <div class="row center"><${Buttons} take=${take} primary /></div>
-    <${KeepUnknown} />
   </section>`;
-
-function KeepUnknown() {
-  const [on, setOn] = useState(localStorage.getItem("keep unknown") === "yes");
-  const turn = (event) => {
-    localStorage.setItem("keep unknown", event.target.checked ? "yes" : "no");
-    setOn(event.target.checked);
-  };
-  return html`<label class="check" title=${t("ask.keep.why")}><input type="checkbox" checked=${on} onChange=${turn} /><span>${t("ask.keep")}</span></label>`;
-}
 
 /** The photos, to be worked through by keys: up and down, and what the answer's buttons do. */
 function List({ photos, selected, select }) {
   const list = useRef(null);
+  const [, change] = useChange();
+  const undo = (id) => change(() => unsay(id), () => t("undone"));
+  const pick = (id) => {
+    select(id);
+    if (matchMedia("(max-width: 820px)").matches) document.querySelector(".answer")?.scrollIntoView({ behavior: "smooth" });
+    else list.current.focus();
+  };
   const done = photos.filter((one) => one.said).length;
   const answered = photos.filter((one) => one.state === "answered" || one.state === "refused").length;
   useEffect(() => {
     list.current.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   }, [selected.id]);
   const key = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const place = photos.findIndex((one) => one.id === selected.id);
     const to = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: photos.length - 1 }[event.key];
     if (to !== undefined) {
       event.preventDefault();
       select(photos[Math.min(photos.length - 1, Math.max(0, to))].id);
+      return;
+    }
+    if (event.repeat) return; // a key that is held down says nothing again
+    if (event.key === "u" && saidLast()) {
+      event.preventDefault();
+      const last = saidLast();
+      select(last.id);
+      undo(last.id);
       return;
     }
     const pressed = document.querySelector(`[data-key="${CSS.escape(event.key)}"]:not(:disabled)`);
@@ -92,11 +94,11 @@ function List({ photos, selected, select }) {
       <p class="progress" role="status">${t("ask.progress", { n: answered, of: photos.length, done })}</p>
       <ul ref=${list} role="listbox" tabindex="0" aria-label=${t("ask.list")} aria-activedescendant=${`photo-${selected.id}`} onKeyDown=${key}>
         ${photos.map((one) => html`
-          <li key=${one.id} id=${`photo-${one.id}`} role="option" aria-selected=${one.id === selected.id} onClick=${() => { select(one.id); list.current.focus(); }}>
+          <li key=${one.id} id=${`photo-${one.id}`} role="option" aria-selected=${one.id === selected.id} onClick=${() => pick(one.id)}>
             <span class="thumb">${one.small && html`<img src=${one.small} alt="" />`}</span>
             <span class="what"><b>${line(one)}</b><small>${one.name}</small></span>
             ${one.said ? html`<span class="tick"><${Icon} name="right" /><span class="sr">${t("ask.said")}</span></span>`
-              : one.prediction && html`<${Verdict} verdict=${one.prediction.verdict} />`}
+              : one.prediction && html`<${Verdict} of=${one.prediction} />`}
           </li>`)}
       </ul>
       <p class="hint keys">${t("ask.keys")}</p>
@@ -107,5 +109,5 @@ function line(one) {
   if (one.said) return one.said.label;
   if (one.state === "refused") return t("ask.refused");
   if (one.state !== "answered") return t("ask.waiting");
-  return one.prediction.label ?? t("verdict.unknown");
+  return one.prediction.verdict === "unknown" ? t("says.unknown") : one.prediction.label;
 }

@@ -1,13 +1,15 @@
 /** Photos that are asked about, several at a time, and what came of each. */
 
-import { Problem, ask, write } from "../api.js";
+import { Problem, ask, undo, write } from "../api.js";
 import { useCallback, useEffect, useReducer, useRef } from "../html.js";
 import { written } from "../parts/boxed.js";
+import { keepsUnknown } from "../parts/keeping.js";
 import { shrunk } from "../parts/picture.js";
 
 const AT_ONCE = 4;
 const NEIGHBOURS = 8;
 const MOST = 500; // photos at a time
+const AGAIN = 2000; // milliseconds until a service that is away is asked again
 
 let count = 0;
 
@@ -15,8 +17,8 @@ let count = 0;
  * The photos and their answers, kept as long as the page is open, whichever view is shown.
  *
  * Each has `id`, `file`, `address` and `small` (null where the browser cannot show it), `box`, `state` (waiting,
- * asking, answered, refused), `prediction`, `neighbours`, `error`, `took` in milliseconds, and `said`: what the reader
- * said that it shows.
+ * asking, answered, refused), `prediction`, `neighbours`, `error`, `took` in milliseconds, `said`: what the reader said
+ * that it shows, and `saying` while that is on its way.
  */
 let photos = [];
 const watching = new Set();
@@ -50,20 +52,34 @@ export function clear(ids = photos.map((one) => one.id)) {
 
 /** Ask about a photo again: with another box, or because something was learnt. */
 export function again(id, box = photos.find((one) => one.id === id).box) {
-  change(id, { box, state: "waiting", error: null });
+  const { box: before, said } = photos.find((one) => one.id === id);
+  change(id, { box, state: "waiting", error: null, said: box === before ? said : null });
   fill();
 }
 
 /** Say what a photo shows; the catalogue learns from it. */
 export async function say(id, label) {
   const one = photos.find((photo) => photo.id === id);
-  const said = await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file);
-  change(id, { said });
-  return said;
+  change(id, { saying: true });
+  try {
+    const said = await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file);
+    change(id, { said });
+    return said;
+  } finally {
+    change(id, { saying: false });
+  }
 }
 
-/** Note that what was said was taken back. */
-export const unsay = (id) => change(id, { said: null });
+/** The photo of which something was said last, if that can be taken back. */
+export const saidLast = () =>
+  photos.reduce((last, one) => (one.said && one.said.event > (last?.said.event ?? 0) ? one : last), null);
+
+/** Take back what was said of a photo. */
+export async function unsay(id) {
+  await undo(photos.find((one) => one.id === id).said.event);
+  change(id, { said: null });
+  return {};
+}
 
 /** Begin with as many of those that wait as may be under way. */
 function fill() {
@@ -75,7 +91,7 @@ async function answer({ id, file, box, small }) {
   change(id, { state: "asking" });
   const began = performance.now();
   const where = { box: written(box) };
-  const keep = localStorage.getItem("keep unknown") === "yes" && !box;
+  const keep = keepsUnknown() && !box;
   try {
     const [predicted, near] = await Promise.all([
       ask("v1/predict", { ...where, top: 5, keep_unknown: keep || undefined }, file),
@@ -84,14 +100,20 @@ async function answer({ id, file, box, small }) {
     const { prediction } = predicted.answers[0];
     if (isStill(id, box)) change(id, { state: "answered", prediction, neighbours: near.answers[0].neighbours, took: performance.now() - began });
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (isStill(id, box)) change(id, { state: "refused", error });
+    if (!(error instanceof Problem)) {
+      change(id, { state: "refused", error: new Problem(0, { type: "urn:catalog:file-changed", detail: "" }) });
+      return;
+    }
+    if (error.status === 0) setTimeout(() => { if (isStill(id, box)) { change(id, { state: "waiting" }); fill(); } }, AGAIN);
+    else if (isStill(id, box)) change(id, { state: "refused", error });
   } finally {
     fill();
   }
   if (small === undefined) {
     change(id, { small: null });
-    change(id, { small: await shrunk(file) });
+    const made = await shrunk(file);
+    if (photos.some((one) => one.id === id)) change(id, { small: made });
+    else if (made) URL.revokeObjectURL(made);
   }
 }
 

@@ -1,7 +1,7 @@
 /** One class: its photos, and what can be done with it. */
 
-import { parts, read, write } from "../api.js";
-import { html, useContext, useEffect, useState } from "../html.js";
+import { add, move, read, write } from "../api.js";
+import { html, useContext, useEffect, useRef, useState } from "../html.js";
 import { Buttons, useDropped } from "../parts/bring.js";
 import { Dialog, Sure } from "../parts/dialog.js";
 import { Icon } from "../parts/icons.js";
@@ -21,7 +21,7 @@ export function Class({ rest: label }) {
   const [busy, change] = useChange();
   const close = () => setAsking(null);
   const take = (files) => change(
-    () => write("POST", "v1/items", { label }, parts(files)),
+    () => add(label, files, false),
     (result) => t("added", { n: result.added, label: result.label }) + (result.known ? ` ${t("known", { n: result.known })}` : "") + refusals(result),
   );
   const over = useDropped(take);
@@ -29,7 +29,7 @@ export function Class({ rest: label }) {
     close();
     if (await change(act, said)) then?.();
   };
-  const ids = [...chosen];
+  const ids = (items ?? []).map((one) => one.id).filter((id) => chosen.has(id)); // others may have gone meanwhile
   const turn = (id) => setChosen((before) => {
     const after = new Set(before);
     if (!after.delete(id)) after.add(id);
@@ -38,26 +38,22 @@ export function Class({ rest: label }) {
   const merge = (into) => does(
     () => write("POST", "v1/classes/merge", {}, { labels: [label], into }), () => t("merged", { label, into }), () => go(into),
   )();
-  const move = (to) => does(
-    async () => {
-      const { classes } = await read("v1/classes", { search: to, limit: 1000 });
-      const isNew = !classes.some((one) => one.label.toLocaleLowerCase() === to.toLocaleLowerCase());
-      return write("POST", "v1/items/move", {}, { items: ids, label: to, new: isNew });
-    },
+  const takeAway = (to) => does(
+    () => move(ids, to),
     (result) => t("moved", { n: result.moved, label: result.label }),
     () => setChosen(new Set()),
   )();
   return html`
     <a class="back" href="#/classes"><${Icon} name="back" />${t("way.classes")}</a>
     <div class="row spread title ${over ? "over" : ""}"><h1>${label}</h1>
-      <div class="row">
+      ${!error && html`<div class="row">
         <button onClick=${() => setAsking("rename")}>${t("class.rename")}</button>
         <button onClick=${() => setAsking("merge")}>${t("class.merge")}</button>
         <button class="danger" onClick=${() => setAsking("delete")}>${t("class.delete")}</button>
-      </div></div>
+      </div>`}</div>
     ${error && html`<p class="trouble">${worded(error)}</p>`}
     <div class="row spread">
-      <div class="row"><${Buttons} take=${take} /></div>
+      ${!error && html`<div class="row"><${Buttons} take=${take} /></div>`}
       ${ids.length > 0 && html`<div class="row" role="status"><span>${t("class.chosen", { n: ids.length })}</span>
         <button disabled=${busy} onClick=${() => setAsking("move")}>${t("class.move")}</button>
         <button class="danger" disabled=${busy} onClick=${does(
@@ -71,8 +67,8 @@ export function Class({ rest: label }) {
     ${asking === "rename" && html`<${Renaming} label=${label} close=${close} act=${(name) => does(
       () => write("POST", "v1/classes/rename", {}, { label, name }), (result) => t("renamed", { label: result.label }), () => go(name),
     )()} />`}
-    ${asking === "merge" && html`<${Naming} title=${t("merge.title", { label })} text=${t("merge.why", { label })} mayBeNew=${false} choose=${merge} close=${close} />`}
-    ${asking === "move" && html`<${Naming} title=${t("move.title", { n: ids.length })} choose=${move} close=${close} />`}
+    ${asking === "merge" && html`<${Naming} title=${t("merge.title", { label })} text=${t("merge.why", { label })} mayBeNew=${false} without=${label} choose=${merge} close=${close} />`}
+    ${asking === "move" && html`<${Naming} title=${t("move.title", { n: ids.length })} choose=${takeAway} close=${close} />`}
     ${asking === "delete" && html`<${Sure} title=${t("delete.title", { label })} text=${t("delete.why")} yes=${t("class.delete")} busy=${busy} close=${close}
       act=${does(() => write("DELETE", "v1/classes", { label }), (result) => t("deleted", { label, n: result.items }), () => go(null))} />`}`;
 }
@@ -83,8 +79,11 @@ function useItems(label) {
   const [items, setItems] = useState(null);
   const [next, setNext] = useState(null);
   const [error, setError] = useState(null);
+  const latest = useRef(0);
   const bring = async (after, before, limit) => {
+    const mine = (latest.current += 1);
     const page = await read("v1/items", { label, after, limit });
+    if (mine !== latest.current) return; // a later answer came first
     setItems([...before, ...page.items]);
     setNext(page.next);
     setError(null);

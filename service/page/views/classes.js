@@ -1,6 +1,6 @@
 /** The classes, found as one types. */
 
-import { parts, read, write } from "../api.js";
+import { add, read } from "../api.js";
 import { html, useContext, useEffect, useState } from "../html.js";
 import { Buttons } from "../parts/bring.js";
 import { Dialog } from "../parts/dialog.js";
@@ -58,7 +58,7 @@ function Making({ close }) {
   const make = async (event) => {
     event.preventDefault();
     const made = await change(
-      () => write("POST", "v1/classes", { label: name.trim() }, parts(files)),
+      () => add(name.trim(), files, true),
       (result) => t("added", { n: result.added, label: result.label }) + refusals(result),
     );
     if (made) {
@@ -71,7 +71,7 @@ function Making({ close }) {
       <form onSubmit=${make}>
         <label class="field"><span>${t("name.label")}</span>
           <input value=${name} required maxlength="200" autofocus onInput=${(event) => setName(event.target.value)} /></label>
-        <div class="row" onClick=${(event) => event.preventDefault()}><${Buttons} take=${(come) => setFiles((before) => [...before, ...come])} /></div>
+        <div class="row"><${Buttons} take=${(come) => setFiles((before) => [...before, ...come])} /></div>
         <p class="hint" role="status">${t("n.photos", { n: files.length })}</p>
         <div class="row end"><button class="primary" disabled=${busy || !files.length || !name.trim()}>${t("classes.make")}</button></div>
       </form>

@@ -4,7 +4,7 @@ import { follow, read, write } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../parts/icons.js";
 import { useChange, useLoaded, worded } from "../parts/shared.js";
-import { kind, lasting, number, t, when } from "../words.js";
+import { kind, lasting, number, percent, t, when } from "../words.js";
 
 const KINDS = ["import", "sync", "evaluate"];
 const isGoing = (job) => job.state === "waiting" || job.state === "running";
@@ -13,14 +13,14 @@ export function Jobs() {
   const { value, error, reload } = useLoaded(() => read("v1/jobs"));
   return html`
     <h1>${t("way.jobs")}</h1>
-    <${Begin} begun=${reload} kinds=${KINDS} />
+    <${Begin} begun=${reload} kinds=${KINDS} folders=${value?.folders} />
     ${error && html`<p class="trouble">${worded(error)}</p>`}
     ${value && !value.jobs.length && html`<p class="nothing">${t("jobs.none")}</p>`}
     <ul class="jobs">${[...(value?.jobs ?? [])].reverse().map((one) => html`<${Job} key=${one.id} first=${one} begun=${reload} />`)}</ul>`;
 }
 
 /** Begin a job over a folder, or a list, on the service's computer. */
-export function Begin({ begun, kinds }) {
+export function Begin({ begun, kinds, folders }) {
   const [of, setOf] = useState(kinds[0]);
   const [source, setSource] = useState("");
   const [remove, setRemove] = useState(false);
@@ -30,12 +30,14 @@ export function Begin({ begun, kinds }) {
     const more = of === "sync" ? { delete: remove } : {};
     if (await change(() => write("POST", "v1/jobs", {}, { kind: of, source: source.trim(), ...more }), () => t("jobs.begun"))) begun();
   };
+  if (folders?.length === 0) return html`<p class="begin hint">${t("jobs.no.folders")}</p>`;
   return html`
     <form class="begin" onSubmit=${begin}>
       ${kinds.length > 1 && html`<label class="field"><span>${t("jobs.kind")}</span>
         <select value=${of} onChange=${(event) => setOf(event.target.value)}>${kinds.map((one) => html`<option value=${one}>${t(`job.${one}`)}</option>`)}</select></label>`}
       <label class="field wide"><span>${t("jobs.source")}</span>
-        <input value=${source} required spellcheck="false" autocomplete="off" placeholder="/photos" onInput=${(event) => setSource(event.target.value)} /></label>
+        <input value=${source} required spellcheck="false" autocomplete="off" placeholder=${folders?.[0]} list="folders" onInput=${(event) => setSource(event.target.value)} /></label>
+      <datalist id="folders">${folders?.map((one) => html`<option value=${one}></option>`)}</datalist>
       <button class="primary" disabled=${busy}>${t("jobs.begin")}</button>
       ${of === "sync" && html`<label class="check"><input type="checkbox" checked=${remove} onChange=${(event) => setRemove(event.target.checked)} /><span>${t("jobs.delete")}</span></label>`}
       <p class="hint">${t(`jobs.why.${of}`)}</p>
@@ -84,5 +86,5 @@ function Progress({ job }) {
 function outcome(found) {
   if (found.error) return found.error;
   return Object.entries(found).filter(([, value]) => typeof value === "number" && value)
-    .map(([name, value]) => `${kind("outcome", name)}: ${number(value, Number.isInteger(value) ? 0 : 3)}`).join(", ");
+    .map(([name, value]) => `${kind("outcome", name)}: ${name === "top1" ? percent(value, 1) : number(value)}`).join(", ");
 }

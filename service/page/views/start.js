@@ -1,38 +1,48 @@
 /** An empty catalogue: name three things, photograph each, try. */
 
-import { parts, read, write } from "../api.js";
-import { html, useRef, useState } from "../html.js";
-import { Buttons } from "../parts/bring.js";
+import { add, read } from "../api.js";
+import { html, useEffect, useRef, useState } from "../html.js";
+import { Buttons, dropped } from "../parts/bring.js";
 import { Icon } from "../parts/icons.js";
 import { shrunk } from "../parts/picture.js";
-import { useChange, useLoaded } from "../parts/shared.js";
+import { problem, useChange, useLoaded } from "../parts/shared.js";
 import { t } from "../words.js";
 
+const SHOWN = 1000; // classes that are looked at
+
 export function Start() {
-  const { value } = useLoaded(() => read("v1/classes", { limit: 100 }));
+  const { value } = useLoaded(() => read("v1/classes", { limit: SHOWN }));
   const [slots, setSlots] = useState([0, 1, 2]);
+  const info = useLoaded(() => read("v1/info"));
   const total = value?.total ?? 0;
   return html`
     <section class="start">
       <h1>${t("start.title")}</h1>
       <p>${t("start.how")}</p>
-      <ol class="slots">${slots.map((slot) => html`<${Slot} key=${slot} number=${slot + 1} />`)}</ol>
+      <ol class="slots">${slots.map((slot) => html`<${Slot} key=${slot} number=${slot + 1} there=${value?.classes} />`)}</ol>
       <div class="row spread">
         <button class="quiet" onClick=${() => setSlots((before) => [...before, before.length])}><${Icon} name="plus" />${t("start.more")}</button>
         ${total > 0 && html`<a class="button primary" href="#/ask">${t("start.try", { n: total })}</a>`}
       </div>
+      ${info.value?.thumbnails === false && html`<p class="warn">${t("start.no.copies")}</p>`}
       <p class="hint">${t("start.import")} <a href="#/jobs">${t("way.jobs")}</a></p>
     </section>`;
 }
 
 /** One thing: its name, and photos of it. */
-function Slot({ number }) {
+function Slot({ number, there }) {
   const [name, setName] = useState("");
   const [made, setMade] = useState(null); // the name under which it was made
   const [shown, setShown] = useState([]);
   const [over, setOver] = useState(false);
   const [busy, change] = useChange();
   const field = useRef(null);
+  useEffect(() => { // it may have been taken back
+    if (made !== null && !busy && there && there.length < SHOWN && !there.some((one) => one.label === made)) {
+      setMade(null);
+      setShown([]);
+    }
+  }, [there]);
   const take = async (files) => {
     if (!name.trim()) {
       field.current.setCustomValidity(t("start.name.first"));
@@ -41,26 +51,27 @@ function Slot({ number }) {
       return;
     }
     const added = await change(
-      () => write("POST", made === null ? "v1/classes" : "v1/items", { label: made ?? name.trim() }, parts(files)),
+      () => add(made ?? name.trim(), files, made === null),
       (result) => t("added", { n: result.added, label: result.label }) + refusals(result),
     );
     if (!added) return;
     setMade(added.label);
-    const small = await Promise.all(files.map((file) => shrunk(file, 96)));
+    const refused = added.refused.map((one) => one.place);
+    const small = await Promise.all(files.filter((one) => !refused.includes(one.name)).map((file) => shrunk(file, 96)));
     setShown((before) => [...before, ...small].slice(-8));
   };
-  const drop = (event) => {
+  const drop = async (event) => {
     event.preventDefault();
     event.stopPropagation();
     setOver(false);
-    const files = [...event.dataTransfer.files];
+    const files = await dropped(event.dataTransfer);
     if (files.length) take(files);
   };
   return html`
     <li class="slot ${over ? "over" : ""} ${made !== null ? "made" : ""}"
       onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${drop}>
       <label class="field"><span>${t("start.name", { n: number })}</span>
-        <input ref=${field} value=${name} disabled=${made !== null} maxlength="200" placeholder=${t(`start.example.${(number - 1) % 3}`)}
+        <input ref=${field} value=${name} disabled=${made !== null} maxlength="200" placeholder=${number > 3 ? "" : t(`start.example.${number - 1}`)}
           onInput=${(event) => { event.target.setCustomValidity(""); setName(event.target.value); }} /></label>
       <div class="row"><${Buttons} take=${take} /></div>
       <div class="small-pictures" aria-busy=${busy}>
@@ -72,4 +83,6 @@ function Slot({ number }) {
 
 /** What was refused of several photos, in a sentence. */
 export const refusals = (result) =>
-  result.refused.length ? ` ${t("refused.some", { n: result.refused.length, why: result.refused[0].detail })}` : "";
+  result.refused.length
+    ? ` ${t("refused.some", { n: result.refused.length, why: problem("", result.refused[0], result.refused[0].detail) })}`
+    : "";

@@ -1,29 +1,34 @@
 /** What to do next: the audit as a list of things to do. */
 
-import { read, write } from "../api.js";
+import { move, read, write } from "../api.js";
 import { html, useState } from "../html.js";
+import { Sure } from "../parts/dialog.js";
+import { KeepUnknown } from "../parts/keeping.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
 import { useChange, useLoaded, worded } from "../parts/shared.js";
 import { percent, t } from "../words.js";
 
 const SHOWN = 12;
+const LEAST = 0.1; // the share of photos that have to be confused, to be worth a look
 
 export function ToDo() {
   const { value, error, loading } = useLoaded(() => read("v1/audit"));
   if (error) return html`<h1>${t("way.todo")}</h1><p class="trouble">${worded(error)}</p>`;
   if (!value) return html`<h1>${t("way.todo")}</h1><div class="wait tall" role="status"><span class="sr">${t("todo.looking")}</span></div>`;
-  const { found, proposed, drift } = value;
+  const { found, proposed, drift, kept } = value;
+  const confusable = found.confusable.filter((one) => one.share >= LEAST);
   const lacking = found.classes.filter((one) => one.needs);
-  const tasks = found.mislabelled.length + found.duplicates.length + found.confusable.length + lacking.length + proposed.length;
+  const tasks = found.mislabelled.length + found.duplicates.length + confusable.length + lacking.length + proposed.length;
   return html`
     <div class="todo" aria-busy=${loading}>
       <h1>${t("way.todo")}</h1>
       <${Enough} found=${found} lacking=${lacking} tasks=${tasks} drift=${drift} />
       <${Some} title=${t("todo.proposed")} why=${t("todo.proposed.why")} all=${proposed} draw=${(one) => html`<${Proposed} key=${one.items[0]} one=${one} />`} />
+      <section class="tasks"><h2>${t("todo.kept")} <span class="count">${kept}</span></h2><${KeepUnknown} /></section>
       <${Some} title=${t("todo.mislabelled")} why=${t("todo.mislabelled.why")} all=${found.mislabelled} draw=${(one) => html`<${Mislabelled} key=${one.item} one=${one} />`} />
       <${Some} title=${t("todo.duplicates")} why=${t("todo.duplicates.why")} all=${found.duplicates} draw=${(one) => html`<${Duplicate} key=${`${one.item} ${one.other_item}`} one=${one} />`} />
-      <${Some} title=${t("todo.confusable")} why=${t("todo.confusable.why")} all=${found.confusable} draw=${(one) => html`<${Confusable} key=${`${one.label} ${one.other}`} one=${one} />`} />
+      <${Some} title=${t("todo.confusable")} why=${t("todo.confusable.why")} all=${confusable} draw=${(one) => html`<${Confusable} key=${`${one.label} ${one.other}`} one=${one} />`} />
       <${Some} title=${t("todo.lacking")} why=${t("todo.lacking.why")} all=${lacking} draw=${(one) => html`<${Lacking} key=${one.label} one=${one} />`} />
     </div>`;
 }
@@ -80,10 +85,13 @@ function Duplicate({ one }) {
 
 function Confusable({ one }) {
   const [busy, change] = useChange();
+  const [asking, setAsking] = useState(false);
   const merge = () => change(() => write("POST", "v1/classes/merge", {}, { labels: [one.label], into: one.other }), () => t("merged", { label: one.label, into: one.other }));
   return html`
     <li class="task"><p><${Way} label=${one.label} /> ${t("todo.for")} <${Way} label=${one.other} />: ${percent(one.share)}</p>
-      <div class="row"><button disabled=${busy} onClick=${merge}>${t("todo.merge")}</button></div></li>`;
+      <div class="row"><button disabled=${busy} onClick=${() => setAsking(true)}>${t("todo.merge")}</button></div>
+      ${asking && html`<${Sure} title=${t("todo.merge")} text=${t("merge.sure", { label: one.label, into: one.other })} yes=${t("todo.merge")}
+        busy=${busy} act=${() => { setAsking(false); merge(); }} close=${() => setAsking(false)} />`}</li>`;
 }
 
 const Lacking = ({ one }) => html`
@@ -96,11 +104,7 @@ function Proposed({ one }) {
   const [busy, change] = useChange();
   const name = async (label) => {
     setNaming(false);
-    await change(async () => {
-      const { classes } = await read("v1/classes", { search: label, limit: 1000 });
-      const there = classes.some((known) => known.label.toLocaleLowerCase() === label.toLocaleLowerCase());
-      return write("POST", "v1/items/move", {}, { items: one.items, label, new: !there });
-    }, moved);
+    await change(() => move(one.items, label), moved);
   };
   return html`
     <li class="task"><div class="small-pictures">${one.items.slice(0, 6).map((item) => html`<${Thumbnail} key=${item} item=${item} label=${t("class.photo", { id: item })} />`)}</div>
