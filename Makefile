@@ -24,7 +24,7 @@ environment:
 
 demo: setup ## a record shop is built and asked (SERVE=1 opens its page, BACKBONE=imagenet: the larger network)
 	$(BIN)/python -m catalog.cli.demo $(if $(BACKBONE),--backbone $(BACKBONE))
-	$(if $(SERVE),$(BIN)/catalog serve --open --catalog demo/shop.catalog)
+	$(if $(SERVE),$(BIN)/catalog serve --open --catalog demo/shop.catalog --allow demo)
 
 test: setup ## every test that ends within minutes (JOBS=2 at a time)
 	$(BIN)/python -m pytest -m "not soak" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder

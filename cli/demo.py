@@ -32,6 +32,7 @@ NEW = 5
 
 _MARK = ".catalog-demo"
 _SHEET = "contact-sheet.html"
+_LIST = "photos.csv"
 _SHOWN = 40
 
 
@@ -74,8 +75,11 @@ def main(
     for asked in ("nearest", "predict"):
         tell(f"  {shlex.join([str(command), asked, str(lookups[-1].photo)])} \\")
         tell(f"    --catalog {shlex.quote(str(file))}")
+    _list_photos(lookups, folder)
     tell("", f"Or by its page, in a browser, with the photos in {folder / 'photos'}:")
-    tell(f"  {shlex.join([str(command), 'serve', '--open', '--catalog', str(file)])}")
+    served = ["serve", "--open", "--catalog", str(file), "--allow", str(folder)]
+    tell(f"  {shlex.join([str(command), *served])}")
+    tell(f"  (its accuracy is measured with {(folder / _LIST).absolute()})")
 
 
 def _make_room(folder: Path) -> None:
@@ -158,6 +162,12 @@ def _report(lookups: Sequence[Lookup], folder: Path) -> None:
     tell("")
     contact_sheet.write_sheet(page, folder / _SHEET)
     say(f"contact sheet: {folder / _SHEET}")
+
+
+def _list_photos(lookups: Sequence[Lookup], folder: Path) -> None:
+    """Say in a list which record each photo is of, for `evaluate` and the page."""
+    rows = [f"photos/{lookup.photo.name},{lookup.title}\n" for lookup in lookups]
+    (folder / _LIST).write_text("path,label\n" + "".join(rows))
 
 
 def _draw(folder: Path, number: int) -> Path:

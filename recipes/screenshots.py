@@ -116,7 +116,7 @@ def _made(folder: Path) -> Path:
         for wrong, right in ((3, 8), (11, 5)):
             item = shop.items(covers.title(wrong))[1].id
             shop.move([item], covers.title(right))
-        shop.rename_class(covers.title(0), f"{covers.title(0)} (mono)")
+        shop.rename_class(covers.title(30), f"{covers.title(30)} (mono)")
         kept = [covers.photo(number, shot) for number in UNKNOWN for shot in range(4)]
         shop.predict_many(kept, keep_unknown=True)
     return path
