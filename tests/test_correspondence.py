@@ -78,7 +78,8 @@ class TestCorrespondence:
         """The service is set by options, variables and entries of a file of one name."""
         options = {option.name: option for option in self.COMMANDS["serve"].params}
         settings = {field.name for field in dataclasses.fields(Settings)}
-        assert settings | {"catalog", "log", "config", "show_config"} == set(options)
+        others = {"catalog", "log", "config", "show_config", "open_page"}
+        assert settings | others == set(options)
         for name in settings:
             assert options[name].envvar == f"CATALOG_SERVE_{name.upper()}"
             assert options[name].opts == [f"--{name.replace('_', '-')}"]

@@ -15,7 +15,7 @@ import photos
 import pytest
 from cups_and_jugs import THINGS, counts, fill, reopen
 from doubles import FakeEmbedder
-from inside import connection_of, keep
+from inside import keep
 
 from catalog import Catalog, Picture
 from catalog.changes.staging import stage_for
@@ -188,7 +188,7 @@ def test_while_another_process_reads(
 ) -> None:
     """It is forgotten at once; the file is written anew later, when nobody reads it."""
     catalog.add_class(SECRET, pictures)
-    connection_of(catalog).execute("PRAGMA busy_timeout = 50")
+    monkeypatch.setattr(catalog._store, "_busy_seconds", 0.1)
     rewrite = catalog._store.rewrite
 
     def while_reading() -> bool:

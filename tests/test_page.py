@@ -309,6 +309,22 @@ class TestClasses:
         page.wait_for_selector("text=Taken back")
         assert "thing 3" in {row.label for row in shop.labels()}
 
+    def test_back_where_one_was(self, client: Any, visit: Any) -> None:
+        """From a class back to the list, at the place and with the search that one had."""
+        page = visit(client, "classes", viewport={"width": 360, "height": 400})
+        page.fill("input[type=search]", "thing")
+        page.wait_for_selector("text=6 classes found")
+        page.locator(".entry", has_text="thing 4").scroll_into_view_if_needed()
+        page.evaluate("scrollTo(0, 300)")
+        page.wait_for_timeout(100)  # as a hand needs to come to the class
+        top = page.evaluate("scrollY")
+        assert top > 100
+        page.locator(".entry", has_text="thing 5").evaluate("(entry) => entry.click()")
+        page.wait_for_selector("h1 >> text=thing 5")
+        page.go_back()
+        until(page, f"scrollY === {top}")
+        assert page.input_value("input[type=search]") == "thing"
+
     def test_merged(self, client: Any, visit: Any, shop: Catalog) -> None:
         """Two classes become one, and two again."""
         page = visit(client, "classes/thing%201")

@@ -1,12 +1,13 @@
 /** What the page asks of the service. */
 
+import * as kept from "./kept.js";
 import { t } from "./words.js";
 
 const RETRIED = [300, 1000, 2000, 4000]; // milliseconds
 const MOST_FILES = 50; // of a request; the service takes 100, and 64 MB, unless it is told otherwise
 const MOST_BYTES = 48e6;
 const MOST_EVENTS = 10000; // that the service tells at once
-let key = localStorage.getItem("key") ?? "";
+let key = kept.get("key") ?? "";
 const listeners = { key: () => {}, connection: () => {}, changed: () => {} };
 let lost = false;
 
@@ -26,8 +27,7 @@ export const on = (name, listener) => { listeners[name] = listener; };
 /** Use a key from now on; it is kept in this browser. */
 export function useKey(given) {
   key = given.replace(/[^!-~]/g, ""); // what a header cannot have came with it by mistake
-  if (key) localStorage.setItem("key", key);
-  else localStorage.removeItem("key");
+  kept.set("key", key || null);
 }
 
 /** Whether requests bring a key. */
@@ -127,8 +127,8 @@ export async function follow(job, tell, signal) {
   for (;;) {
     try {
       const response = await fetch(`v1/jobs/${job}/events`, { headers: headers(), signal });
-      if (!response.ok) return;
-      if (await eachEvent(response.body, tell)) return;
+      if (response.status === 404) return;
+      if (response.ok && (await eachEvent(response.body, tell))) return;
     } catch (error) {
       if (signal.aborted) return;
     }

@@ -1,5 +1,7 @@
 /** The words of the page, in the reader's language; `words/` has a file for each. */
 
+import * as kept from "./kept.js";
+
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 let words = {};
@@ -8,7 +10,7 @@ let language = "en";
 
 /** Load the words of the language that was chosen, or that the browser asks for. */
 export async function loadWords() {
-  const wanted = [localStorage.getItem("language"), ...navigator.languages.map((one) => one.slice(0, 2))];
+  const wanted = [kept.get("language"), ...navigator.languages.map((one) => one.slice(0, 2))];
   language = wanted.find((one) => one in LANGUAGES) ?? "en";
   words = await (await fetch(`page/words/${language}.json`)).json();
   plural = new Intl.PluralRules(language);
@@ -21,7 +23,7 @@ export const inUse = () => language;
 
 /** Take another language from now on; the page is loaded anew. */
 export function useLanguage(code) {
-  localStorage.setItem("language", code);
+  kept.set("language", code);
   location.reload();
 }
 

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../html.js";
 import { hasKey, useKey } from "../api.js";
+import * as kept from "../kept.js";
 import { LANGUAGES, inUse, t, useLanguage } from "../words.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
@@ -60,7 +61,7 @@ function Settings({ close }) {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme);
   const choose = (value) => {
     document.documentElement.dataset.theme = value;
-    localStorage.setItem("theme", value);
+    kept.set("theme", value);
     setTheme(value);
   };
   return html`

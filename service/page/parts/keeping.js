@@ -1,16 +1,17 @@
 /** Whether photos that nobody knows are kept, so that classes can be made of them. */
 
 import { html, useState } from "../html.js";
+import * as kept from "../kept.js";
 import { t } from "../words.js";
 
 const NAME = "keep unknown";
 
-export const keepsUnknown = () => localStorage.getItem(NAME) === "yes";
+export const keepsUnknown = () => kept.get(NAME) === "yes";
 
 export function KeepUnknown() {
   const [on, setOn] = useState(keepsUnknown);
   const turn = (event) => {
-    localStorage.setItem(NAME, event.target.checked ? "yes" : "no");
+    kept.set(NAME, event.target.checked ? "yes" : "no");
     setOn(event.target.checked);
   };
   return html`

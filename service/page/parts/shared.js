@@ -85,3 +85,12 @@ export function problem(kind, { reason, existing }, detail) {
   if (has(`problem.${kind}`)) return t(`problem.${kind}`, { existing });
   return detail.split("; ")[0]; // what can be done is said to programs
 }
+
+/** What was refused of several photos, in a sentence. */
+export const refusals = (result) =>
+  result.refused.length
+    ? ` ${t("refused.some", { n: result.refused.length, why: problem("", result.refused[0], result.refused[0].detail) })}`
+    : "";
+
+/** The address of a class's view. */
+export const toClass = (label) => `#/classes/${encodeURIComponent(label)}`;

@@ -3,11 +3,11 @@
 import { read } from "../api.js";
 import { html, useState } from "../html.js";
 import { Bar } from "../parts/bar.js";
+import { Begin, Job, isGoing } from "../parts/job.js";
 import { Thumbnail } from "../parts/picture.js";
-import { useLoaded, worded } from "../parts/shared.js";
+import { toClass, useLoaded, worded } from "../parts/shared.js";
+import { Verdict } from "../parts/verdict.js";
 import { number, percent, t, when } from "../words.js";
-import { Verdict } from "./answer.js";
-import { Begin, Job } from "./jobs.js";
 
 const SHOWN = 24;
 
@@ -15,7 +15,7 @@ export function Accuracy() {
   const { value, error, reload } = useLoaded(async () => {
     const { jobs, folders } = await read("v1/jobs");
     const own = jobs.filter((one) => one.kind === "evaluate").reverse();
-    return { folders, going: own.filter((one) => one.state === "running" || one.state === "waiting"), done: own.filter((one) => one.state === "done") };
+    return { folders, going: own.filter(isGoing), done: own.filter((one) => one.state === "done") };
   });
   const [looked, setLooked] = useState(null);
   const shown = looked ?? value?.done[0]?.id ?? null;
@@ -60,7 +60,7 @@ function Result({ job }) {
         <tbody>${check.verdicts.map((one) => html`<tr key=${one.verdict}><th scope="row"><${Verdict} of=${{ verdict: one.verdict, probability: 1 }} /></th>
           <td>${percent(one.pictures / value.pictures, 1)}</td><td>${one.pictures ? percent(one.right / one.pictures, 1) : "–"}</td></tr>`)}</tbody></table></div>
       ${weak.length > 0 && html`<h2>${t("accuracy.weak")}</h2><ul class="bars">${weak.map((one) => html`
-        <li key=${one.label}><a href=${`#/classes/${encodeURIComponent(one.label)}`}>${one.label}</a> <${Bar} share=${one.cross_check_top1} /> ${percent(one.cross_check_top1)} <small>${t("n.photos", { n: one.pictures })}</small></li>`)}</ul>`}
+        <li key=${one.label}><a href=${toClass(one.label)}>${one.label}</a> <${Bar} share=${one.cross_check_top1} /> ${percent(one.cross_check_top1)} <small>${t("n.photos", { n: one.pictures })}</small></li>`)}</ul>`}
       ${confusions.length > 0 && html`<h2>${t("accuracy.confusions")}</h2><ul class="plain">${confusions.slice(0, 10).map((one) => html`
         <li key=${one.truth + one.predicted}>${t("accuracy.taken", { truth: one.truth, predicted: one.predicted, n: one.pictures })}</li>`)}</ul>`}
       ${mistakes.length > 0 && html`<h2>${t("accuracy.mistakes", { n: mistakes.length })}</h2><ul class="tasks">${mistakes.slice(0, most).map((one, place) => html`

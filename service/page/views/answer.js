@@ -6,18 +6,10 @@ import { Boxed } from "../parts/boxed.js";
 import { Icon } from "../parts/icons.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
-import { useChange, worded } from "../parts/shared.js";
+import { toClass, useChange, worded } from "../parts/shared.js";
+import { Verdict } from "../parts/verdict.js";
 import { number, percent, t } from "../words.js";
 import { again, say, saidLast, unsay } from "./asked.js";
-
-/** What an answer is worth, in a word: its verdict, or that it is a guess. */
-export function worth({ verdict, probability }) {
-  const guessed = verdict === "ambiguous" && (probability === null || probability < 0.5);
-  return guessed ? "guess" : verdict;
-}
-
-/** The same on a coloured ground. */
-export const Verdict = ({ of }) => html`<span class="verdict ${worth(of)}">${t(`verdict.${worth(of)}`)}</span>`;
 
 export function Answer({ photo, next }) {
   const { prediction, neighbours, state, error } = photo;
@@ -37,7 +29,7 @@ export function Answer({ photo, next }) {
       ${state !== "refused" && neighbours?.length > 0 && html`
         <section class="near"><h3>${t("near.title")}</h3>
           <ul class="strip">${neighbours.map((one) => html`
-            <li key=${one.item}><a href=${`#/classes/${encodeURIComponent(one.label)}`}>
+            <li key=${one.item}><a href=${toClass(one.label)}>
               <${Thumbnail} item=${one.item} /><b>${one.label}</b>
               <small title=${t("near.score")}>${number(one.score, 2)}</small></a></li>`)}
           </ul></section>`}

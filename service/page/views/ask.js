@@ -5,8 +5,9 @@ import { html, useContext, useEffect, useRef } from "../html.js";
 import { Buttons, useDropped } from "../parts/bring.js";
 import { Icon } from "../parts/icons.js";
 import { Shared, useChange, useLoaded } from "../parts/shared.js";
+import { Verdict } from "../parts/verdict.js";
 import { t } from "../words.js";
-import { Answer, Verdict } from "./answer.js";
+import { Answer } from "./answer.js";
 import { add, clear, saidLast, unsay, usePhotos, useSelected } from "./asked.js";
 
 export function Ask() {

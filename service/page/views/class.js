@@ -7,12 +7,11 @@ import { Dialog, Sure } from "../parts/dialog.js";
 import { Icon } from "../parts/icons.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
-import { Shared, useChange, worded } from "../parts/shared.js";
+import { Shared, refusals, toClass, useChange, worded } from "../parts/shared.js";
 import { t } from "../words.js";
-import { refusals } from "./start.js";
 
 const PAGE = 120;
-const go = (label) => { location.hash = label === null ? "#/classes" : `#/classes/${encodeURIComponent(label)}`; };
+const go = (label) => { location.hash = label === null ? "#/classes" : toClass(label); };
 
 export function Class({ rest: label }) {
   const [items, more, error] = useItems(label);

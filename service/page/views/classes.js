@@ -1,26 +1,41 @@
 /** The classes, found as one types. */
 
 import { add, read } from "../api.js";
-import { html, useContext, useEffect, useState } from "../html.js";
+import { html, useContext, useEffect, useRef, useState } from "../html.js";
 import { Buttons } from "../parts/bring.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icons.js";
 import { Thumbnail } from "../parts/picture.js";
 import { Rows } from "../parts/rows.js";
-import { Shared, useChange, useLoaded, worded } from "../parts/shared.js";
+import { Shared, refusals, toClass, useChange, useLoaded, worded } from "../parts/shared.js";
 import { t } from "../words.js";
-import { refusals } from "./start.js";
+
+let left = { text: "", top: 0 }; // where one was when one went to a class, to come back there
 
 export function Classes() {
   const { changes } = useContext(Shared);
-  const [text, setText] = useState("");
-  const [search, setSearch] = useState("");
+  const [text, setText] = useState(left.text);
+  const [search, setSearch] = useState(left.text);
+  const latest = useRef({});
+  latest.current = { text, top: scrollY };
+  useEffect(() => {
+    const look = () => { latest.current.top = scrollY; };
+    addEventListener("scroll", look, { passive: true });
+    return () => {
+      removeEventListener("scroll", look);
+      left = location.hash.startsWith("#/classes/") ? latest.current : { text: "", top: 0 };
+    };
+  }, []);
   const [making, setMaking] = useState(false);
   useEffect(() => {
     const waiting = setTimeout(() => setSearch(text.trim()), 120);
     return () => clearTimeout(waiting);
   }, [text]);
   const { value, error } = useLoaded(() => read("v1/classes", { search, limit: 1 }), [search]);
+  useEffect(() => {
+    if (value && left.top) scrollTo(0, left.top);
+    if (value) left = { text: "", top: 0 };
+  }, [value]);
   const load = async (offset, limit) => (await read("v1/classes", { search, offset, limit })).classes;
   return html`
     <div class="row spread title"><h1>${t("way.classes")}</h1>
@@ -45,7 +60,7 @@ function Entry({ one }) {
     return () => { current = false; clearTimeout(waiting); };
   }, [one.label, one.items]);
   return html`
-    <a class="entry" href=${`#/classes/${encodeURIComponent(one.label)}`}>
+    <a class="entry" href=${toClass(one.label)}>
       ${item ? html`<${Thumbnail} item=${item} />` : html`<span class="thumb"></span>`}
       <span class="what"><b>${one.label}</b><small>${t("n.photos", { n: one.items })}</small></span></a>`;
 }
@@ -63,7 +78,7 @@ function Making({ close }) {
     );
     if (made) {
       close();
-      location.hash = `#/classes/${encodeURIComponent(made.label)}`;
+      location.hash = toClass(made.label);
     }
   };
   return html`

@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from "../html.js";
 import { Buttons, dropped } from "../parts/bring.js";
 import { Icon } from "../parts/icons.js";
 import { shrunk } from "../parts/picture.js";
-import { problem, useChange, useLoaded } from "../parts/shared.js";
+import { refusals, useChange, useLoaded } from "../parts/shared.js";
 import { t } from "../words.js";
 
 const SHOWN = 1000; // classes that are looked at
@@ -80,9 +80,3 @@ function Slot({ number, there }) {
       </div>
     </li>`;
 }
-
-/** What was refused of several photos, in a sentence. */
-export const refusals = (result) =>
-  result.refused.length
-    ? ` ${t("refused.some", { n: result.refused.length, why: problem("", result.refused[0], result.refused[0].detail) })}`
-    : "";

@@ -6,7 +6,7 @@ import { Sure } from "../parts/dialog.js";
 import { KeepUnknown } from "../parts/keeping.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
-import { useChange, useLoaded, worded } from "../parts/shared.js";
+import { toClass, useChange, useLoaded, worded } from "../parts/shared.js";
 import { percent, t } from "../words.js";
 
 const SHOWN = 12;
@@ -61,7 +61,7 @@ function Some({ title, why, all, draw }) {
     </section>`;
 }
 
-const Way = ({ label }) => html`<a href=${`#/classes/${encodeURIComponent(label)}`}>${label}</a>`;
+const Way = ({ label }) => html`<a href=${toClass(label)}>${label}</a>`;
 const shift = (item, label) => () => write("POST", "v1/items/move", {}, { items: [item], label });
 const moved = (result) => t("moved", { n: result.moved, label: result.label });
 
@@ -96,7 +96,7 @@ function Confusable({ one }) {
 
 const Lacking = ({ one }) => html`
   <li class="task"><p><${Way} label=${one.label} />: ${t(`needs.${one.needs}`, { n: one.groups, share: one.share_right === null ? "" : percent(one.share_right) })}</p>
-    <div class="row"><a class="button" href=${`#/classes/${encodeURIComponent(one.label)}`}>${t("todo.add")}</a></div></li>`;
+    <div class="row"><a class="button" href=${toClass(one.label)}>${t("todo.add")}</a></div></li>`;
 
 /** Unknown photos that belong together: named in one step. */
 function Proposed({ one }) {
