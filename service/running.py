@@ -67,6 +67,7 @@ class Service:
         self.questions = SharedQuestions(catalog, timed=self.metrics.stage)
         self.streams = 0
         self.ending = False
+        self._coming = 0  # questions that are about to be asked
         self._classes: tuple[str, tuple[LabelCount, ...]] = ("", ())
         for name, count in {
             "questions": lambda: self.questions.under_way,
@@ -89,7 +90,7 @@ class Service:
     @property
     def is_full(self) -> bool:
         """Whether so much is asked that more is told to come again."""
-        return self.questions.under_way >= self.settings.queue
+        return self.questions.under_way + self._coming >= self.settings.queue
 
     def require_room(self) -> None:
         """Make sure that more can be asked.
@@ -104,7 +105,12 @@ class Service:
         """What is asked about, once descriptors that came as bytes are told apart."""
         if not isinstance(asked, bytes):
             return asked
-        width = await self.reading(lambda: self.catalog.width)
+        self.require_room()  # while its body came, others were faster
+        self._coming += 1
+        try:
+            width = await self.reading(lambda: self.catalog.width)
+        finally:
+            self._coming -= 1
         return [
             Given(None, row) for row in bodies.rows_of(asked, width, self.settings.most_pictures)
         ]
