@@ -25,6 +25,7 @@ from catalog.cli.mcp_arguments import (
 )
 from catalog.descriptors import CatalogError, Conflict, InvalidInput
 from catalog.machine.reading import require_allowed
+from catalog.reports.listing import searched
 from catalog.reports.plain import plain
 
 
@@ -83,8 +84,7 @@ class Tools:
 
     def classes(self, given: Classes) -> Any:
         """The classes, a page at a time."""
-        wanted = given.search.casefold()
-        found = [row for row in self._catalog.labels() if wanted in row.label.casefold()]
+        found = searched(self._catalog.labels(), given.search)
         page = found[given.offset : given.offset + given.limit]
         return {"classes": page, "total": len(found)}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,3 +69,17 @@ class FakeEmbedder:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class Patient(FakeEmbedder):
+    """An embedder that waits until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def embed(self, picture: Any) -> Any:
+        """Wait, and embed."""
+        self.go_on.wait(60)
+        return super().embed(picture)

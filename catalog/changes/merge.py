@@ -157,19 +157,22 @@ def _take_over(
     """
     landed: list[Added] = []
     refused: dict[str, str] = {}
+    store = catalog._store
+    with store.reading() as tx:
+        copies = thumbnails.are_kept(tx)
     with other.reading() as tx:
         dropped = compacted_classes(tx)
         classes = inventory.label_counts(tx)
         wanted = inventory.kept(tx, common[0].its.id)
-        kept = [(_incoming(tx, common, item), place) for item, place in wanted]
-    store = catalog._store
+        kept = [(_incoming(tx, common, item, copies=copies), place) for item, place in wanted]
     for row in classes:
         if row.slot in dropped:
             refused[row.label] = "its descriptors were dropped"
             continue
         name = Name.parse(row.label)
         with other.reading() as tx:
-            incoming = [_incoming(tx, common, item) for item in inventory.items_in(tx, row.slot)]
+            own = inventory.items_in(tx, row.slot)
+            incoming = [_incoming(tx, common, item, copies=copies) for item in own]
         _stage(store, common, incoming)
         reach("merging")
         added = land(
@@ -182,7 +185,10 @@ def _take_over(
     return Imported(tuple(landed), refused)
 
 
-def _incoming(tx: Transaction, common: Sequence[_OfBoth], item: ItemId) -> _Incoming:
+def _incoming(
+    tx: Transaction, common: Sequence[_OfBoth], item: ItemId, *, copies: bool
+) -> _Incoming:
+    """A picture of the other catalogue, with its small copy if such are wanted."""
     content = inventory.contents(tx, [item]).get(item, b"")
     values: dict[str, bytes] = {}
     photos: dict[str, NDArray[np.int16]] = {}
@@ -199,7 +205,7 @@ def _incoming(tx: Transaction, common: Sequence[_OfBoth], item: ItemId) -> _Inco
         if made is not None:
             photos[bound.fingerprint] = made
     staged = Staged(content, inventory.places(tx, item), occasions.of(tx, item), photos)
-    return _Incoming(values, staged, thumbnails.of(tx, item))
+    return _Incoming(values, staged, thumbnails.of(tx, item) if copies else None)
 
 
 def _stage(store: Store, common: Sequence[_OfBoth], pictures: Sequence[_Incoming]) -> None:
@@ -211,9 +217,8 @@ def _stage(store: Store, common: Sequence[_OfBoth], pictures: Sequence[_Incoming
                 for picture in pictures:
                     if bound.fingerprint in picture.values:
                         bound.stored.keep(tx, picture.content, picture.values[bound.fingerprint])
-        if thumbnails.are_kept(tx):
-            copies = {picture.content: picture.thumbnail for picture in pictures}
-            thumbnails.keep(tx, {of: jpeg for of, jpeg in copies.items() if jpeg is not None})
+        copies = {picture.content: picture.thumbnail for picture in pictures}
+        thumbnails.keep(tx, {of: jpeg for of, jpeg in copies.items() if jpeg is not None})
 
 
 def _keep(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,6 +101,21 @@ def labels(catalog: Opened) -> list[LabelCount]:
     """The classes, in the natural order of their names: 2 before 10."""
     with catalog._store.reading() as tx:
         return inventory.label_counts(tx)
+
+
+def searched(found: Sequence[LabelCount], text: str) -> tuple[LabelCount, ...]:
+    """Those classes whose names hold a text: that of this very name first, then what begins so.
+
+    Args:
+        found: classes.
+        text: in whatever case; with an empty one all of them are found, as they are.
+    """
+    wanted = text.casefold()
+    names = [(one.label.casefold(), one) for one in found]
+    holding = [(name, one) for name, one in names if wanted in name]
+    if wanted:
+        holding.sort(key=lambda pair: (pair[0] != wanted, not pair[0].startswith(wanted)))
+    return tuple(one for _, one in holding)
 
 
 def items(

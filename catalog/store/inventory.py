@@ -15,6 +15,11 @@ from catalog.store.names import Name
 from catalog.store.store import now
 from catalog.text import natural
 
+_KEPT = (
+    "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item WHERE label IS NULL "
+    "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item AND embedder = ?)"
+)
+
 # Of a change and its event: that a picture became an item, and is one through that.
 _TAKEN_IN = "change.before IS NULL AND event.kind != 'undo' AND event.undone_by IS NULL"
 
@@ -181,20 +186,18 @@ def kept(tx: sqlite3.Connection, embedder: EmbedderId) -> list[tuple[ItemId, str
     Not by the clock, which may have been put back meanwhile. One that was an item for a while may
     have lost its descriptor to `compact`, and an embedder that came later may have none of it.
     """
-    return tx.execute(
-        "SELECT kept.item, place FROM kept JOIN item ON item.id = kept.item WHERE label IS NULL "
-        "AND EXISTS (SELECT 1 FROM descriptor WHERE descriptor.item = kept.item "
-        "AND embedder = ?) ORDER BY kept.item",
-        (embedder,),
-    ).fetchall()
+    return tx.execute(f"{_KEPT} ORDER BY kept.item", (embedder,)).fetchall()
 
 
 def kept_among(
     tx: sqlite3.Connection, items: Iterable[ItemId], embedder: EmbedderId
 ) -> dict[ItemId, str | None]:
     """Those of some pictures that :func:`kept` has, and where they were found."""
-    wanted = set(items)
-    return {item: place for item, place in kept(tx, embedder) if item in wanted}
+    found: dict[ItemId, str | None] = {}
+    for item in items:
+        if exists(tx, item):
+            found.update(tx.execute(f"{_KEPT} AND kept.item = ?", (embedder, item)).fetchall())
+    return found
 
 
 def kept_place(tx: sqlite3.Connection, item: ItemId) -> str | None:

@@ -6,7 +6,6 @@ import { t } from "./words.js";
 const RETRIED = [300, 1000, 2000, 4000]; // milliseconds
 const MOST_FILES = 50; // of a request; the service takes 100, and 64 MB, unless it is told otherwise
 const MOST_BYTES = 48e6;
-const MOST_EVENTS = 10000; // that the service tells at once
 let key = kept.get("key") ?? "";
 const listeners = { key: () => {}, connection: () => {}, changed: () => {} };
 let lost = false;
@@ -37,8 +36,8 @@ export const hasKey = () => key !== "";
 export const read = (path, parameters) => call("GET", address(path, parameters));
 
 /** Ask about a picture, which changes nothing. */
-export const ask = (path, parameters, picture, signal) =>
-  call("POST", address(path, parameters), { body: picture, type: typeOf(picture), signal });
+export const ask = (path, parameters, picture) =>
+  call("POST", address(path, parameters), { body: picture, type: typeOf(picture) });
 
 /** Change something, once, however often it has to be sent. */
 export async function write(method, path, parameters, sent) {
@@ -55,13 +54,13 @@ export async function write(method, path, parameters, sent) {
   return found;
 }
 
-/** Take back what led to an event, if nothing was done since. */
-export async function undo(event) {
-  const { events } = await read("v1/history", { last: MOST_EVENTS });
-  const wanted = events.find((one) => one.id === event);
-  const done = events.filter((one) => one.kind !== "undo" && one.undone_by === null);
-  if (wanted && done.at(-1)?.command !== wanted.command) throw new Problem(409, { type: "urn:catalog:not-last", detail: "" });
-  return write("POST", "v1/undo", { command: wanted?.command ?? event });
+/** Take back a command, by the first of its events, if nothing was done since. */
+export async function undo(command) {
+  try {
+    return await write("POST", "v1/undo", { command });
+  } catch (error) {
+    throw error.kind === "conflict" ? new Problem(409, { type: "urn:catalog:not-last" }) : error;
+  }
 }
 
 /**
@@ -74,7 +73,8 @@ export async function add(label, files, isNew) {
   for (const some of batches(files)) {
     const form = new FormData();
     for (const file of some) form.append("picture", file, file.name || "photo");
-    const next = await write("POST", isNew && found === null ? "v1/classes" : "v1/items", { label }, form);
+    const nothing = { label, added: 0, known: 0, refused: [] }; // is told where the answer was lost
+    const next = { ...nothing, ...(await write("POST", isNew && found === null ? "v1/classes" : "v1/items", { label }, form)) };
     found = found === null ? next : {
       ...next, added: found.added + next.added, known: found.known + next.known, refused: [...found.refused, ...next.refused],
     };
@@ -108,7 +108,7 @@ function batches(files) {
 }
 
 /** The address of an item's small picture. */
-export const thumbnail = (item, side = 224) => `v1/items/${item}/thumbnail?side=${side}`;
+export const thumbnail = (item) => `v1/items/${item}/thumbnail?side=224`;
 
 /** A picture by its address, as a Blob, brought with the key; null where there is none. */
 export async function picture(path) {
@@ -153,9 +153,9 @@ async function eachEvent(stream, tell) {
   }
 }
 
-async function call(method, path, { body, type, once, signal } = {}) {
+async function call(method, path, { body, type, once } = {}) {
   for (let tries = 0; ; tries += 1) {
-    const response = await attempt(method, path, { body, type, once, signal });
+    const response = await attempt(method, path, { body, type, once });
     const wait = RETRIED[tries];
     if (response === null || response.status === 503) {
       if (wait === undefined) throw response === null ? new Problem(0, { detail: t("lost") }) : await problemOf(response);
@@ -172,16 +172,15 @@ async function call(method, path, { body, type, once, signal } = {}) {
   }
 }
 
-async function attempt(method, path, { body, type, once, signal }) {
+async function attempt(method, path, { body, type, once }) {
   const given = headers();
   if (type) given["content-type"] = type;
   if (once) given["idempotency-key"] = once;
   try {
-    const response = await fetch(path, { method, headers: given, body, signal });
+    const response = await fetch(path, { method, headers: given, body });
     told(false);
     return response;
-  } catch (error) {
-    if (signal?.aborted) throw error;
+  } catch {
     if (body instanceof Blob) await readable(body);
     told(true); // the service is away, or the line is
     return null;

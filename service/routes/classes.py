@@ -9,6 +9,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from catalog import Added, Moved, Preview, Removed, Renamed
+from catalog.reports.listing import searched
 from catalog.service import problems
 from catalog.service.bodies import given_pictures, pictures_body
 from catalog.service.problems import documented
@@ -51,21 +52,10 @@ async def classes(
     """The classes with their numbers of items, a page at a time."""
 
     async def read() -> ClassPage:
-        found = await service.classes()
-        if query.search:
-            wanted = query.search.casefold()
-            found = tuple(sorted(
-                (one for one in found if wanted in one.label.casefold()),
-                key=lambda one: _rank(one.label.casefold(), wanted),
-            ))  # fmt: skip
+        found = searched(await service.classes(), query.search)
         return ClassPage(found[query.offset : query.offset + query.limit], len(found))
 
     return await service.unless_known(request, read)
-
-
-def _rank(name: str, wanted: str) -> int:
-    """First what is wanted itself, then what begins with it."""
-    return 0 if name == wanted else 1 if name.startswith(wanted) else 2
 
 
 @router.post(

@@ -46,7 +46,7 @@ function Said({ photo: { prediction, said } }) {
     <div class="headline">
       <${Verdict} of=${prediction} />
       <h2>${said ? t("says.is", { label: said.label }) : heading}</h2>
-      <p>${said ? t(`said.${said.outcome}`, said) : why(verdict, probability, precision, evidence, label)}</p>
+      <p>${said ? t(said.again ? "done.again" : `said.${said.outcome}`, said) : why(verdict, probability, precision, evidence, label)}</p>
       ${!said && surer.length > 0 && html`<p class="hint">${t("says.surer", { labels: surer.join(", ") })}</p>`}
     </div>`;
 }

@@ -39,7 +39,7 @@ export function Ask() {
 
 /** The photo to look at when one is done: the next of which nothing was said, or the same. */
 function after(photos, one) {
-  const place = photos.indexOf(photos.find((photo) => photo.id === one.id));
+  const place = photos.findIndex((photo) => photo.id === one.id);
   const open = [...photos.slice(place + 1), ...photos.slice(0, place)].find((photo) => !photo.said && photo.state !== "refused");
   return (open ?? one).id;
 }

@@ -17,7 +17,7 @@ let count = 0;
  * The photos and their answers, kept as long as the page is open, whichever view is shown.
  *
  * Each has `id`, `file`, `address` and `small` (null where the browser cannot show it), `box`, `state` (waiting,
- * asking, answered, refused), `prediction`, `neighbours`, `error`, `took` in milliseconds, `said`: what the reader said
+ * asking, answered, refused), `prediction`, `neighbours`, `error`, `said`: what the reader said
  * that it shows, and `saying` while that is on its way.
  */
 let photos = [];
@@ -62,7 +62,7 @@ export async function say(id, label) {
   const one = photos.find((photo) => photo.id === id);
   change(id, { saying: true });
   try {
-    const said = await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file);
+    const said = { label, ...(await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file)) };
     change(id, { said });
     return said;
   } finally {
@@ -89,7 +89,6 @@ function fill() {
 
 async function answer({ id, file, box, small }) {
   change(id, { state: "asking" });
-  const began = performance.now();
   const where = { box: written(box) };
   const keep = keepsUnknown() && !box;
   try {
@@ -98,11 +97,11 @@ async function answer({ id, file, box, small }) {
       ask("v1/nearest", { ...where, k: NEIGHBOURS }, file),
     ]);
     const { prediction } = predicted.answers[0];
-    if (isStill(id, box)) change(id, { state: "answered", prediction, neighbours: near.answers[0].neighbours, took: performance.now() - began });
+    if (isStill(id, box)) change(id, { state: "answered", prediction, neighbours: near.answers[0].neighbours });
   } catch (error) {
-    if (!(error instanceof Problem)) {
-      change(id, { state: "refused", error: new Problem(0, { type: "urn:catalog:file-changed", detail: "" }) });
-      return;
+    if (!(error instanceof Problem)) { // a fault of the page: it is told, and others are answered
+      change(id, { state: "refused", error: new Problem(500, { type: "urn:catalog:fault" }) });
+      throw error;
     }
     if (error.status === 0) setTimeout(() => { if (isStill(id, box)) { change(id, { state: "waiting" }); fill(); } }, AGAIN);
     else if (isStill(id, box)) change(id, { state: "refused", error });

@@ -30,7 +30,7 @@ export function History() {
       </li>`)}</ol>
     ${value?.events.length === last && html`<div class="row center"><button onClick=${() => setLast(last + PAGE)}>${t("more")}</button></div>`}
     ${asking && html`<${Sure} title=${t("undo")} text=${told(asking)} yes=${t("undo")} busy=${busy} close=${() => setAsking(null)}
-      act=${() => { setAsking(null); undo(asking.id); }} />`}`;
+      act=${() => { setAsking(null); undo(asking.command); }} />`}`;
 }
 
 /** The events of each command as one entry, the latest first. */
