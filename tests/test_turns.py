@@ -1,11 +1,23 @@
-"""Threads that write one catalogue take turns, first come first served."""
+"""Threads and processes that write one catalogue take turns; none is kept out by another."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
-from catalog.store.turns import Turns
+import pytest
+from doubles import FakeEmbedder
+
+from catalog import Catalog
+from catalog.descriptors import Locked
+from catalog.store.files import cache_folder
+from catalog.store.store import Store
+from catalog.store.turns import Turns, among_processes
 
 PATIENT = 30.0
 
@@ -77,3 +89,137 @@ def test_one_that_gives_up_is_passed_over() -> None:
     assert any(came)
     assert turns.acquire(0)  # nobody holds it
     turns.release()
+
+
+# --- among processes -----------------------------------------------------------------------------
+# A lock on a file belongs to whoever opened it, so two catalogues that are open in one process are
+# to each other as two processes.
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A catalogue, and nobody who writes to it."""
+    path = tmp_path / "shop.catalog"
+    Catalog.init(path, embedder=FakeEmbedder()).close()
+    return path
+
+
+def is_locked(path: Path) -> bool:
+    """Whether someone has a lock on a file."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@contextmanager
+def forked() -> Iterator[None]:
+    """A process that has what this one has open, and sleeps."""
+    child = os.fork()
+    if child == 0:
+        threading.Event().wait(600)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
+def test_a_process_that_comes_again_is_behind_one_that_waits(shop: Path) -> None:
+    """One that begins its next transaction as soon as one has ended lets in who waits."""
+    served = list[str]()
+
+    def write(store: Store, name: str) -> None:
+        with store.writing():
+            served.append(name)
+
+    with (
+        closing(Store(shop, PATIENT)) as one,
+        closing(Store(shop, PATIENT)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with one.writing():
+            waiting = pool.submit(write, other, "other")
+            for _ in range(1000):  # a writer that takes no turns would not be seen to wait
+                if is_locked(cache_folder(shop) / "next.lock"):
+                    break
+                threading.Event().wait(0.001)
+            served.append("one")
+        write(one, "one again")
+        waiting.result(PATIENT)
+    assert served == ["one", "other", "one again"]
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """Of many that come again and again each has its turn alone, and all come to theirs."""
+    inside, most, turns = 0, 0, list[int]()
+
+    def come(number: int) -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with among_processes(tmp_path / "cache", PATIENT):
+                inside += 1
+                most = max(most, inside)
+                turns.append(number)
+                threading.Event().wait(0.0002)
+                inside -= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come, range(4)))
+    assert most == 1
+    assert sorted(turns) == sorted(20 * [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("name", ["next.lock", "writing.lock"])
+def test_who_only_waits_keeps_nobody_out(shop: Path, name: str) -> None:
+    """One that was stopped in the line, and has not begun to write, is passed over in the end."""
+    cache_folder(shop).mkdir(exist_ok=True)
+    with (cache_folder(shop) / name).open("w") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        with closing(Store(shop, busy_seconds=0.05)) as store, store.writing() as tx:
+            assert tx.in_transaction
+
+
+def test_one_deadline(shop: Path) -> None:
+    """Waiting in the line and waiting for the file together take no longer than was asked for."""
+    with closing(Store(shop, PATIENT)) as one, one.writing():
+        waited = list[float]()
+        with closing(Store(shop, busy_seconds=0.2)) as other:
+            begin = other._begin
+
+            def begun(connection: object, statement: str) -> int:
+                (milliseconds,) = connection.sqlite.execute("PRAGMA busy_timeout").fetchone()  # type: ignore[attr-defined]
+                waited.append(milliseconds)
+                return begin(connection, statement)  # type: ignore[arg-type]
+
+            other._begin = begun  # type: ignore[method-assign, assignment]
+            with pytest.raises(Locked), other.writing():
+                pass
+        assert waited == [0]
+
+
+def test_a_forked_process_does_not_keep_a_turn(tmp_path: Path) -> None:
+    """A process that was forked in the middle of a turn holds nobody up when it has ended."""
+    with ExitStack() as children:
+        with among_processes(tmp_path, PATIENT):
+            children.enter_context(forked())
+        assert not is_locked(tmp_path / "next.lock")
+        assert not is_locked(tmp_path / "writing.lock")
+
+
+@pytest.mark.parametrize("obstacle", ["file", "folders"])
+def test_where_files_cannot_be_locked(shop: Path, obstacle: str) -> None:
+    """A cache that cannot be had, or holds something else, takes no turn, and keeps nobody out."""
+    folder = cache_folder(shop)
+    if obstacle == "file":
+        folder.write_text("no folder")
+    else:
+        for name in ("next.lock", "writing.lock"):
+            (folder / name).mkdir(parents=True)
+    with closing(Store(shop, PATIENT)) as store, store.writing() as tx:
+        assert tx.in_transaction

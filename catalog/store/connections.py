@@ -40,11 +40,13 @@ class Connection:
     @contextlib.contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
         """Wait so long for another process's transaction, and not as long as otherwise."""
+        before, self._busy_seconds = self._busy_seconds, seconds
         self.sqlite.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
         try:
             yield
         finally:
-            self.sqlite.execute(f"PRAGMA busy_timeout = {round(1000 * self._busy_seconds)}")
+            self._busy_seconds = before
+            self.sqlite.execute(f"PRAGMA busy_timeout = {round(1000 * before)}")
 
 
 class Connections:

@@ -3,8 +3,8 @@
 The rollback journal is used, not the write-ahead log: SQLite before 3.51.3 can lose a committed
 transaction when a checkpoint of that log races a writer, a catalogue stays a single file, and
 readers are held up only for the moment of a commit. (The reverse, too: a commit waits for readers,
-and gives up with :class:`Locked` after 15 s.) ``synchronous=EXTRA`` syncs the folder too, so
-an acknowledged write survives a power cut.
+and gives up with :class:`Locked` after 15 s.) Writers take turns (:mod:`catalog.store.turns`).
+``synchronous=EXTRA`` syncs the folder too, so an acknowledged write survives a power cut.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import secrets
 import sqlite3
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ from catalog.store.files import beside, cache_folder, link
 from catalog.store.formats import stand_in, upgrade, version_of
 from catalog.store.row_checksums import guard, register
 from catalog.store.schema import APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, SCRIPTS, mistyped
-from catalog.store.turns import Turns
+from catalog.store.turns import Turns, among_processes
 
 _PLAIN: dict[int, tuple[type[CatalogError], str]] = {
     sqlite3.SQLITE_FULL: (NoSpace, "no space left on the disk of {}; make some, and try again"),
@@ -169,12 +170,14 @@ class Store:
         wait = self._busy_seconds if busy_seconds is None else busy_seconds
         with (
             self._translated(),
-            self._turn(wait),
+            self._turn(wait) as left,
             self._connections.taken() as connection,
             connection.waiting(wait),
             self.explained(),
         ):
-            tx, older = connection.sqlite, self._begin(connection, "BEGIN IMMEDIATE")
+            with connection.waiting(left):
+                older = self._begin(connection, "BEGIN IMMEDIATE")
+            tx = connection.sqlite
             try:
                 if not upgrading:
                     self._require_present(older)
@@ -197,16 +200,21 @@ class Store:
                 self._unsign()
 
     @contextlib.contextmanager
-    def _turn(self, busy_seconds: float) -> Iterator[None]:
-        """Wait for the other threads that write, in the order in which they came.
+    def _turn(self, busy_seconds: float) -> Iterator[float]:
+        """Wait for the other threads and processes that write, in the order in which they came.
+
+        Returns:
+            How many of the seconds are left to wait for a process that takes no turns.
 
         Raises:
-            Locked: that took too long.
+            Locked: it took too long until it was the turn of this thread.
         """
         if not self._writing.acquire(busy_seconds):
             raise self._busy()
         try:
-            yield
+            end = time.monotonic() + busy_seconds
+            with among_processes(self._holder.parent, busy_seconds):
+                yield max(0.0, end - time.monotonic())
         finally:
             self._writing.release()
 
