@@ -125,6 +125,7 @@ def counts_of(added: Added) -> Counts:
         added.added,
         added.known,
         added.moved,
+        added.made_up,
         len(added.refused),
         added.emptied,
         added.event is not None,
@@ -143,12 +144,15 @@ def _landed(
 ) -> tuple[Model, Counts]:
     """Pictures go to a class; with the first that does the head is trained in another way."""
     refused = len(numbers) - len(found)
-    after, counts = model.landed(label, found, refused=refused, move=move, joined=joined)
+    made_up = model.wanting(label, (one.content for one in found))
+    after, counts = model.landed(
+        label, found, refused=refused, move=move, joined=joined, made_up=made_up
+    )
     if head in {None, model.head.training} or not counts.added + counts.moved:
         return after, counts
     heads = (*model.heads, _trained(model, str(head)))
     switched = model.event(heads=heads, joined=joined)
-    return switched.landed(label, found, refused=refused, move=move, joined=True)
+    return switched.landed(label, found, refused=refused, move=move, joined=True, made_up=made_up)
 
 
 def _trained(model: Model, head: str) -> Head:
@@ -270,7 +274,8 @@ class Tell:
         if self.note_only:
             course.to(model.event())
             return new, False
-        after, counts = model.landed(self.label, found, note=True)
+        made_up = model.wanting(self.label, (found[0].content,))
+        after, counts = model.landed(self.label, found, note=True, made_up=made_up)
         if counts.refused:
             raise Conflict(self.label)
         course.to(after)

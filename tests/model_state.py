@@ -26,12 +26,14 @@ class Step:
         classes: the slot of each item.
         places: where each was found.
         heads: how the head was trained.
+        evidence: the items that photos were made up of.
         names: slots and the names to give back to them, in that order.
     """
 
     classes: Mapping[str, int]
     places: Mapping[str, frozenset[str]]
     heads: tuple[Head, ...]
+    evidence: frozenset[str]
     names: tuple[tuple[int, str], ...] = ()
 
 
@@ -43,6 +45,7 @@ class Counts(NamedTuple):
     added: int
     known: int
     moved: int
+    made_up: int
     refused: int
     emptied: tuple[str, ...]
     changed: bool
@@ -67,6 +70,7 @@ class Model:
         kept: contents of photos that were kept; shown while they are in no class, and have a
             descriptor.
         heads: how the head is trained, the latest last; none for the default.
+        evidence: contents of pictures that photos were made up of.
         touched: contents that were ever in a class.
         last: content -> the slot that it left last.
         dropped: contents of items whose descriptors were dropped.
@@ -82,6 +86,7 @@ class Model:
     stored: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     heads: tuple[Head, ...] = ()
+    evidence: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     last: Mapping[str, int] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
@@ -161,6 +166,18 @@ class Model:
         """Which of some classes have no items."""
         return tuple(sorted(self.name(slot) for slot in set(slots) if not self.members(slot)))
 
+    def wanting(self, name: str, coming: Iterable[str]) -> frozenset[str]:
+        """The picture of which photos are made up when some come to a class; none where not.
+
+        It is one that is alone in the class then, as far as its own pictures and those go that are
+        in no class. No two of these pictures look like photos of one occasion.
+        """
+        slot, coming = self.find(name), set(coming)
+        there = {c for c in coming if c not in self.classes}
+        there.update(self.members(slot) if slot else ())
+        alone = len(there) == 1 and there == {min(coming, default=None)}
+        return frozenset(there - self.evidence - self.dropped if alone else ())
+
     # --- changes ---------------------------------------------------------------------------------
 
     def staged(self, contents: Iterable[str]) -> Model:
@@ -174,6 +191,7 @@ class Model:
         classes: Mapping[str, int] | None = None,
         places: Mapping[str, frozenset[str]] | None = None,
         heads: tuple[Head, ...] | None = None,
+        evidence: frozenset[str] = frozenset(),
         names: tuple[str | None, ...] | None = None,
         back: tuple[tuple[int, str], ...] = (),
         joined: bool = False,
@@ -185,6 +203,7 @@ class Model:
             classes: the slot of each item from now on.
             places: where they were found.
             heads: how the head is trained.
+            evidence: pictures that photos were made up of.
             names: of all slots.
             back: slots and the names that undoing gives back to them.
             joined: it belongs to the command before.
@@ -192,12 +211,13 @@ class Model:
         """
         classes = self.classes if classes is None else classes
         step = self.past[-1] if joined else None
-        step = step or Step(self.classes, self.places, self.heads)
+        step = step or Step(self.classes, self.places, self.heads, self.evidence)
         step = replace(step, names=(*back, *step.names))
         changed = replace(
             self._moved(classes),
             places={c: own for c, own in (places or self.places).items() if c in classes},
             heads=self.heads if heads is None else heads,
+            evidence=self.evidence | evidence,
             names=self.names if names is None else names,
             past=(*(self.past[:-1] if joined else self.past), step),
             generation=self.generation + 1,
@@ -218,6 +238,7 @@ class Model:
             self._moved(step.classes),
             places=step.places,
             heads=step.heads,
+            evidence=step.evidence,
             names=names,
             past=self.past[:-1],
             generation=self.generation + 1,
@@ -232,6 +253,7 @@ class Model:
         move: bool = False,
         joined: bool = False,
         note: bool = False,
+        made_up: frozenset[str] = frozenset(),
     ) -> tuple[Model, Counts]:
         """Staged pictures become items of a class; as many others were refused before."""
         if found:
@@ -240,6 +262,7 @@ class Model:
         created, classes, places = not self.members(slot), dict(self.classes), dict(self.places)
         added = known = moved = 0
         left: set[int] = set()
+        evidence: set[str] = set()
         for content, its_places in found:
             own = self.classes.get(content)
             if classes.get(content) == slot:
@@ -255,15 +278,22 @@ class Model:
                 left.add(own)
             classes[content] = slot
             places[content] = places.get(content, frozenset()) | set(its_places)
+            evidence |= {content} & made_up - self.evidence - self.dropped
         created = created and added + moved > 0
-        counts = (created, added, known, moved, refused)
-        written = found and ((classes, places) != (self.classes, self.places))
+        counts = (created, added, known, moved, len(evidence), refused)
+        written = found and (evidence or (classes, places) != (self.classes, self.places))
         if not written and not (note and not refused):
             return self, Counts(name, *counts, (), changed=False)
         names, back = self._spelt(slot, name)
         heads = self._widened(slot) if created else None
         after = self.event(
-            classes=classes, places=places, heads=heads, names=names, back=back, joined=joined
+            classes=classes,
+            places=places,
+            heads=heads,
+            evidence=frozenset(evidence),
+            names=names,
+            back=back,
+            joined=joined,
         )
         return after, Counts(name, *counts, after.emptied(left), changed=True)
 

@@ -103,6 +103,7 @@ def foreseen(model: Model) -> dict[str, Any]:
         "described": sorted((c,) for c in model.stored - model.dropped - model.bare),
         "dropped": sorted((c,) for c in model.dropped),
         "kept": sorted((c,) for c in model.kept),
+        "made up": sorted((c,) for c in model.evidence),
         "heads": [_head(head) for head in model.heads],
     }
 
@@ -119,6 +120,7 @@ _QUESTIONS = {
     "described": f"SELECT {_CONTENT} FROM item JOIN descriptor ON item = item.id ORDER BY 1",
     "dropped": f"SELECT {_CONTENT} FROM item JOIN compacted_item ON item = item.id ORDER BY 1",
     "kept": f"SELECT {_CONTENT} FROM item JOIN kept ON kept.item = item.id ORDER BY 1",
+    "made up": f"SELECT {_CONTENT} FROM item JOIN made_up ON made_up.item = item.id ORDER BY 1",
     "heads": "SELECT training, (SELECT count(DISTINCT label) FROM head_column "
     "WHERE head_column.head = head.id) FROM head ORDER BY id",
 }

@@ -202,6 +202,7 @@ def _forgotten(model: Model, contents: frozenset[str], slots: Sequence[int]) -> 
         kept=model.kept - contents,
         touched=model.touched - contents,
         bare=model.bare - contents,
+        evidence=model.evidence - contents,
         last={c: slot for c, slot in model.last.items() if c not in contents},
     )
 
@@ -230,7 +231,13 @@ class Compact:
             # What older heads had for columns is deleted, too.
             heads = (*(Head(head.training) for head in model.heads[:-1]), *model.heads[-1:])
             after = model.event(heads=heads, final=True)
-            course.to(replace(after, dropped=model.dropped | items))
+            course.to(
+                replace(
+                    after,
+                    dropped=model.dropped | items,
+                    evidence=model.evidence - items,
+                )
+            )
         return tuple(names), len(items), bool(items)
 
     def run(self, catalog: Catalog, pool: Pool) -> Any:
@@ -265,7 +272,9 @@ class Merge:
                 continue
             found = [Found(c, tuple(sorted(other.places[c]))) for c in other.members(slot)]
             course.to(course.model.staged(one.content for one in found))
-            after, counts = course.model.landed(label, found, move=self.move, joined=joined)
+            after, counts = course.model.landed(
+                label, found, move=self.move, joined=joined, made_up=other.evidence
+            )
             course.to(after)
             joined = joined or counts.changed
             told.append(counts)

@@ -275,6 +275,16 @@ class TestWhereTheyGo:
             one.merge(other.path)
             assert of_classes(one) == [f"thing {thing}" for thing in range(6)]
 
+    def test_merged_into_what_was_compacted(self, tmp_path: Path) -> None:
+        """An item whose descriptor was dropped takes none again, and nothing is said to be done."""
+        with made(tmp_path / "shop.catalog") as catalog:
+            stock(catalog, range(3))
+            catalog.backup(tmp_path / "copy.catalog")
+            catalog.compact(["thing 1"])
+            merged = catalog.merge(tmp_path / "copy.catalog")
+            assert [(one.made_up, one.event) for one in merged.classes] == 3 * [(0, None)]
+            assert of_classes(catalog) == ["thing 0", "thing 2"]
+
     def test_damaged(self, tmp_path: Path) -> None:
         """What is wrong with them is found by verify, and by whoever asks how sure an answer is."""
         path = tmp_path / "shop.catalog"

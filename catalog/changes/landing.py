@@ -259,7 +259,8 @@ def _sort_out(
             together = known_already.beside(picture.occasion)
         if together != earlier:
             said[item] = together
-        if picture.made_up and not made_up.there(tx, stored, item):
+        wants = not (made_up.there(tx, stored, item) or is_compacted(tx, item))
+        if picture.made_up and wants:
             photos[picture.content] = picture.made_up
     found = [(item, place) for (item, _), place in places.items()]
     return _Sorted(
