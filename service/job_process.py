@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from catalog import Catalog
 from catalog.descriptors import CatalogError
@@ -22,9 +23,9 @@ from catalog.service.advice import HTTP
 _log = logging.getLogger("catalog.service.job_process")
 
 
-def result_file(catalogue: Path, job: int) -> Path:
-    """Where the result of a job lies, as JSON, beside what else is derived."""
-    return catalogue.with_name(f"{catalogue.name}.cache") / "jobs" / f"{job}.json"
+def result_file(catalog: Catalog, job: int) -> Path:
+    """Where the result of a job lies, as JSON."""
+    return catalog.results_folder / f"{job}.json"
 
 
 def main(catalogue: str, job: str, *allowed: str) -> int:
@@ -43,18 +44,39 @@ def main(catalogue: str, job: str, *allowed: str) -> int:
     path, number = Path(catalogue), int(job)
     try:
         with Catalog.open(path, isolate=True) as opened:
+            before = opened.info().generation
             result = opened.run_job(number)
-            began = opened.job(number).began
+            if _forgotten_since(opened, before):
+                _log.info(
+                    "job %d is done; something was forgotten, so its result is not kept", number
+                )
+                return 0
+            _keep(opened, number, result)
     except CatalogError as error:
         _log.warning("job %d has ended: %s", number, type(error).__name__)
         return error.exit_code
-    file = result_file(path, number)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps({"began": began, "result": plain(result, HTTP)}), "utf-8")
-    beside.replace(file)
     _log.info("job %d is done", number)
     return 0
+
+
+def _forgotten_since(catalog: Catalog, generation: int) -> bool:
+    """Whether anything was forgotten since a state: a result may name it."""
+    later = catalog.info().generation - generation
+    return later > 0 and any(event.kind == "forget" for event in catalog.history(later))
+
+
+def _keep(catalog: Catalog, number: int, result: Any) -> None:
+    """Write what came of a job, and delete what came of jobs that the catalogue knows no more."""
+    file = result_file(catalog, number)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(f".{os.getpid()}")
+    content = {"began": catalog.job(number).began, "result": plain(result, HTTP)}
+    beside.write_text(json.dumps(content), "utf-8")
+    beside.replace(file)
+    known = {result_file(catalog, job.id) for job in catalog.jobs()}
+    for other in file.parent.glob("*.json"):
+        if other not in known:
+            other.unlink(missing_ok=True)
 
 
 def command(catalogue: Path, job: int, allowed: Sequence[Path]) -> list[str]:

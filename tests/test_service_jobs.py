@@ -20,7 +20,9 @@ from catalog import Catalog, InvalidInput, PictureError
 from catalog.embedder.model_cache import Model
 from catalog.machine import reading
 from catalog.reports.plain import plain
+from catalog.service import job_process
 from catalog.service.advice import HTTP
+from catalog.store.files import cache_folder
 
 LABELS = ("cup", "jug", "pan")
 
@@ -103,6 +105,56 @@ def test_every_kind(client: httpx.Client, shop: Catalog, tree: Path) -> None:
     assert [job["kind"] for job in listed] == ["import", "sync", "evaluate", *["reindex"] * 2]
     assert ended(client, listed[-1]["id"])["state"] == "done"
     assert shop.verify().sound
+
+
+def test_what_was_forgotten_is_in_no_result(
+    client: httpx.Client, shop: Catalog, tree: Path
+) -> None:
+    """With a class that is forgotten go the results of jobs, which name it."""
+    ended(client, begin(client, kind="import", source=str(tree)))
+    asked = client.post("/v1/evaluate", json={"source": str(tree)}).json()["id"]
+    ended(client, asked)
+    assert "jug" in client.get(f"/v1/jobs/{asked}/result").text
+    shop.forget(labels=["jug"])
+    kept = [file for file in cache_folder(shop.path).rglob("*") if file.is_file()]
+    assert not any(b"jug" in file.read_bytes() for file in kept)
+    assert client.get(f"/v1/jobs/{asked}/result").status_code == 404
+
+
+def test_what_is_forgotten_while_a_job_is_done(
+    shop: Catalog,
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Its result would name it, and is not kept; the job is done all the same."""
+    shop.import_(tree)
+    waiting = shop.enqueue_job("evaluate", source=str(tree))
+    run = Catalog.run_job
+
+    def forget_meanwhile(self: Catalog, job: int) -> object:
+        result = run(self, job)
+        self.forget(labels=["jug"])
+        return result
+
+    monkeypatch.setattr(Catalog, "run_job", forget_meanwhile)
+    monkeypatch.setattr(job_process.logs, "prepare", lambda _: None)  # this process has its own
+    request.addfinalizer(lambda: reading.allow_only(None))
+    assert job_process.main(str(shop.path), str(waiting.id), str(tree)) == 0
+    assert not job_process.result_file(shop, waiting.id).exists()
+
+
+def test_results_of_jobs_that_are_not_known_go(
+    client: httpx.Client, shop: Catalog, tree: Path
+) -> None:
+    """What came of a job that the list has no more is deleted when the next one ends."""
+    old = job_process.result_file(shop, 999)
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    job = begin(client, kind="import", source=str(tree))
+    ended(client, job)
+    assert client.get(f"/v1/jobs/{job}/result").status_code == 200
+    assert not old.exists()
 
 
 def test_what_makes_no_sense(client: httpx.Client, shop: Catalog, tree: Path) -> None:

@@ -7,6 +7,7 @@ free page keeps a trace.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -100,9 +101,15 @@ def forget(
         if not (wanted or names or staged or rewrite):
             raise InvalidInput("nothing was named to forget")
         done = _forget(tx, list(dict.fromkeys(wanted)), names)
-        catalog._discard()  # a kill after the commit must not leave it
-    catalog._discard()  # other processes may have written in the meantime
+        _discard(catalog)  # a kill after the commit must not leave it
+    _discard(catalog)  # other processes may have written in the meantime
     return replace(done, rewritten=catalog._store.rewrite())
+
+
+def _discard(catalog: Opened) -> None:
+    """Delete all that was derived, and what came of jobs."""
+    catalog._discard()
+    shutil.rmtree(catalog.results_folder, ignore_errors=True)
 
 
 def _items_of(tx: Transaction, name: Name) -> list[ItemId]:

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TypeVar
 
 from catalog.descriptors import Switched
@@ -141,6 +142,11 @@ class Opened:
     def width(self) -> int:
         """How many numbers a descriptor has."""
         return self._bound.stored.width
+
+    @property
+    def results_folder(self) -> Path:
+        """Where a service keeps what came of its jobs, a file each; forgetting deletes it."""
+        return self._cache / "jobs"
 
     @property
     def _binding(self) -> Binding:

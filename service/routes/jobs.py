@@ -105,7 +105,7 @@ async def failures(service: Running, job: Number) -> Response:
 )
 async def result(service: Running, job: Number) -> Response:
     """What the call of that name returns, of a job that a service did."""
-    while service.jobs.at == job and not result_file(service.catalog.path, job).exists():
+    while service.jobs.at == job and not result_file(service.catalog, job).exists():
         if (await service.reading(service.catalog.job, job)).state in _GOING_ON:
             break
         await asyncio.sleep(_LOOK_SECONDS / 10)  # it is about to be written
@@ -193,7 +193,7 @@ def _require_network(name: str) -> None:
 def _result(service: Service, job: int) -> bytes:
     found = service.catalog.job(job)
     try:
-        kept = json.loads(result_file(service.catalog.path, job).read_text("utf-8"))
+        kept = json.loads(result_file(service.catalog, job).read_text("utf-8"))
         if kept["began"] == found.began:  # and not of a job of that number in another history
             return json.dumps(kept["result"]).encode()
     except (OSError, ValueError, LookupError, TypeError):
