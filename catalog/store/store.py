@@ -228,7 +228,11 @@ class Store:
         self.require_own_process()
         reach("rewriting")
         try:
-            with self._translated(), self._connections.taken() as connection:
+            with (
+                self._translated(),
+                self._connections.taken() as connection,
+                connection.waiting(self._busy_seconds),
+            ):
                 connection.sqlite.execute("VACUUM")
         except (Locked, NoSpace):
             return False
