@@ -112,11 +112,11 @@ def _one_each(entries: Sequence[Entry], size: int = 1, seed: int = 0) -> tuple[E
     )
 
 
-def say(embedder: Remembering, kind: Kind, asked: Sequence[Entry]) -> Said:
-    """Ask a catalogue of one picture of each thing about photos."""
+def say(embedder: Remembering, gallery: Sequence[Entry], asked: Sequence[Entry]) -> Said:
+    """Ask a catalogue of some pictures about photos."""
     with tempfile.TemporaryDirectory() as folder:
         with Catalog.init(Path(folder) / "shop.catalog", embedder=embedder) as shop:
-            shop.import_(kind.gallery)
+            shop.import_(gallery)
             described = embedder.embed_each(entry.picture for entry in asked)
             rows = np.stack([row for row in described if isinstance(row, np.ndarray)])
             held_out = shop._keeper.compute(  # noqa: SLF001
@@ -157,7 +157,7 @@ def page(model: Model) -> Iterator[str]:
         "are asked with photos\nof other things of their kind, which nothing that can be made up "
         "is like, and there the promise has to be kept, too.\n"
     )
-    said = {name: say(embedder, kind, kind.asked) for name, kind in every.items()}
+    said = {name: say(embedder, kind.gallery, kind.asked) for name, kind in every.items()}
     yield "## Strangers, and what is too unlike\n"
     yield (
         "*Doubt* is how many strangers are counted as mistakes beside each photo; *like* the share "
@@ -175,7 +175,7 @@ def page(model: Model) -> Iterator[str]:
     yield from table(heading, _recipes(embedder, every))
     yield "\n## Photos that nothing was chosen by\n"
     yield "Those of the test parts; of covers there are no others than above.\n"
-    tested = {name: say(embedder, kind, kind.test) for name, kind in every.items()}
+    tested = {name: say(embedder, kind.gallery, kind.test) for name, kind in every.items()}
     yield from table(heading, ([name, *kept(one)] for name, one in tested.items()))
     yield "\n## More pictures\n"
     yield (
@@ -210,11 +210,11 @@ def _recipes(embedder: Remembering, every: Mapping[str, Kind]) -> Iterator[list[
             with ExitStack() as stack:
                 for constant, value in changes.items():
                     stack.enter_context(patch.object(made_up, constant, value))
-                said = say(embedder, kind, kind.asked)
+                said = say(embedder, kind.gallery, kind.asked)
             yield [f"{what}: {name}", *kept(said)]
     for name, kind in every.items():
         with patch.object(made_up, "background", _Others(kind.gallery)):
-            said = say(embedder, kind, kind.asked)
+            said = say(embedder, kind.gallery, kind.asked)
         yield [f"before another picture of the catalogue: {name}", *kept(said)]
 
 

@@ -2,8 +2,8 @@
 
 Needs the photos and the backbone that ``benchmarks.photos.shared`` names; about an hour.
 ``python -m benchmarks.run speed``, ``accuracy``, ``descriptors``, ``made_up``, ``occasions``,
-``predictors``, ``neighbours``, ``sync``, ``pipeline``, ``service``, ``page`` or ``rivals`` does one
-of them.
+``promises``, ``predictors``, ``neighbours``, ``sync``, ``pipeline``, ``service``, ``page`` or
+``rivals`` does one of them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks import (
     occasions,
     pipeline,
     predictors,
+    promises,
     retrained,
     service,
     speed,
@@ -52,6 +53,7 @@ def main(wanted: Sequence[str]) -> None:
         ("descriptors", _descriptors),
         ("made_up", _made_up),
         ("occasions", _occasions),
+        ("promises", _promises),
         ("predictors", _predictors),
         ("neighbours", _neighbours),
         ("sync", _sync),
@@ -102,6 +104,11 @@ def _made_up(model: Model) -> Iterator[str]:
 def _occasions(model: Model) -> Iterator[str]:
     yield f"# Occasions\n\n{_machine()}\n"
     yield from occasions.page(model)
+
+
+def _promises(model: Model) -> Iterator[str]:
+    yield f"# What may be promised on few pictures\n\n{_machine()}\n"
+    yield from promises.page(model)
 
 
 def _neighbours(model: Model) -> Iterator[str]:

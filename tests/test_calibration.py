@@ -346,13 +346,13 @@ class TestThreshold:
         found: tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]],
         precision: float,
     ) -> None:
-        """The lowest from which on mean confidence, one more mistake counted, is the precision."""
+        """The lowest from which on mean confidence is the precision, half a mistake counted in."""
         confidence, _, share = found
         lowest, coverage = self.made(doubtful, found).threshold(precision)
         good = [
             float(at)
             for at in np.unique(confidence)
-            if np.sum(share * confidence, where=confidence >= at)
+            if np.sum(share * confidence, where=confidence >= at) + 0.5
             >= precision * (np.sum(share, where=confidence >= at) + 1) + 1e-9
         ]
         if good:
@@ -362,7 +362,8 @@ class TestThreshold:
             return
         kept = confidence >= lowest
         assert lowest in confidence
-        assert np.sum((share * confidence)[kept]) / (share[kept].sum() + 1) >= precision - 1e-9
+        right = np.sum((share * confidence)[kept]) + 0.5
+        assert right / (share[kept].sum() + 1) >= precision - 1e-9
         assert coverage == pytest.approx(share[kept].sum() / share.sum())
 
     @given(outcomes(), st.floats(0.01, 0.98), st.floats(0.01, 0.98))
@@ -390,11 +391,15 @@ class TestThreshold:
         assert doubtful.threshold(0.5)[1] > doubtful.threshold(0.9)[1] > 0
 
     def test_unreachable(self, doubtful: Calibration) -> None:
-        """Ten sure answers promise no 95 in 100: one more mistake may be next."""
+        """Ten sure answers promise no 98 in 100: the next may be wrong; of photos, no 95."""
         ten = np.ones(10)
-        calibration = replace(doubtful, confidence=ten, right=ten > 0, share=ten)
-        assert calibration.threshold(0.95) == (float("inf"), 0)
-        assert calibration.threshold(0.9) == (1.0, 1)
+        pictures = replace(doubtful, confidence=ten, right=ten > 0, share=ten)
+        assert pictures.threshold(0.98) == (float("inf"), 0)
+        assert pictures.threshold(0.95) == (1.0, 1)
+        none = np.zeros(0)
+        photos = replace(pictures, doubt=9.0, stranger_confidence=none, stranger_share=none)
+        assert photos.threshold(0.95) == (float("inf"), 0)
+        assert photos.threshold(0.9) == (1.0, 1)
 
     def test_ties_go_together(self, doubtful: Calibration) -> None:
         """Of equally sure answers all or none are taken, whichever of them comes first."""

@@ -36,6 +36,11 @@ DOUBT = 9.0
 """How many strangers are counted beside each photo that was made up; like the next number it is
 chosen on four kinds of pictures, by the table in ``benchmarks/MADE_UP.md``."""
 
+MISTAKES = 0.5
+"""What is counted beside pictures that were held out: an answer more, so much of it wrong. Half is
+the estimate of R. E. Krichevsky and V. K. Trofimov (1981), the mean under Jeffreys' prior; chosen
+by the table in ``benchmarks/PROMISES.md``."""
+
 LIKE_SHARE = 0.5
 """The share of photos made up that a picture has to be as like its class as."""
 
@@ -114,8 +119,9 @@ class Calibration:
         """From which probability on answers are right so often, and on which share of pictures.
 
         Of the held-out answers from there on, the mean probability is the precision. (How many of
-        them were right would rest on the few that were wrong.) One mistake more is counted, so that
-        few pictures promise little.
+        them were right would rest on the few that were wrong.) One answer more is counted, so that
+        few pictures promise little: :data:`MISTAKES` of it wrong, or all of it where photos were
+        made up.
 
         Returns:
             The lowest probability whose answers reach the precision, and the expected coverage;
@@ -127,7 +133,8 @@ class Calibration:
             share = np.concatenate([share, self.doubt * self.stranger_share])
             order = np.argsort(-confidence, kind="stable")
             confidence, share = confidence[order], share[order]
-        reached = np.cumsum(share * confidence) / (np.cumsum(share) + 1)
+        wrong = 1.0 if self.doubt else MISTAKES
+        reached = (np.cumsum(share * confidence) + 1 - wrong) / (np.cumsum(share) + 1)
         last = np.append(np.diff(confidence) < 0, True)  # equal ones go together
         enough = np.flatnonzero(last & (reached >= precision))
         if not len(enough):
