@@ -26,7 +26,7 @@ from catalog.service.routes.page import is_page
 from catalog.service.running import Service
 from catalog.service.settings import Settings
 
-_OPEN: Final = frozenset({"/healthz", "/readyz"})
+OPEN: Final = frozenset({"/healthz", "/readyz"})
 """What needs no key: it says whether the service is up, and nothing else."""
 
 _QUESTIONS: Final = frozenset({"/v1/nearest", "/v1/predict"})
@@ -126,7 +126,7 @@ class Guard:
             return None
         if self._keys is None:
             self._require_own_page(headers)
-        elif scope["path"] not in _OPEN:
+        elif scope["path"] not in OPEN:
             key = self._with_key(self._keys, scope, headers)
         if scope["path"] in _QUESTIONS:
             self._service.require_room()  # before any more is done for it

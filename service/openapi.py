@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from catalog.service.guard import OPEN
 from catalog.service.problems import Problem
 
 _TAGS: Final = (
@@ -20,7 +21,6 @@ _TAGS: Final = (
     ("jobs", "Work on many pictures, in the background."),
     ("health", "Whether the service is up."),
 )
-_OPEN: Final = frozenset({"/healthz", "/readyz"})
 
 
 def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
         _by_attributes(schema)
     for path, operation in _operations(found):
         operation["responses"].pop("422", None) if _is_made_up(operation) else None
-        if path in _OPEN:
+        if path in OPEN:
             for status in ("401", "403", "408", "413"):
                 operation["responses"].pop(status, None)
         elif keys:
