@@ -365,7 +365,7 @@ LEARNT = (
         "catalog.changes.forget:_forget",
         old="dropped = learnt and heads.have_seen_descriptors(tx)",
         new="dropped = False",
-        most=1600,
+        most=6400,
     ),
 )
 """What is learnt, and does not follow from what is there."""
