@@ -123,6 +123,20 @@ class TestCrossFit:
         assert (found.groups, float(found.share.sum())) == (30, pytest.approx(30))
         np.testing.assert_allclose(found.share, 1 / 3)
 
+    def test_a_long_film_does_not_take_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A large occasion, wherever it comes, leaves as many others to be held out."""
+        monkeypatch.setattr(cross_fit, "_FOLDED_ITEMS", 100)
+        monkeypatch.setattr(cross_fit, "_HELD_OUT", 60)
+        positions, rows = shop(shots=3)
+        alone = np.arange(len(rows))
+        for film in (40, 70):
+            groups = np.concatenate([np.zeros(film, np.int64), alone[film:]])
+            found = held_out(pool(positions, rows).judged_by(groups).cross_fit())
+            assert (len(found.truth), found.groups) == (60, 60)
+        whole = np.repeat(alone[::50], 50)[: len(rows)]  # nothing but films
+        found = held_out(pool(positions, rows).judged_by(whole).cross_fit())
+        assert found.groups == 1
+
     def test_what_was_dropped_still_counts(self) -> None:
         """Classes of which the sums alone are left can be taken for, and are not judged."""
         positions, rows = shop()

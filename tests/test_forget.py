@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -201,6 +203,29 @@ def test_while_another_process_reads(
     assert (done.pictures, done.rewritten) == (3, False)
     monkeypatch.undo()
     assert catalog.forget(rewrite=True).rewritten
+    assert traces(catalog, pictures, (SECRET,)) == []
+
+
+def test_while_another_thread_learns(catalog: Catalog, pictures: list[Path]) -> None:
+    """What is forgotten waits for it when all is written, so that no other process does."""
+    catalog.add_class(SECRET, pictures)
+    learning, written = threading.Event(), threading.Event()
+
+    def learn(*_: object) -> None:
+        learning.set()
+        assert written.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        busy = pool.submit(catalog._keeper.compute, learn)
+        assert learning.wait(60)
+        forgetting = pool.submit(catalog.forget, labels=[SECRET])
+        with reopen(catalog.path) as second:
+            while SECRET in counts(second):
+                assert not forgetting.done()
+            second.rename_class("cup", "mug")  # which would be locked out
+        written.set()
+        busy.result()
+        assert forgetting.result().classes == 1
     assert traces(catalog, pictures, (SECRET,)) == []
 
 

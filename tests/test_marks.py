@@ -47,6 +47,18 @@ def test_only_this_thread(tmp_path: Path) -> None:
         assert shop.marked("mine") == []
 
 
+def test_what_is_forgotten_leaves_the_marks(tmp_path: Path) -> None:
+    """Names are taken out of events that were marked before, which keep their own marks."""
+    with fill(tmp_path / "shop.catalog") as shop:
+        before = [event.detail.get("mark") for event in shop.history()]
+        with shop.marking("one"):
+            shop.add_class("pot", photos.shots(30, 2))
+        with shop.marking("two"):
+            shop.forget(labels=["cup", "pot"])
+        after = [event.detail.get("mark") for event in shop.history()]
+        assert after == [*before, "one", "two"]
+
+
 def test_marks_that_are_no_words(tmp_path: Path) -> None:
     """A mark may be any text."""
     with fill(tmp_path / "shop.catalog") as shop:

@@ -151,6 +151,37 @@ class TestOpening:
             with pytest.raises(NotFound, match=r"Catalog\.init"):
                 reopen(path)
 
+    def test_a_file_that_was_taken_away(self, shop: Path) -> None:
+        """Who goes on with a connection of their own is told so, and no other file is made."""
+        with closing(Store(shop)) as store, ThreadPoolExecutor(1) as pool:
+            with store._connections.taken():  # so that the other thread gets a new one
+                shop.rename(shop.with_name("elsewhere"))
+                with pytest.raises(NotFound, match="taken away"):
+                    pool.submit(count_labels, store).result()
+                with pytest.raises(NotFound, match="taken away"):
+                    pool.submit(insert_labels, store, "lid").result()
+            assert not shop.exists()
+
+    def test_another_file_in_its_place(self, shop: Path, tmp_path: Path) -> None:
+        """What is written goes into neither, and that is said as it is."""
+        other = shutil.copy(shop, tmp_path / "copy")
+        before = other.read_bytes()
+        with closing(Store(shop)) as store:
+            other.replace(shop)
+            with pytest.raises(NotFound, match="another file was put there"):
+                insert_labels(store, "lid")
+        assert shop.read_bytes() == before
+
+    @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0"])
+    def test_a_file_that_became_none(self, shop: Path, content: bytes) -> None:
+        """One that was emptied is not taken for a catalogue of a format that never was."""
+        with closing(Store(shop)) as store, ThreadPoolExecutor(1) as pool:
+            with store._connections.taken():
+                shop.write_bytes(content)
+                with pytest.raises(CatalogError):
+                    pool.submit(insert_labels, store, "lid").result()
+            assert shop.read_bytes() == content
+
     def test_a_newer_format(self, shop: Path) -> None:
         """A file of a later version is refused with both versions and what to do."""
         altered(shop, f"PRAGMA user_version = {FORMAT_VERSION + 1}")
@@ -289,6 +320,16 @@ class TestTransactions:
             insert_labels(store, "lid")
             assert count_labels(store) == 4
         assert not (cache_folder(shop) / "writer.json").exists()
+
+    def test_none_within_another(self, shop: Path) -> None:
+        """Whoever writes within a transaction is told so at once, and the outer one goes on."""
+        with closing(Store(shop)) as store:
+            with store.reading(), pytest.raises(InvalidInput, match="open already"):
+                insert_labels(store, "lid")
+            with store.writing():
+                with pytest.raises(InvalidInput, match="open already"):
+                    insert_labels(store, "lid")
+                assert count_labels(store) == 3
 
     def test_a_constraint_is_a_conflict(self, shop: Path) -> None:
         """A row that the schema forbids is a typed error, and the transaction leaves nothing."""

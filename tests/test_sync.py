@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
+import photos
 import pytest
 import soak_page
 from doubles import FakeEmbedder
@@ -87,6 +88,22 @@ def test_there_and_back() -> None:
             ([Step("move", other, own, 1)], None),
         ]
     )
+
+
+def test_a_picture_listed_twice(tmp_path: Path) -> None:
+    """A manifest may name a picture in two rows; the last one counts, and nothing fails."""
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(photos.photo(number // 2, number))
+    rows = ("0.jpg,cup", "1.jpg,cup", "0.jpg,Cup", "2.jpg,jug", "3.jpg,jug", "2.jpg,jug")
+    listing = tmp_path / "list.csv"
+    listing.write_text("path,label\n" + "\n".join(rows) + "\n")
+    with Catalog.init(tmp_path / "shop.catalog", embedder=FakeEmbedder()) as shop:
+        shop.add_class("cup", [tmp_path / "0.jpg", tmp_path / "1.jpg"])
+        shop.add_class("jug", [tmp_path / "2.jpg", tmp_path / "3.jpg"])
+        for _ in range(2):
+            assert not shop.sync(listing).failures
+        assert [(row.label, row.items) for row in shop.labels()] == [("cup", 2), ("jug", 2)]
+        assert shop.verify().sound
 
 
 @pytest.mark.soak

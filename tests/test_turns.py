@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import threading
@@ -89,6 +90,24 @@ def test_one_that_gives_up_is_passed_over() -> None:
     assert any(came)
     assert turns.acquire(0)  # nobody holds it
     turns.release()
+
+
+def test_one_that_is_interrupted_leaves_the_line() -> None:
+    """Ctrl-C while a thread waits for its turn keeps nobody out afterwards."""
+    turns = Turns()
+    assert turns.acquire(PATIENT)
+
+    def interrupt() -> None:
+        wait_for(turns, 1)
+        _thread.interrupt_main()
+
+    with ThreadPoolExecutor(1) as pool:
+        interrupting = pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            turns.acquire(PATIENT)
+        interrupting.result()
+    turns.release()
+    assert turns.acquire(0)
 
 
 # --- among processes -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,23 @@ class TestBoxes:
         """A box has four numbers."""
         with pytest.raises(InvalidInput, match="box"):
             Picture("a.jpg", wrong)
+
+
+def test_ids_of_other_libraries(shop: Catalog) -> None:
+    """An id that NumPy gives is the id; what is no integer is refused by name."""
+    numbers = np.array([item.id for item in shop.items()])
+    first = numbers[0]
+    assert shop.item(first).id == first
+    assert shop.nearest(item=first) == shop.nearest(item=int(first))
+    assert shop.thumbnail(first) == shop.thumbnail(int(first))
+    label = next(row.label for row in shop.labels() if row.label != shop.item(first).label)
+    assert shop.move(numbers[:1], label).moved == 1
+    assert shop.remove(numbers[:1].astype(np.uint8)).items == 1
+    assert shop.forget(numbers[1:2]).pictures == 1
+    for wrong in ([1.0], ["1"], "12", [None]):
+        for call in (shop.remove, shop.forget, partial(shop.move, label=label)):
+            with pytest.raises(InvalidInput, match="is an integer, not"):
+                call(wrong)
 
 
 def test_what_a_catalogue_is(shop: Catalog, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ class Command:
         event = journal.record(tx, kind, told, changes, self.event)
         if is_new:
             widened = widen_for(tx, self._catalog._stored, label.slot, event, solved)
-            journal.amend(tx, event, {**told, "head": widened})
+            journal.amend(tx, event, {"head": widened})
         self.event = self.event or event
         self._changed = self._changed or bool(changes)
         self._head = heads.current(tx)

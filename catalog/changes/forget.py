@@ -89,7 +89,7 @@ def forget(
         PictureError: a picture cannot be read.
         InvalidInput: there is nothing to forget.
     """
-    wanted = [ItemId(item) for item in items]
+    wanted = inventory.item_ids(items)
     names = [Name.parse(label) for label in listed_names(labels)]
     shown = [hold(picture) for picture in pictures]
     with catalog._store.writing() as tx:
@@ -101,14 +101,15 @@ def forget(
         if not (wanted or names or staged or rewrite):
             raise InvalidInput("nothing was named to forget")
         done = _forget(tx, list(dict.fromkeys(wanted)), names)
-        _discard(catalog)  # a kill after the commit must not leave it
-    _discard(catalog)  # other processes may have written in the meantime
+        catalog._delete_files()  # a kill after the commit must not leave it
+        _delete_results(catalog)
+    catalog._discard()  # others may have written in the meantime
+    _delete_results(catalog)
     return replace(done, rewritten=catalog._store.rewrite())
 
 
-def _discard(catalog: Opened) -> None:
-    """Delete all that was derived, and what came of jobs."""
-    catalog._discard()
+def _delete_results(catalog: Opened) -> None:
+    """Delete what came of jobs."""
     shutil.rmtree(catalog.results_folder, ignore_errors=True)
 
 

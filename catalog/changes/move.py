@@ -61,7 +61,7 @@ def move(
         InvalidInput: there are no items.
         Conflict: the descriptor of an item was dropped.
     """
-    wanted = [ItemId(item) for item in dict.fromkeys(items)]
+    wanted = inventory.item_ids(items)
     if not wanted:
         raise InvalidInput("no items were given to move")
     name = Name.parse(label)

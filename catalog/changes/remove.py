@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from catalog.learning.opened import Opened
-from catalog.store import ItemId, compaction, inventory, journal
+from catalog.store import compaction, inventory, journal
 from catalog.store.classes import emptied
 from catalog.store.journal import Change
 
@@ -32,7 +32,7 @@ def remove(catalog: Opened, items: Iterable[int]) -> Removed:
     Raises:
         NotFound: there is no such item; nothing is removed.
     """
-    wanted = [ItemId(item) for item in dict.fromkeys(items)]
+    wanted = inventory.item_ids(items)
     with catalog._store.writing() as tx:
         before = [(item, inventory.slot_of(tx, item)) for item in wanted]
         compaction.require_stored(tx, wanted)

@@ -300,7 +300,7 @@ class _Comparing:
         row = last if last is not None and last.item == which and not last.gone else None
         as_before, all_noted = self._says(one, row, item)
         is_there = present is not None and present.key == one.name.key
-        by_hand = as_before and item not in facts.removed | facts.unread
+        by_hand = as_before and item not in facts.removed and item not in facts.unread
         if item is not None and (is_there or by_hand):
             if row is not None and as_before and facts.key_of(row.said) is not None:
                 if not all_noted:

@@ -423,7 +423,9 @@ def _settle(
                 places += [(one.item, path) for path in comparison.vacated[one.item]]
         told = {"from": listing.source, "items": len(changes)}
         event = journal.record(tx, "sync", told, changes, command.event)
-        for item, shown in comparison.noted:
+        # A manifest may list a picture twice; its last row counts.
+        noted = {(item, shown.path): shown for item, shown in comparison.noted}
+        for (item, _), shown in noted.items():
             inventory.note_sources(tx, [(item, shown.place)], event, shown.name.text)
         inventory.note_gone(tx, places, event)
         command.event = command.event or event

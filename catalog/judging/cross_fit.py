@@ -29,6 +29,7 @@ DRAWN = 32
 _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
+_MOST_OF_PART = 0.1
 _SCORES = 8_000_000  # of photos that were made up; each is kept several times over
 _LEAST_PHOTOS = 200
 
@@ -236,10 +237,13 @@ def _dealt(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """The part that each item is held out with (-1 for never), and how many parts there are.
 
     Groups are dealt in the order of content hashes, which is as good as random and always the same.
+    Where one part has to be enough, those that would take much of it come last.
     """
     _, dense = np.unique(groups, return_inverse=True)
     if len(groups) <= _FOLDED_ITEMS:
         return dense % _FOLDS, _FOLDS
-    chosen = np.cumsum(np.bincount(dense)) <= _HELD_OUT
-    chosen[0] = True
-    return np.where(chosen[dense], 0, -1), 1
+    sizes = np.bincount(dense)
+    order = np.argsort(sizes > _HELD_OUT * _MOST_OF_PART, kind="stable")
+    fits = np.cumsum(sizes[order]) <= _HELD_OUT
+    fits[0] = True
+    return np.where(np.isin(dense, order[fits]), 0, -1), 1

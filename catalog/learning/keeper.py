@@ -123,6 +123,10 @@ class Keeper:
             self._learning.discard()
             self._moment = self._latest = None
 
+    def delete_files(self) -> None:
+        """Delete the derived files, while others may be learning: they may write them again."""
+        self._learning.delete_files()
+
     def let_go(self) -> None:
         """Keep what was learnt in the derived files alone: it is not asked for any more."""
         with self._building:

@@ -95,8 +95,12 @@ class Learning:
 
     def discard(self) -> None:
         """Delete the derived files, and let go of all that was learnt."""
-        self._things.delete()
+        self.delete_files()
         self.let_go()
+
+    def delete_files(self) -> None:
+        """Delete the derived files; what is at hand stays, and may be written again."""
+        self._things.delete()
 
     def stay_in_memory(self) -> None:
         """Neither read derived files nor write them from now on."""

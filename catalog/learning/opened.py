@@ -106,6 +106,12 @@ class Opened:
             bound.keeper.discard()
         self._sweep()
 
+    def _delete_files(self) -> None:
+        """Delete all derived files, without waiting for whoever is learning."""
+        for bound in self._every_bound():
+            bound.keeper.delete_files()
+        self._sweep()
+
     def _sweep(self) -> None:
         """Delete what was learnt of embedders that the catalogue has no more."""
         with self._store.reading() as tx:

@@ -32,7 +32,7 @@ from catalog.questions.asked import (
     several,
 )
 from catalog.questions.looking_up import neighbours, predictions
-from catalog.store import ItemId, inventory
+from catalog.store import inventory
 from catalog.store.compaction import is_compacted
 
 
@@ -95,17 +95,18 @@ def nearest(
         raise InvalidInput("either a picture or an item is asked about")
     if item is None:
         return only(nearest_many(catalog, [picture], k))  # type: ignore[list-item]
+    own = inventory.item_id(item)
     with catalog._store.reading() as tx:
-        inventory.slot_of(tx, ItemId(item))
-        if is_compacted(tx, ItemId(item)):
-            raise Conflict(f"the descriptor of item {item} was dropped; ask with its picture")
+        inventory.slot_of(tx, own)
+        if is_compacted(tx, own):
+            raise Conflict(f"the descriptor of item {own} was dropped; ask with its picture")
 
     def ask(bound: Bound) -> list[list[Neighbour]]:
-        row = bound.rows.floats(np.array([item], np.int64))
+        row = bound.rows.floats(np.array([own], np.int64))
         return neighbours(catalog, bound, row, k + 1 if k > 0 else k)
 
     (found,) = catalog._asking(ask)
-    return [near for near in found if near.item != item][:k]
+    return [near for near in found if near.item != own][:k]
 
 
 def nearest_many(

@@ -14,7 +14,6 @@ from catalog.learning.bound import Bound
 from catalog.learning.learning import Learning
 from catalog.learning.opened import Opened
 from catalog.store import (
-    ItemId,
     Transaction,
     binding,
     embedders,
@@ -148,7 +147,7 @@ def item(catalog: Opened, item: int) -> Item:
         NotFound: there is no such item.
     """
     with catalog._store.reading() as tx:
-        return inventory.item(tx, ItemId(item))
+        return inventory.item(tx, inventory.item_id(item))
 
 
 def info(catalog: Opened) -> Info:

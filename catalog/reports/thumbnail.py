@@ -10,7 +10,7 @@ from catalog.descriptors import InvalidInput, PictureError
 from catalog.embedder import Picture, Thumbnails
 from catalog.learning.opened import Opened
 from catalog.manifest.pictures import hold, picture_at
-from catalog.store import ItemId, inventory, thumbnails
+from catalog.store import inventory, thumbnails
 
 
 def thumbnail(catalog: Opened, item: int, side: int = 160) -> bytes | None:
@@ -31,9 +31,10 @@ def thumbnail(catalog: Opened, item: int, side: int = 160) -> bytes | None:
     """
     if side < 1:
         raise InvalidInput(f"a thumbnail has at least 1 pixel, not {side}")
+    own = inventory.item_id(item)
     with catalog._store.reading() as tx:
-        content, places = inventory.seen(tx, ItemId(item))
-        kept = thumbnails.of(tx, ItemId(item))
+        content, places = inventory.seen(tx, own)
+        kept = thumbnails.of(tx, own)
     if kept is not None and side <= Thumbnails.SIDE:
         return kept
     made = made_of(places, content, partial(catalog._thumbnails, side=side))

@@ -55,8 +55,7 @@ def require_label(tx: sqlite3.Connection, name: Name) -> Label:
 
 
 def _not_found(tx: sqlite3.Connection, name: Name) -> NotFound:
-    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
-    close = get_close_matches(name.text, [row[0] for row in rows], n=3)
+    close = get_close_matches(name.text, live_names(tx), n=3)
     if close:
         meant = " or ".join(map(repr, close))
         return NotFound(f"there is no class {name.text!r} (did you mean {meant}?)")
@@ -113,9 +112,8 @@ def retire(tx: sqlite3.Connection, slot: Slot) -> None:
 
 def alike(tx: sqlite3.Connection, name: Name) -> tuple[str, ...]:
     """The other classes whose names look like one, in natural order."""
-    rows = tx.execute("SELECT name FROM label WHERE slot IN (SELECT label FROM item)")
     look = likeness(name.text)
-    names = [other for (other,) in rows if other != name.text and likeness(other) == look]
+    names = [one for one in live_names(tx) if one != name.text and likeness(one) == look]
     return tuple(sorted(names, key=natural))
 
 
@@ -151,6 +149,14 @@ def live(tx: sqlite3.Connection) -> list[tuple[Slot, str]]:
         "SELECT slot, key FROM label "
         "WHERE EXISTS (SELECT 1 FROM item WHERE item.label = label.slot) ORDER BY key"
     ).fetchall()
+
+
+def live_names(tx: sqlite3.Connection) -> list[str]:
+    """The names of the classes that have items."""
+    rows = tx.execute(
+        "SELECT name FROM label WHERE EXISTS (SELECT 1 FROM item WHERE item.label = label.slot)"
+    )
+    return [name for (name,) in rows]
 
 
 def listed_names(values: Iterable[str]) -> list[str]:

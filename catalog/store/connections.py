@@ -22,12 +22,12 @@ class Connection:
 
     Attributes:
         sqlite: the connection itself.
-        version: of the format that it is prepared for; 0 while it is not.
+        version: of the format that it is prepared for; None while it is not.
     """
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self.sqlite, file = _registered(path, busy_seconds)
-        self.version = 0
+        self.version: int | None = None
         self._busy_seconds = busy_seconds
         self._release = weakref.finalize(self, locked_files.release, file)
         self._release.atexit = False
@@ -147,9 +147,14 @@ def _registered(path: Path, busy_seconds: float) -> tuple[sqlite3.Connection, Fi
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    # One thread at a time has it, which SQLite allows and the sqlite3 module would forbid.
+    # One thread at a time has it, which SQLite allows and the sqlite3 module would forbid. A file
+    # that is not there is not made.
     connection = sqlite3.connect(
-        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        path.absolute().as_uri() + "?mode=rw",
+        timeout=busy_seconds,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         register(connection)

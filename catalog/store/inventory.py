@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import index
+from typing import NamedTuple, SupportsIndex
 
-from catalog.descriptors import Advice, NotFound
+from catalog.descriptors import Advice, InvalidInput, NotFound
 from catalog.store import AT_ONCE, ItemId, Slot, journal
 from catalog.store.classes import require_label
 from catalog.store.embedders import EmbedderId
@@ -393,6 +394,23 @@ def find(tx: sqlite3.Connection, content: bytes) -> tuple[ItemId, Slot | None, s
         (content,),
     ).fetchone()
     return row
+
+
+def item_id(given: SupportsIndex) -> ItemId:
+    """The id that someone gives for an item: an integer, of NumPy, too, which SQLite does not take.
+
+    Raises:
+        InvalidInput: it is no integer.
+    """
+    try:
+        return ItemId(index(given))
+    except TypeError as error:
+        raise InvalidInput(f"the id of an item is an integer, not {given!r}") from error
+
+
+def item_ids(given: Iterable[SupportsIndex]) -> list[ItemId]:
+    """The same of several, each once, in the order in which they come."""
+    return list(dict.fromkeys(map(item_id, given)))
 
 
 def exists(tx: sqlite3.Connection, item: int) -> bool:

@@ -176,8 +176,12 @@ def _record(
 
 
 def amend(tx: sqlite3.Connection, event: int, detail: Mapping[str, Any]) -> None:
-    """Replace what an event of this transaction says of itself."""
-    tx.execute("UPDATE event SET detail = ? WHERE id = ?", (_told(detail), event))
+    """Let an event say something else or something more; what else it says stays, its mark too."""
+    (said,) = tx.execute("SELECT detail FROM event WHERE id = ?", (event,)).fetchone()
+    tx.execute(
+        "UPDATE event SET detail = ? WHERE id = ?",
+        (json.dumps({**json.loads(said), **detail}), event),
+    )
 
 
 def _told(detail: Mapping[str, Any]) -> str:
@@ -341,11 +345,14 @@ def undo_last(tx: sqlite3.Connection) -> list[Event]:
     ]
     back = [Change(c.item, c.after, c.before) for c in net_changes(tx, between, command=command)]
     event = _record(tx, "undo", {"command": command}, back)
-    for one in reversed(undone):
+    for one in undone:
         tx.execute("UPDATE event SET undone_by = ? WHERE id = ?", (event, one.id))
-        of_it = ("source", "occasion", "made_up", "active", "head_column", "generator", "head")
-        for table in of_it:
-            tx.execute(f"DELETE FROM {table} WHERE event = ?", (one.id,))  # noqa: S608
+    for table in ("source", "occasion", "made_up", "active", "head_column", "generator", "head"):
+        tx.execute(
+            f"DELETE FROM {table} WHERE event IN (SELECT id FROM event WHERE undone_by = ?)",  # noqa: S608
+            (event,),
+        )
+    for one in reversed(undone):
         for slot, name, _ in one.detail.get("names", ()):
             give_back(tx, slot, name)
         if respelt := one.detail.get("respelt"):  # older files say it so

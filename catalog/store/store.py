@@ -65,7 +65,8 @@ def now() -> str:
 class Store:
     """A catalogue file that is open; for any number of threads of the process that opened it.
 
-    A transaction belongs to the thread that began it; one that is begun within another is that one.
+    A transaction belongs to the thread that began it. One to read that is begun within another is
+    that one; none to write is begun within another.
 
     Args:
         path: of the file.
@@ -157,16 +158,20 @@ class Store:
         A file of an older format is brought to the present one by it, and a warning says so.
 
         Args:
-            busy_seconds: how long to wait for other transactions, if not as long as for all.
+            busy_seconds: how long to wait for one's turn, and in the end as long again for those
+                who read; if not as long as for all.
             upgrading: whether a file of an older format may be brought to the present one.
 
         Raises:
             Locked: another process is writing; the message names it.
+            InvalidInput: this thread is within a transaction already.
             Damaged: SQLite cannot read the file.
             CatalogError: the disk is full, the file cannot be written, or it is of an older format
                 and may not be brought to the present one.
         """
         self.require_own_process()
+        if self._connections.current is not None:
+            raise InvalidInput("nothing can be written within a transaction that is open already")
         wait = self._busy_seconds if busy_seconds is None else busy_seconds
         with (
             self._translated(),
@@ -203,17 +208,17 @@ class Store:
     def _turn(self, busy_seconds: float) -> Iterator[float]:
         """Wait for the other threads and processes that write, in the order in which they came.
 
-        Returns:
+        Yields:
             How many of the seconds are left to wait for a process that takes no turns.
 
         Raises:
             Locked: it took too long until it was the turn of this thread.
         """
+        end = time.monotonic() + busy_seconds
         if not self._writing.acquire(busy_seconds):
             raise self._busy()
         try:
-            end = time.monotonic() + busy_seconds
-            with among_processes(self._holder.parent, busy_seconds):
+            with among_processes(self._holder.parent, max(0.0, end - time.monotonic())):
                 yield max(0.0, end - time.monotonic())
         finally:
             self._writing.release()
@@ -297,7 +302,7 @@ class Store:
             tx.execute(statement)
             while (version := version_of(tx)) != connection.version:
                 tx.rollback()  # what stands in is to outlast the transaction
-                connection.version = 0  # in case this fails half way
+                connection.version = None  # in case this fails half way
                 self._require_known(version)
                 stand_in(tx, version)
                 connection.version = version
@@ -349,15 +354,7 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise self._busy() from error
-            if code in _PLAIN:
-                kind, words = _PLAIN[code]
-                raise kind(words.format(self._called)) from error
-            if code == 0:  # Python's own: a text in the file is not UTF-8
-                raise self._damaged(error) from error
-            raise CatalogError(f"{self._called}: {error}") from error
+            raise self._in_words(error) from error
         except sqlite3.ProgrammingError as error:
             raise InvalidInput(f"{self._called} was closed; open it again") from error
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged bytes
@@ -368,6 +365,29 @@ class Store:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
                 raise InvalidInput(f"{self._called} is not a catalogue") from error
             raise self._damaged(error) from error
+
+    def _in_words(self, error: sqlite3.OperationalError) -> CatalogError:
+        """What an operation that failed comes to."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return self._busy()
+        if self._is_gone(error):
+            return NotFound(
+                f"the catalogue was taken away from {self._called} while it was open, or another "
+                "file was put there; open it again where it is"
+            )
+        if code in _PLAIN:
+            kind, words = _PLAIN[code]
+            return kind(words.format(self._called))
+        if code == 0:  # Python's own: a text in the file is not UTF-8
+            return self._damaged(error)
+        return CatalogError(f"{self._called}: {error}")
+
+    def _is_gone(self, error: sqlite3.Error) -> bool:
+        """Whether it comes of the file that was opened lying at its path no more."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        moved = code == sqlite3.SQLITE_READONLY_DBMOVED
+        return moved or (code & 0xFF == sqlite3.SQLITE_CANTOPEN and not _is_file(self.path))
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:

@@ -39,13 +39,22 @@ class Turns:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        if turn.acquire(timeout=seconds):
-            return True
-        with self._looking:
-            if turn not in self._waiting:  # it came while this thread gave up
+        try:
+            if turn.acquire(timeout=seconds):
                 return True
+        except BaseException:  # Ctrl-C, for one
+            if not self._give_up(turn):
+                self.release()
+            raise
+        return not self._give_up(turn)
+
+    def _give_up(self, turn: threading.Lock) -> bool:
+        """Leave the line; False if one's turn has come in the meantime."""
+        with self._looking:
+            if turn not in self._waiting:
+                return False
             self._waiting.remove(turn)
-            return False
+            return True
 
     def release(self) -> None:
         """End one's turn; the next in the line has it at once, and nobody who comes later."""
