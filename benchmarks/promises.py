@@ -99,8 +99,10 @@ class Photos:
             inside |= np.isin(self.occasions, own[: max(1, round(shops.share * len(own)))])
         asked = np.isin(self.labels, classes) & ~inside
         _, group, sizes = np.unique(self.occasions[asked], return_inverse=True, return_counts=True)
-        both = ([self.entries[at] for at in np.flatnonzero(which)] for which in (inside, asked))
-        return *both, 1 / sizes[group]
+        inner, outer = (
+            [self.entries[at] for at in np.flatnonzero(which).tolist()] for which in (inside, asked)
+        )
+        return inner, outer, 1 / sizes[group]
 
 
 def page(model: Model) -> Iterator[str]:

@@ -44,7 +44,7 @@ def main(catalogue: str, job: str, *allowed: str) -> int:
     path, number = Path(catalogue), int(job)
     try:
         with Catalog.open(path, isolate=True) as opened:
-            before = opened.info().generation
+            before = _generation(opened)
             result = opened.run_job(number)
             if _forgotten_since(opened, before):
                 _log.info(
@@ -61,8 +61,12 @@ def main(catalogue: str, job: str, *allowed: str) -> int:
 
 def _forgotten_since(catalog: Catalog, generation: int) -> bool:
     """Whether anything was forgotten since a state: a result may name it."""
-    later = catalog.info().generation - generation
+    later = _generation(catalog) - generation
     return later > 0 and any(event.kind == "forget" for event in catalog.history(later))
+
+
+def _generation(catalog: Catalog) -> int:
+    return int(catalog.state.partition("-")[0])
 
 
 def _keep(catalog: Catalog, number: int, result: Any) -> None:
@@ -81,7 +85,8 @@ def _keep(catalog: Catalog, number: int, result: Any) -> None:
 
 def command(catalogue: Path, job: int, allowed: Sequence[Path]) -> list[str]:
     """How such a process is started."""
-    return [sys.executable, "-m", __name__, str(catalogue), str(job), *map(str, allowed)]
+    # What lies in the folder that the service was started in is none of its modules.
+    return [sys.executable, "-P", "-m", __name__, str(catalogue), str(job), *map(str, allowed)]
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ class Keys:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._looking = threading.Lock()
+        self._stamp = _stamp(file)  # first: what changes meanwhile is read again
         self._keys = read_keys(file)
-        self._stamp = _stamp(file)
         self._looked = time.monotonic()
 
     def find(self, given: str) -> Key | None:

@@ -8,12 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from fastapi import Depends, Request
-from numpy.typing import NDArray
 from starlette.responses import Response
 
-from catalog import Catalog, LabelCount, Picture, PictureError
+from catalog import Catalog, LabelCount, PictureError
 from catalog.questions.shared import SharedQuestions
 from catalog.reports.plain import plain
 from catalog.service import bodies, problems
@@ -28,6 +26,7 @@ from catalog.service.settings import Settings
 from catalog.service.writes import Asked, Writes
 
 _Answer = TypeVar("_Answer")
+_Asked = TypeVar("_Asked")
 
 _READERS = 4
 _MOST_READING = 256
@@ -117,10 +116,10 @@ class Service:
 
     async def ask(
         self,
-        asked: Sequence[Given],
-        ask: Callable[[Picture | NDArray[np.float32]], Future[_Answer]],
+        asked: Sequence[_Asked],
+        ask: Callable[[_Asked], Future[_Answer]],
     ) -> list[_Answer | PictureError]:
-        """Ask about several pictures or descriptors at once.
+        """Ask about several pictures, descriptors or items at once.
 
         Returns:
             The answers in order, or why a picture was refused.
@@ -133,7 +132,7 @@ class Service:
         under_way = self.questions.under_way
         if under_way and under_way + len(asked) > self.settings.queue:
             raise problems.busy("too many questions at a time")
-        futures = [asyncio.wrap_future(ask(one.asked)) for one in asked]
+        futures = [asyncio.wrap_future(ask(one)) for one in asked]
         answers = await asyncio.gather(*futures, return_exceptions=True)
         found: list[_Answer | PictureError] = []
         for answer in answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
 import re
 from collections import OrderedDict
@@ -177,6 +178,8 @@ def require_key(key: str | None) -> None:
 
 def _trains(catalog: Catalog, asked: Asked) -> bool:
     """Whether a ``document`` head will be trained, which brings TensorFlow, and takes long."""
+    if "training" not in inspect.signature(getattr(Catalog, asked.call)).parameters:
+        return False
     wanted = asked.arguments.get("head")
     return "document" in {wanted, None if wanted else catalog.head}
 

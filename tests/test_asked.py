@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -45,6 +45,12 @@ def path(tmp_path: Path) -> Path:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every question writes what was counted."""
     monkeypatch.setattr(gatherer, "WAITING_SECONDS", 0.0)
+
+
+def settle(catalog: Catalog) -> None:
+    """Wait for the thread that writes what was counted."""
+    assert catalog._asked._writer is not None
+    catalog._asked._writer.join()
 
 
 def rows(path: Path) -> list[tuple[str, int, str, int]]:
@@ -174,7 +180,7 @@ class TestWriting:
     """Counts are gathered in memory, and written in one transaction now and then."""
 
     def test_now_and_then(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A process that goes on writes at the first question after a count has waited for long."""
+        """A process that goes on writes when a question comes after a count has waited for long."""
         time = 1000.0
         monkeypatch.setattr(gatherer.time, "monotonic", lambda: time)
         with reopen(path) as catalog:
@@ -183,6 +189,7 @@ class TestWriting:
             assert total(path) == 0
             time = 1061.0
             catalog.predict(photos.photo(0, 9))
+            settle(catalog)
             assert total(path) == 4
             time = 1090.0
             catalog.predict(photos.photo(0, 9))
@@ -195,6 +202,8 @@ class TestWriting:
         asked_for = [photos.photo(thing % 3, 9 + thing) for thing in range(40)]
         with reopen(path) as catalog, ThreadPoolExecutor(8) as pool:
             assert len(list(pool.map(catalog.predict, asked_for))) == 40
+            settle(catalog)
+            assert total(path) > 0
         assert total(path) == 40
         with reopen(path) as catalog:
             assert catalog.verify().problems == ()
@@ -311,6 +320,36 @@ class TestWhatIsInTheWay:
             other.rollback()  # it is closed while the other one still writes
 
     @pytest.mark.timeout(60)
+    @pytest.mark.usefixtures("at_once")
+    def test_no_answer_waits(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However long others write, and however long is waited for them, answers come."""
+        monkeypatch.setattr(gatherer.AskedCounts.write, "__defaults__", (3600.0,))
+        with (
+            closing(sqlite3.connect(path, isolation_level=None)) as other,
+            reopen(path) as catalog,
+        ):
+            other.execute("BEGIN IMMEDIATE")
+            for number in range(3):
+                assert catalog.predict(photos.photo(1, 9 + number)).label == "jug"
+            other.rollback()
+        assert total(path) == 3
+
+    @pytest.mark.timeout(60)
+    def test_it_is_closed_while_another_writes(self, path: Path) -> None:
+        """One that is closed waits for a moment, so that what was counted is there."""
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            catalog = reopen(path)
+            catalog.predict(photos.photo(1, 9))
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(1) as pool:
+                closing_it = pool.submit(catalog.close)
+                with suppress(TimeoutError):
+                    closing_it.result(0.5)
+                other.rollback()
+                closing_it.result(30)
+        assert total(path) == 1
+
+    @pytest.mark.timeout(60)
     def test_another_process_reads(self, path: Path) -> None:
         """One that reads for long is not waited for, either."""
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -339,7 +378,6 @@ class TestWhatIsInTheWay:
             finally:
                 done.set()
             writer.result()
-            assert total(path) == 0
         assert total(path) == 1
 
     def test_others_wait_as_before(self, path: Path) -> None:

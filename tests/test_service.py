@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -313,6 +315,32 @@ def test_ready(client: httpx.Client, shop: Catalog) -> None:
         "ready": True, "state": shop.state, "prepared": shop.state, "trouble": None
     }  # fmt: skip
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready_while_items_are_asked_about(own: Catalog, writer: httpx.Client) -> None:
+    """Questions about items that wait for what is being learnt keep nobody from looking."""
+    ready(writer)
+    items = [item.id for item in own.items()]
+    learning, go_on = threading.Event(), threading.Event()
+
+    def learn(*_: object) -> None:
+        learning.set()
+        assert go_on.wait(60)
+
+    def ask(item: int) -> int:
+        return writer.post("/v1/nearest", json={"item": item}).status_code
+
+    with ThreadPoolExecutor(13) as pool:
+        busy = pool.submit(own._keeper.compute, learn)
+        assert learning.wait(60)
+        own.remove(items[-1:])  # so that each question needs something that was not learnt yet
+        asked = [pool.submit(ask, item) for item in items[:12]]
+        go_on.wait(0.5)  # until they have come; with fewer the rest is easier
+        assert writer.get("/readyz", timeout=30).status_code in {200, 503}
+        assert writer.get("/v1/classes", timeout=30).status_code == 200
+        go_on.set()
+        busy.result()
+        assert {one.result() for one in asked} == {200}
 
 
 def test_metrics(client: httpx.Client, shop: Catalog) -> None:

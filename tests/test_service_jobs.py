@@ -157,6 +157,16 @@ def test_results_of_jobs_that_are_not_known_go(
     assert not old.exists()
 
 
+def test_where_the_service_was_started(
+    client: httpx.Client, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in that folder is not run, whatever it is called."""
+    for name in ("secrets", "json", "catalog", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this was run')\n")
+    monkeypatch.chdir(tmp_path)
+    assert ended(client, begin(client, kind="import", source=str(tree)))["state"] == "done"
+
+
 def test_what_makes_no_sense(client: httpx.Client, shop: Catalog, tree: Path) -> None:
     """Said at once where that can be seen, and by the job where it cannot."""
     for job, status in (

@@ -16,7 +16,7 @@ from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.service import keys as key_files
 from catalog.service import protocol
 from catalog.service.guard import reads_only
-from catalog.service.keys import Keys, add_key, read_keys, remove_key
+from catalog.service.keys import Key, Keys, add_key, read_keys, remove_key
 
 OPEN = {"/healthz", "/readyz"}
 QUESTIONS = {"/v1/nearest", "/v1/predict"}
@@ -126,6 +126,24 @@ class TestKeys:
             assert is_let_in(second)
             key_file.unlink()
             assert not is_let_in(second)
+
+    def test_taken_back_while_it_is_read(
+        self, key_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A key that goes while a service starts is good no more."""
+        monkeypatch.setattr(key_files, "_LOOKED_AT_EVERY", 0.0)
+        first = add_key(key_file, "first", "read")
+        add_key(key_file, "second", "read")
+        read = key_files.read_keys
+
+        def read_and_lose(file: Path) -> list[Key]:
+            found = read(file)
+            monkeypatch.setattr(key_files, "read_keys", read)
+            remove_key(file, "first")
+            return found
+
+        monkeypatch.setattr(key_files, "read_keys", read_and_lose)
+        assert Keys(key_file).find(first) is None
 
     def test_the_file(self, key_file: Path) -> None:
         """Only hashes are in it, and only its owner reads it; what is no key is said, by line."""

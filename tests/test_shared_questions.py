@@ -16,7 +16,7 @@ from doubles import FakeEmbedder
 from numpy.testing import assert_allclose
 
 from catalog import Catalog, Entry, Neighbour, Picture, PictureError, Prediction
-from catalog.descriptors import InvalidInput
+from catalog.descriptors import Conflict, InvalidInput, NotFound
 from catalog.questions.shared import MOST_AT_ONCE, SharedQuestions
 
 CLASSES = 12
@@ -164,6 +164,52 @@ def test_nobody_waits_for_what_is_cancelled(shop: Catalog, shared: SharedQuestio
         future.cancel()
     assert all(future.result(60) for future in futures if not future.cancelled())
     assert shared.under_way == 0
+
+
+def test_like_an_item(shop: Catalog, shared: SharedQuestions) -> None:
+    """An item is asked about as a picture is, and what is wrong with it comes with the answer."""
+    first, second, third = (item.id for item in shop.items()[:3])
+    for k in (1, 5, 100):
+        same(shared.like(second, k).result(60), shop.nearest(item=second, k=k))
+    shop.remove([third])
+    assert third not in {near.item for near in shared.like(first, 100).result(60)}
+    shop.compact([shop.item(first).label])
+    with pytest.raises(Conflict, match="was dropped"):
+        shared.like(first).result(60)
+    for unknown in (third, 10**6, -1):
+        with pytest.raises(NotFound):
+            shared.like(unknown).result(60)
+    with pytest.raises(InvalidInput):
+        shared.like("1")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput):
+        shared.like(shop.items("thing 5")[0].id, 0).result(60)
+    assert shared.under_way == 0
+
+
+def test_asked_while_it_is_closed(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes while what was asked is finished is refused, and what was begun is answered."""
+    questions, begun, go_on = SharedQuestions(shop), threading.Event(), threading.Event()
+    embed = FakeEmbedder.embed
+
+    def slowly(self: FakeEmbedder, picture: Any) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return embed(self, picture)
+
+    monkeypatch.setattr(FakeEmbedder, "embed", slowly)
+    first = questions.nearest(photos.photo(0, 40))
+    assert begun.wait(60)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(questions.close)
+        while not questions._embedding._shutdown:
+            assert not closing.done()
+        for asked in (photos.photo(1, 40), np.ones(64, np.float32)):
+            with pytest.raises(InvalidInput, match="closed"):
+                questions.nearest(asked)
+        go_on.set()
+        closing.result(60)
+    assert first.result().pop().label
+    assert questions.under_way == 0
 
 
 def test_closed(shop: Catalog) -> None:

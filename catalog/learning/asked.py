@@ -18,10 +18,13 @@ from catalog.store.store import Store, now
 _log = logging.getLogger(__name__)
 
 WAITING_SECONDS = 60.0
-"""How old a count becomes in memory before the next question writes it."""
+"""How old a count becomes in memory before it is written, when the next question comes."""
 
 BUSY_SECONDS = 0.2
-"""How long to wait for others who write; longer, and an answer would wait for its being counted."""
+"""How long to wait for others who write, if it can be tried again later."""
+
+LAST_SECONDS = 2.0
+"""How long to wait for them when the catalogue is closed."""
 
 
 class Told(NamedTuple):
@@ -39,9 +42,9 @@ class Told(NamedTuple):
 class AskedCounts:
     """Counts verdicts by day and class; one for each open catalogue, for any number of threads.
 
-    Counting is not worth an answer: what cannot be written is left. Where others write, it is tried
-    again later; a file that cannot be written, or is of an older format, stays as it is. What a
-    process has not written when it is killed is lost.
+    No answer waits for it: a thread of its own writes. Where others write, it is tried again later;
+    a file that cannot be written, or is of an older format, stays as it is. What a process has not
+    written when it is killed is lost, and what it could not write in the end.
 
     Args:
         store: of the catalogue.
@@ -52,9 +55,10 @@ class AskedCounts:
         self._lock = threading.Lock()
         self._waiting: Counter[tuple[Version, str, Slot, Verdict]] = Counter()
         self._since = 0.0  # by the clock that is never put back
+        self._writer: threading.Thread | None = None
 
     def count(self, told: Told) -> None:
-        """Count some answers, and write what has waited for long."""
+        """Count some answers, and have written what has waited for long."""
         if not told.verdicts:
             return
         day = now()[:10]
@@ -64,11 +68,20 @@ class AskedCounts:
             for slot, verdict in told.verdicts:
                 self._waiting[told.version, day, slot, verdict] += 1
             due = time.monotonic() - self._since >= WAITING_SECONDS
-        if due:
-            self.write()
+            if due and (self._writer is None or not self._writer.is_alive()):
+                self._writer = threading.Thread(target=self.write, name="counts", daemon=True)
+                self._writer.start()
 
-    def write(self) -> None:
-        """Write what was counted, in one short transaction, if that can be done at once."""
+    def close(self) -> None:
+        """Write what was counted, for the last time."""
+        if self._store.forked:
+            return
+        if self._writer is not None:
+            self._writer.join()
+        self.write(LAST_SECONDS)
+
+    def write(self, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Write what was counted, in one short transaction, if others do not write for so long."""
         if self._store.forked:
             return  # another thread may have had the lock when the process was forked
         with self._lock:
@@ -76,7 +89,7 @@ class AskedCounts:
         if not taken:
             return
         try:
-            self._write(taken)
+            self._write(taken, busy_seconds)
         except Locked as error:
             _log.debug("not counted yet: %s", error)
             with self._lock:
@@ -85,8 +98,10 @@ class AskedCounts:
         except CatalogError as error:
             _log.debug("not counted: %s", error)
 
-    def _write(self, taken: Counter[tuple[Version, str, Slot, Verdict]]) -> None:
-        with self._store.writing(BUSY_SECONDS, upgrading=False) as tx:
+    def _write(
+        self, taken: Counter[tuple[Version, str, Slot, Verdict]], busy_seconds: float
+    ) -> None:
+        with self._store.writing(busy_seconds, upgrading=False) as tx:
             # Another history may have been restored meanwhile, in which slots are of other classes.
             own = {version for version, *_ in taken if journal.is_ancestor(tx, version)}
             asked.add(

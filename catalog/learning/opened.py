@@ -124,7 +124,7 @@ class Opened:
         """Keep what was learnt and counted, and let go of the file and of all networks."""
         with ExitStack() as stack:
             stack.callback(self._store.close)
-            stack.callback(self._asked.write)
+            stack.callback(self._asked.close)
             stack.callback(self._thumbnails.close)
             if self._own_embedder is not None:
                 stack.callback(self._own_embedder.close)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from catalog.answers import Neighbour, Prediction
 from catalog.changes.keep_unknown import Unknown
 from catalog.changes.keep_unknown import keep_unknown as keep
-from catalog.descriptors import Conflict, InvalidInput, PictureError
+from catalog.descriptors import InvalidInput, PictureError
 from catalog.embedder import Picture, Source, as_picture
 from catalog.judging.cross_check import PRECISION, require_precision
 from catalog.learning.asked import Told
@@ -31,9 +31,8 @@ from catalog.questions.asked import (
     readable,
     several,
 )
-from catalog.questions.looking_up import neighbours, predictions
+from catalog.questions.looking_up import like_item, neighbours, predictions, row_of_item
 from catalog.store import inventory
-from catalog.store.compaction import is_compacted
 
 
 def embed(catalog: Opened, picture: Source | Picture) -> NDArray[np.float32]:
@@ -96,17 +95,11 @@ def nearest(
     if item is None:
         return only(nearest_many(catalog, [picture], k))  # type: ignore[list-item]
     own = inventory.item_id(item)
-    with catalog._store.reading() as tx:
-        inventory.slot_of(tx, own)
-        if is_compacted(tx, own):
-            raise Conflict(f"the descriptor of item {own} was dropped; ask with its picture")
 
-    def ask(bound: Bound) -> list[list[Neighbour]]:
-        row = bound.rows.floats(np.array([own], np.int64))
-        return neighbours(catalog, bound, row, k + 1 if k > 0 else k)
+    def ask(bound: Bound) -> list[Neighbour]:
+        return like_item(catalog, bound, row_of_item(catalog, bound, own), own, k)
 
-    (found,) = catalog._asking(ask)
-    return [near for near in found if near.item != own][:k]
+    return catalog._asking(ask)
 
 
 def nearest_many(

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from catalog import answers
 from catalog.answers import Neighbour, Prediction
+from catalog.descriptors import Conflict
 from catalog.learning.asked import Told
 from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.learning.snapshot import JudgingSnapshot
 from catalog.store import ItemId, inventory
+from catalog.store.compaction import is_compacted
 
 
 def neighbours(
@@ -33,6 +35,34 @@ def neighbours(
     return bound.keeper.nearest(
         lambda snapshot: answers.nearest(snapshot, rows, k, bound.rows.floats, sources)
     )
+
+
+def row_of_item(catalog: Opened, bound: Bound, item: ItemId) -> NDArray[np.float32]:
+    """The descriptor of an item: float32 (D,).
+
+    Raises:
+        NotFound: there is no such item.
+        Conflict: its descriptor was dropped.
+        Switched: another embedder is active by now.
+    """
+    with catalog._store.reading() as tx:
+        inventory.slot_of(tx, item)
+        if is_compacted(tx, item):
+            raise Conflict(f"the descriptor of item {item} was dropped; ask with its picture")
+    return np.asarray(bound.rows.floats(np.array([item], np.int64))[0], np.float32)
+
+
+def like_item(
+    catalog: Opened, bound: Bound, row: NDArray[np.float32], item: int, k: int
+) -> list[Neighbour]:
+    """The k items nearest to one of them, float32 (D,), itself left out.
+
+    Raises:
+        InvalidInput: k < 1.
+        Switched: another embedder is active by now.
+    """
+    (found,) = neighbours(catalog, bound, row[None], k + 1 if k > 0 else k)
+    return [near for near in found if near.item != item][:k]
 
 
 def predictions(

@@ -22,7 +22,8 @@ from catalog.learning.bound import Bound
 from catalog.learning.opened import Opened
 from catalog.machine.processes import processors
 from catalog.questions.asked import Asked, descriptor_of, is_descriptor
-from catalog.questions.looking_up import neighbours, predictions
+from catalog.questions.looking_up import like_item, neighbours, predictions, row_of_item
+from catalog.store import ItemId, inventory
 
 Timed: TypeAlias = Callable[[str, float], None]
 """Told of a stage of a question, and how many seconds it took: ``wait`` for a thread to embed the
@@ -62,7 +63,8 @@ class SharedQuestions:
         self._embedding = ThreadPoolExecutor(threads or processors() + 1, "asked")
         self._waiting: deque[_Question] = deque()
         self._come = threading.Condition()
-        self._open = True
+        self._open = True  # for questions
+        self._ended = False  # nothing waits any more, nor will
         self._under_way = 0
         self._queued = 0  # pictures that no thread has begun to embed
         self._answering = threading.Thread(target=self._answer_all, name="answers", daemon=True)
@@ -80,6 +82,14 @@ class SharedQuestions:
         """
         return self._ask(asked, _Nearest(k))
 
+    def like(self, item: int, k: int = 10) -> Future[list[Neighbour]]:
+        """The items that look most like another one, as :meth:`Catalog.nearest` of an item.
+
+        Raises:
+            InvalidInput: the id is no integer. Other errors of that call come out of the future.
+        """
+        return self._ask(None, _Like(inventory.item_id(item), k))
+
     def predict(
         self, asked: Asked, top: int = 5, *, precision: float = PRECISION, counts: bool = True
     ) -> Future[Prediction]:
@@ -94,13 +104,15 @@ class SharedQuestions:
 
     def close(self) -> None:
         """Answer what was asked, and stop."""
-        self._embedding.shutdown()
         with self._come:
             self._open = False
+        self._embedding.shutdown()
+        with self._come:
+            self._ended = True
             self._come.notify()
         self._answering.join()
 
-    def _ask(self, asked: Asked, way: _Way) -> Future[Any]:
+    def _ask(self, asked: Asked | None, way: _Way) -> Future[Any]:
         question = _Question(asked, way)
         with self._come:
             if not self._open:
@@ -115,12 +127,17 @@ class SharedQuestions:
             self._under_way -= 1
 
     def _begin(self, question: _Question) -> None:
-        if is_descriptor(question.asked):
+        if question.asked is not None and is_descriptor(question.asked):
             self._let_wait(question)
             return
         with self._come:
             self._queued += 1
-        self._embedding.submit(self._embed, question)
+        try:
+            self._embedding.submit(self._embed, question)
+        except RuntimeError:  # it was shut down meanwhile
+            with self._come:
+                self._queued -= 1
+            question.fail(InvalidInput("these questions were closed"))
 
     def _embed(self, question: _Question) -> None:
         with self._come:
@@ -131,7 +148,10 @@ class SharedQuestions:
         self._timed("wait", began - question.since)
         try:
             bound = self._catalog._bound
-            question.row = bound.embedder.embed(as_picture(question.asked))
+            if isinstance(question.way, _Like):
+                question.row = row_of_item(self._catalog, bound, question.way.item)
+            else:
+                question.row = bound.embedder.embed(as_picture(question.asked))
             question.bound = bound
         except BaseException as error:  # noqa: BLE001 -- whoever asked is told
             question.fail(error)
@@ -157,7 +177,7 @@ class SharedQuestions:
         """Questions that can be looked up together, the oldest among them; none at the end."""
         with self._come:
             while not self._waiting:
-                if not self._open:
+                if self._ended:
                     return []
                 self._come.wait()
             until = self._waiting[0].since + PATIENCE
@@ -215,6 +235,20 @@ class _Nearest:
 
 
 @dataclass(frozen=True, slots=True)
+class _Like:
+    """That the items nearest to one of them are wanted."""
+
+    item: ItemId
+    k: int
+
+    def look_up(
+        self, catalog: Opened, bound: Bound, rows: NDArray[np.float32]
+    ) -> list[list[Neighbour]]:
+        """Those of its descriptor, each float32 (1, D)."""
+        return [like_item(catalog, bound, row, self.item, self.k) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class _Predict:
     """That the class is wanted."""
 
@@ -230,7 +264,7 @@ class _Predict:
         return found
 
 
-_Way: TypeAlias = _Nearest | _Predict
+_Way: TypeAlias = _Nearest | _Like | _Predict
 
 
 @dataclass(eq=False, slots=True)
@@ -238,7 +272,7 @@ class _Question:
     """A question that is under way.
 
     Attributes:
-        asked: the picture or descriptor.
+        asked: the picture or descriptor; None for an item, which the way names.
         way: in which it is asked about.
         future: the answer.
         since: when it came to where it waits.
@@ -247,7 +281,7 @@ class _Question:
         tries: how often it was embedded in vain.
     """
 
-    asked: Asked
+    asked: Asked | None
     way: _Way
     future: Future[Any] = field(default_factory=Future)
     since: float = field(default_factory=time.perf_counter)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from catalog import PictureError
 from catalog.descriptors import InvalidInput
+from catalog.questions.asked import only
 from catalog.service import problems
 from catalog.service.bodies import Given, asked_about, given_pictures, pictures_body
 from catalog.service.problems import documented
@@ -53,15 +54,17 @@ async def nearest(
     """
     asked = await asked_about(request, service.settings, query.box, item=True)
     if isinstance(asked, int):
-        near = await service.reading(service.catalog.nearest, k=query.k, item=asked)
-        return answer(NearestAnswers((NeighboursOf(None, tuple(near)),)))
+        like = await service.ask([asked], lambda one: service.questions.like(one, query.k))
+        return answer(NearestAnswers((NeighboursOf(None, tuple(only(like))),)))
     given = await service.rows(asked)
     if len(given) * query.k > MOST_NEIGHBOURS_AT_ONCE:
         raise InvalidInput(
             f"a request is answered with at most {MOST_NEIGHBOURS_AT_ONCE} neighbours; ask for "
             "fewer of each, or about fewer"
         )
-    found = await service.ask(given, lambda one: service.questions.nearest(one, query.k))
+    found = await service.ask(
+        [one.asked for one in given], lambda one: service.questions.nearest(one, query.k)
+    )
     return answer(
         NearestAnswers(
             tuple(
@@ -103,7 +106,7 @@ async def predict(
             raise InvalidInput("an item has a class already; ask for its nearest")
         given = await service.rows(asked)
         found = await service.ask(
-            given,
+            [one.asked for one in given],
             lambda one: service.questions.predict(
                 one, query.top, precision=query.precision, counts=query.counts
             ),
