@@ -37,8 +37,12 @@ _SEEN = 5  # classes that the voters are of at least, so that what they say does
 _CANDIDATES = 20
 # Where the metric has moved since the index was made, how many times k of them are ranked anew.
 _RERANKED = 4
-# And how many times as many items are looked at for each class's nearest one.
+# And how many times as many items are looked at for each class's nearest one, and of how many of a
+# class it is taken where many have to be looked at.
 _DRIFT = 2
+_OF_CLASS = 40
+# So many descriptors are looked up together at most, which bounds the memory that it takes.
+_AT_ONCE = 256
 
 FEW_PICTURES = 10
 """Of a class of fewer pictures more would make answers surer; ``benchmarks/MADE_UP.md`` has what
@@ -158,6 +162,12 @@ class _Queries:
         self._descriptors = descriptors
         self._under: list[tuple[Metric, NDArray[np.float32]]] = []
 
+    def of(self, which: NDArray[np.int64]) -> _Queries:
+        """Some of them."""
+        some = _Queries(self._descriptors[which])
+        some._under = [(metric, rows[which]) for metric, rows in self._under]
+        return some
+
     def under(self, metric: Metric) -> NDArray[np.float32]:
         """Them as whitened rows float32 (Q, D)."""
         for known, rows in self._under:
@@ -264,11 +274,26 @@ def predict(
     """
     if top < 1:
         raise InvalidInput(f"the number of candidates must be at least 1, not {top}")
-    moment = snapshot.moment
-    if not moment.order:
+    if not snapshot.moment.order:
         return [Prediction(None)] * len(descriptors)
-    if not len(descriptors):
-        return []
+    return [
+        answer
+        for start in range(0, len(descriptors), _AT_ONCE)
+        for answer in _predict(
+            snapshot, descriptors[start : start + _AT_ONCE], top, fetch, precision
+        )
+    ]
+
+
+def _predict(
+    snapshot: JudgingSnapshot,
+    descriptors: NDArray[np.float32],
+    top: int,
+    fetch: Fetch,
+    precision: float,
+) -> list[Prediction]:
+    """The same of not too many, where there are classes."""
+    moment = snapshot.moment
     has_items = _has_items(snapshot)
     pictures = np.bincount(moment.class_places, minlength=len(moment.order))
     whole = np.array([slot not in moment.compacted for slot in moment.order])
@@ -451,10 +476,37 @@ def _items(snapshot: Snapshot, queries: _Queries, k: int, fetch: Fetch) -> list[
 def _with_enough_classes(
     snapshot: Snapshot, queries: _Queries, classes: int, fetch: Fetch
 ) -> list[_Found]:
-    """The nearest items of each query, as many as it takes to see so many classes."""
+    """The nearest items of each query, as many as it takes to see so many classes.
+
+    Of those for which that takes many, only what may be the nearest of its class.
+    """
     k, most = _VOTERS, len(snapshot.index)
     found = _items(snapshot, queries, k, fetch)
-    while k < most and any(len(np.unique(one.classes)) < classes for one in found):
+    while k < most:
+        lacking = np.array([len(np.unique(one.classes)) < classes for one in found], np.bool_)
+        if not lacking.any():
+            break
         k = min(4 * k, most)
-        found = _items(snapshot, queries, k, fetch)
+        which = np.flatnonzero(lacking)
+        wider = _best_of_classes(snapshot, queries.of(which), k, fetch)
+        for at, one in zip(which.tolist(), wider, strict=True):
+            found[at] = one
     return found
+
+
+def _best_of_classes(snapshot: Snapshot, queries: _Queries, k: int, fetch: Fetch) -> list[_Found]:
+    """Of the k nearest items of each query those that may be the nearest of their class.
+
+    The last of the k is among them.
+    """
+    count = k + _SPARE if snapshot.is_exact else _DRIFT * (k + _SPARE)
+    found = [near.of(_firsts(near.classes)) for near in _candidates(snapshot, queries, count)]
+    return found if snapshot.is_exact else _ranked_anew(snapshot, queries, found, fetch)
+
+
+def _firsts(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the first items of each class, int64 (K,), and of the last item of all."""
+    order = np.argsort(classes, kind="stable")
+    _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
+    within = np.arange(len(classes)) - np.repeat(starts, counts)
+    return np.union1d(order[within < _OF_CLASS], np.arange(len(classes))[-1:])
