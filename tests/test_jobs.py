@@ -59,11 +59,13 @@ class TestWhatIsTold:
 
     @pytest.mark.usefixtures("eager")
     def test_one_that_goes_on(self, shop: Catalog, tree: Path) -> None:
-        """Another connection sees how far it is."""
+        """Another connection sees how far it is, also one that came by a link."""
         seen = []
+        link = shop.path.with_name("link.catalog")
+        link.symlink_to(shop.path)
 
         def look(done: int, total: int) -> None:
-            with Catalog.open(shop.path, embedder=FakeEmbedder()) as other:
+            with Catalog.open((shop.path, link)[done % 2], embedder=FakeEmbedder()) as other:
                 (job,) = other.jobs()
             seen.append((job.state, job.stage, job.done, job.total))
             assert (done, total) == (len(seen), 6)

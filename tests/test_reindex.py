@@ -134,7 +134,7 @@ class TestBringingIn:
             with catalog._store.reading() as tx:
                 rows = tx.execute(
                     "SELECT value FROM made_up WHERE embedder = ? ORDER BY value",
-                    (catalog._binding.id,),
+                    (catalog._bound.binding.id,),
                 )
                 return [value for (value,) in rows]
 

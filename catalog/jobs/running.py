@@ -33,7 +33,7 @@ _ELSEWHERE = 600.0
 
 
 _HERE: set[tuple[Path, int]] = set()
-"""The jobs that this process is at: the catalogue, and the number."""
+"""The jobs that this process is at: the catalogue, whatever link leads to it, and the number."""
 
 _TAKEN_UP: ContextVar[int | None] = ContextVar("taken up", default=None)
 """The job that waits, and that the next one of this thread is."""
@@ -177,7 +177,7 @@ def job(
             number = noted
             jobs.take_up(tx, noted, request, this_process())
         running = Running(store, number, progress)
-    here = (store.path, running.id)
+    here = (store.path.resolve(), running.id)
     _HERE.add(here)
     try:
         yield running
@@ -218,7 +218,7 @@ def is_taken_up() -> bool:
 def is_alive(catalogue: Path, row: JobRow) -> bool:
     """Whether a process is still at a job of a catalogue."""
     if row.process == this_process():  # how it ended may not have been written
-        return (catalogue, row.id) in _HERE
+        return (catalogue.resolve(), row.id) in _HERE
     running = is_running(row.process)
     if running is not None:
         return running

@@ -16,7 +16,6 @@ from catalog.learning.bound import OTHERS, Bound, folder_of
 from catalog.learning.keeper import Keeper
 from catalog.learning.rows import Rows
 from catalog.store import Transaction, binding, embedders, heads, journal
-from catalog.store.binding import Binding
 from catalog.store.descriptors import StoredDescriptors
 from catalog.store.embedders import EmbedderId
 from catalog.store.files import cache_folder
@@ -153,10 +152,6 @@ class Opened:
     def results_folder(self) -> Path:
         """Where a service keeps what came of its jobs, a file each; forgetting deletes it."""
         return self._cache / "jobs"
-
-    @property
-    def _binding(self) -> Binding:
-        return self._bound.binding
 
     @property
     def _stored(self) -> StoredDescriptors:

@@ -18,6 +18,7 @@ from catalog.store.descriptors import StoredDescriptors
 
 _LOST = "the sums of dropped descriptors have lost a part"
 _MOST = 2**32  # descriptors of a class
+_BLOCK = 4096
 
 
 def compacted_classes(tx: sqlite3.Connection) -> set[Slot]:
@@ -79,19 +80,23 @@ def drop(
     Returns:
         How many descriptors there were.
     """
-    items: list[int] = []
     wanted = list(slots)
-    for slot in wanted:
-        rows = tx.execute(
+    found = [
+        (item, slot)
+        for slot in wanted
+        for (item,) in tx.execute(
             "SELECT id FROM item WHERE label = ? AND id NOT IN "
             "(SELECT item FROM compacted_item) ORDER BY id",
             (slot,),
         )
-        own = [item for (item,) in rows]
-        dropped.add(np.full(len(own), slot, np.int64), stored.of(tx, own))
-        items += own
-    if not items:
+    ]
+    if not found:
         return 0
+    items = [item for item, _ in found]
+    labels = np.array([slot for _, slot in found], np.int64)
+    for start in range(0, len(items), _BLOCK):  # of many classes: a sum of few rows costs as much
+        block = slice(start, start + _BLOCK)
+        dropped.add(labels[block], stored.of(tx, items[block]))
     tx.executemany("INSERT INTO compacted_item (item) VALUES (?)", [(item,) for item in items])
     for table in ("descriptor", "made_up"):
         tx.executemany(f"DELETE FROM {table} WHERE item = ?", [(item,) for item in items])  # noqa: S608
