@@ -149,13 +149,14 @@ class TestBringingIn:
         kept = {file.name for file in cache_folder(path).iterdir()}
         with opened(path) as catalog:
             before = state(catalog), catalog.history()
-            for file in cache_folder(path).iterdir():
+            derived = [file for file in cache_folder(path).iterdir() if file.suffix != ".lock"]
+            for file in derived:
                 file.write_bytes(b"spoilt")
             done = catalog.reindex()
             assert (done.embedded, done.items, done.job) == (0, 12, None)
             assert (state(catalog), catalog.history()) == before
         assert kept <= {file.name for file in cache_folder(path).iterdir()}
-        assert not any(file.read_bytes() == b"spoilt" for file in cache_folder(path).iterdir())
+        assert not any(file.read_bytes() == b"spoilt" for file in derived)
 
 
 class TestUnreadable:
