@@ -109,7 +109,8 @@ class JobRunner:
             await asyncio.sleep(_AGAIN_SECONDS)  # another process was writing; it is begun again
         elif left == ["waiting"]:  # its process did not come to begin it
             _log.error("job %d could not be begun: exit status %s", job, process.returncode)
-            await self._lane(self._catalog.cancel_job, job)
+            why = "the process that was to do it could not begin; the service's log says more"
+            await self._lane(self._catalog.cancel_job, job, because=why)
 
     def close(self) -> None:
         """Let go of the jobs; those that are begun go on."""

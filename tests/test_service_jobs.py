@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from catalog import Catalog, InvalidInput, PictureError
 from catalog.embedder.model_cache import Model
 from catalog.machine import reading
 from catalog.reports.plain import plain
-from catalog.service import job_process
+from catalog.service import job_process, job_runner
 from catalog.service.advice import HTTP
 from catalog.store.files import cache_folder
 
@@ -165,6 +166,15 @@ def test_where_the_service_was_started(
         (tmp_path / f"{name}.py").write_text("raise SystemExit('this was run')\n")
     monkeypatch.chdir(tmp_path)
     assert ended(client, begin(client, kind="import", source=str(tree)))["state"] == "done"
+
+
+def test_one_that_cannot_begin(
+    client: httpx.Client, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job whose process ends at once has failed, and says so; nobody has stopped it."""
+    monkeypatch.setattr(job_runner, "command", lambda *_: [sys.executable, "-c", "exit(1)"])
+    told = ended(client, begin(client, kind="import", source=str(tree)))
+    assert (told["state"], "could not begin" in told["outcome"]["error"]) == ("failed", True)
 
 
 def test_what_makes_no_sense(client: httpx.Client, shop: Catalog, tree: Path) -> None:

@@ -115,11 +115,12 @@ def job_failures(catalog: Opened, job: int) -> tuple[Refusal, ...]:
         return tuple(Refusal(*failure) for failure in rows.failures(tx, job))
 
 
-def cancel_job(catalog: Opened, job: int) -> Job:
+def cancel_job(catalog: Opened, job: int, *, because: str | None = None) -> Job:
     """Ask a job to stop. It does at its next step; what it has done is kept.
 
     Args:
         job: its id.
+        because: why one that waits cannot be done, if it cannot; then it has failed.
 
     Raises:
         NotFound: there is no such job.
@@ -128,7 +129,10 @@ def cancel_job(catalog: Opened, job: int) -> Job:
     with catalog._store.writing() as tx:
         found = rows.one(tx, job)
         if found.state == "waiting":
-            rows.end(tx, job, "cancelled")
+            failed = because is not None
+            rows.end(
+                tx, job, "failed" if failed else "cancelled", {"error": because} if failed else None
+            )
         elif found.state != "running":
             raise Conflict(f"job {job} has ended ({found.state})")
         elif is_alive(catalog.path, found):
