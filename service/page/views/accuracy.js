@@ -37,8 +37,11 @@ function Growth({ done, shown, look }) {
       <ol class="growth">${[...done].reverse().slice(-20).map((one) => html`
         <li key=${one.id}><button class="quiet" aria-pressed=${one.id === shown} onClick=${() => look(one.id)} title=${one.request.source}>
           <span class="column" style=${{ height: `${Math.round(100 * (one.outcome.top1 ?? 0))}px` }}></span>
-          <b>${percent(one.outcome.top1 ?? 0, 1)}</b><small>${when(one.began)}</small></button></li>`)}</ol></section>`;
+          <b>${percent(one.outcome.top1 ?? 0, 1)}</b><small>${when(one.began)}</small><small>${lastPart(one.request.source)}</small></button></li>`)}</ol></section>`;
 }
+
+/** The name of a folder or file, of its path. */
+const lastPart = (path) => String(path ?? "").split("/").filter(Boolean).at(-1) ?? "";
 
 function Result({ job }) {
   const { value, error } = useLoaded(() => read(`v1/jobs/${job}/result`), [job]);
@@ -46,6 +49,7 @@ function Result({ job }) {
   if (error) return html`<p class="hint">${worded(error)}</p>`;
   if (!value) return html`<div class="wait tall"></div>`;
   const { cross_check: check, per_class: classes, confusions, mistakes } = value;
+  const others = Object.entries(value.not_in_catalogue);
   const weak = [...classes].sort((one, other) => one.cross_check_top1 - other.cross_check_top1).filter((one) => one.cross_check_top1 < 1).slice(0, 10);
   return html`
     <section class="result">
@@ -55,6 +59,9 @@ function Result({ job }) {
         ${["head", "centroid", "neighbours"].filter((one) => value[one]).map((one) => html`
           <div class="figure small" key=${one}><b>${percent(value[one].top1, 1)}</b><span>${t(`witness.${one}`)}</span></div>`)}
       </div>
+      ${value.in_catalogue > 0 && html`<p class="trouble">${t("accuracy.learnt", { n: value.in_catalogue })}</p>`}
+      ${others.length > 0 && html`<p class="hint">${t("accuracy.others", {
+        n: others.reduce((sum, [, n]) => sum + n, 0), labels: others.slice(0, 5).map(([label]) => label).join(", ") + (others.length > 5 ? " …" : "") })}</p>`}
       <div class="scrolls" tabindex="0" role="region" aria-label=${t("accuracy.verdicts")}><table><caption>${t("accuracy.verdicts")}</caption>
         <thead><tr><th scope="col">${t("accuracy.verdict")}</th><th scope="col">${t("accuracy.share")}</th><th scope="col">${t("accuracy.correct")}</th></tr></thead>
         <tbody>${check.verdicts.map((one) => html`<tr key=${one.verdict}><th scope="row"><${Verdict} of=${{ verdict: one.verdict, probability: 1 }} /></th>
@@ -64,7 +71,7 @@ function Result({ job }) {
       ${confusions.length > 0 && html`<h2>${t("accuracy.confusions")}</h2><ul class="plain">${confusions.slice(0, 10).map((one) => html`
         <li key=${one.truth + one.predicted}>${t("accuracy.taken", { truth: one.truth, predicted: one.predicted, n: one.pictures })}</li>`)}</ul>`}
       ${mistakes.length > 0 && html`<h2>${t("accuracy.mistakes", { n: mistakes.length })}</h2><ul class="tasks">${mistakes.slice(0, most).map((one, place) => html`
-        <li key=${place} class="task">${one.nearest_item !== null && html`<${Thumbnail} item=${one.nearest_item} label=${one.predicted} />`}
+        <li key=${place} class="task">${one.nearest_item !== null && html`<figure><${Thumbnail} item=${one.nearest_item} /><figcaption>${t("accuracy.nearest")}</figcaption></figure>`}
           <p>${t("accuracy.mistake", { truth: one.truth, predicted: one.predicted })} <${Verdict} of=${one} />
             ${one.probability !== null && html` <small>${number(one.probability, 2)}</small>`}<br /><code>${one.place ?? ""}</code></p></li>`)}</ul>
         ${mistakes.length > most && html`<button class="quiet" onClick=${() => setMost(most + 4 * SHOWN)}>${t("more")}</button>`}`}

@@ -3,13 +3,16 @@
 import { html, useState } from "../html.js";
 import { Bar } from "../parts/bar.js";
 import { Boxed } from "../parts/boxed.js";
+import { Sure } from "../parts/dialog.js";
 import { Icon } from "../parts/icons.js";
 import { Naming } from "../parts/naming.js";
 import { Thumbnail } from "../parts/picture.js";
 import { toClass, useChange, worded } from "../parts/shared.js";
 import { Verdict } from "../parts/verdict.js";
 import { number, percent, t } from "../words.js";
-import { again, say, saidLast, unsay } from "./asked.js";
+import { again, say, saidLast, take, unsay } from "./asked.js";
+
+const COPY = 0.9999; // how alike at least a photo and the very same one are
 
 export function Answer({ photo, next }) {
   const { prediction, neighbours, state, error } = photo;
@@ -44,18 +47,24 @@ function Said({ photo: { prediction, said } }) {
   const heading = verdict === "unknown" || (verdict !== "match" && others.length) ? t(`says.${verdict}`, names) : t("says.is", names);
   return html`
     <div class="headline">
-      <${Verdict} of=${prediction} />
+      ${!said && html`<${Verdict} of=${prediction} />`}
       <h2>${said ? t("says.is", { label: said.label }) : heading}</h2>
-      <p>${said ? t(said.again ? "done.again" : `said.${said.outcome}`, said) : why(verdict, probability, precision, evidence, label)}</p>
-      ${!said && surer.length > 0 && html`<p class="hint">${t("says.surer", { labels: surer.join(", ") })}</p>`}
+      <p>${said ? outcome(said) : why(verdict, probability, precision, evidence, label)}</p>
+      ${!said && surer.length > 0 && html`<p class="hint">${t("says.surer", { n: surer.length, labels: surer.join(", ") })}</p>`}
     </div>`;
+}
+
+/** What came of what the reader said. */
+function outcome(said) {
+  if (said.again) return t("done.again");
+  return t(said.added || said.outcome !== "confirmed" ? `said.${said.outcome}` : "said.known", said);
 }
 
 function why(verdict, probability, precision, evidence, label) {
   if (verdict === "match") return t("why.match", { share: percent(precision) });
   if (verdict === "unknown") return t("why.unknown", { label });
   if (probability === null) return t("why.nothing");
-  if (probability >= precision) return t("why.few", { label });
+  if (probability >= precision) return t("why.few", { label, share: percent(precision) });
   return t(evidence === "made up" ? "why.made" : "why.sure", { share: percent(probability), label });
 }
 
@@ -63,12 +72,20 @@ function why(verdict, probability, precision, evidence, label) {
 function Deeds({ photo, next }) {
   const [busy, change] = useChange();
   const [naming, setNaming] = useState(null); // wrong or new
+  const [taking, setTaking] = useState(null); // from which class to which, if it is a photo that is known
   const { prediction, said } = photo;
   const saying = photo.saying || photo.state !== "answered"; // what is asked anew is not said of the old
+  const same = photo.box ? null : photo.neighbours?.find((one) => one.score > COPY);
   const tell = (label) => {
     setNaming(null);
+    if (same && same.label !== label) return setTaking({ item: same.item, from: same.label, label });
     change(() => say(photo.id, label), (told) => t(told.added ? `said.${told.outcome}` : "said.known", told));
     next(); // the next need not wait
+  };
+  const takeAway = () => {
+    setTaking(null);
+    change(() => take(photo.id, taking.item, taking.label), () => t("moved", { n: 1, label: taking.label }));
+    next();
   };
   if (said) {
     const isLast = saidLast()?.id === photo.id;
@@ -92,6 +109,8 @@ function Deeds({ photo, next }) {
       <button data-key="w" disabled=${saying} onClick=${() => setNaming("wrong")}><${Icon} name="wrong" />${t(isUnknown ? "deed.other" : "deed.wrong")}</button>
       ${!isUnknown && html`<button data-key="n" disabled=${saying} onClick=${() => setNaming("new")}><${Icon} name="plus" />${t("deed.new")}</button>`}
     </div>
+    ${taking && html`<${Sure} title=${t("taking.title", taking)} text=${t("taking.why", taking)} yes=${t("todo.move", taking)} busy=${busy}
+      close=${() => setTaking(null)} act=${takeAway} />`}
     ${naming && html`<${Naming} title=${t(`naming.${naming}`)} close=${() => setNaming(null)} choose=${tell} isNew=${naming === "new"}
       first=${naming === "new" ? [] : names.filter((one) => isUnknown || one !== label)} />`}`;
 }

@@ -62,6 +62,7 @@ function List({ photos, selected, select }) {
     if (matchMedia("(max-width: 820px)").matches) document.querySelector(".answer")?.scrollIntoView({ behavior: "smooth" });
     else list.current.focus();
   };
+  useEffect(() => { if (document.activeElement === document.body) list.current.focus({ preventScroll: true }); }, []);
   const done = photos.filter((one) => one.said).length;
   const answered = photos.filter((one) => one.state === "answered" || one.state === "refused").length;
   useEffect(() => {

@@ -1,6 +1,6 @@
 /** Photos that are asked about, several at a time, and what came of each. */
 
-import { Problem, ask, undo, write } from "../api.js";
+import { Problem, ask, move, undo, write } from "../api.js";
 import { useCallback, useEffect, useReducer, useRef } from "../html.js";
 import { written } from "../parts/boxed.js";
 import { keepsUnknown } from "../parts/keeping.js";
@@ -63,6 +63,18 @@ export async function say(id, label) {
   change(id, { saying: true });
   try {
     const said = { label, ...(await write("POST", "v1/feedback", { label, box: written(one.box) }, one.file)) };
+    change(id, { said });
+    return said;
+  } finally {
+    change(id, { saying: false });
+  }
+}
+
+/** Take a photo that is known already to another class. */
+export async function take(id, item, label) {
+  change(id, { saying: true });
+  try {
+    const said = { label, outcome: "corrected", added: false, ...(await move([item], label)) };
     change(id, { said });
     return said;
   } finally {

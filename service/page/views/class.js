@@ -17,6 +17,7 @@ export function Class({ rest: label }) {
   const [items, more, error] = useItems(label);
   const [chosen, setChosen] = useState(new Set());
   const [asking, setAsking] = useState(null);
+  const [into, setInto] = useState(null); // what to merge it into
   const [busy, change] = useChange();
   const close = () => setAsking(null);
   const take = (files) => change(
@@ -66,7 +67,10 @@ export function Class({ rest: label }) {
     ${asking === "rename" && html`<${Renaming} label=${label} close=${close} act=${(name) => does(
       () => write("POST", "v1/classes/rename", {}, { label, name }), (result) => t("renamed", { label: result.label }), () => go(name),
     )()} />`}
-    ${asking === "merge" && html`<${Naming} title=${t("merge.title", { label })} text=${t("merge.why", { label })} mayBeNew=${false} without=${label} choose=${merge} close=${close} />`}
+    ${asking === "merge" && html`<${Naming} title=${t("merge.title", { label })} text=${t("merge.why", { label })} mayBeNew=${false} without=${label}
+      choose=${(into) => { setInto(into); setAsking("merging"); }} close=${close} />`}
+    ${asking === "merging" && html`<${Sure} title=${t("class.merge")} text=${t("merge.sure", { label, into })} yes=${t("todo.merge")} busy=${busy} close=${close}
+      act=${() => merge(into)} />`}
     ${asking === "move" && html`<${Naming} title=${t("move.title", { n: ids.length })} choose=${takeAway} close=${close} />`}
     ${asking === "delete" && html`<${Sure} title=${t("delete.title", { label })} text=${t("delete.why")} yes=${t("class.delete")} busy=${busy} close=${close}
       act=${does(() => write("DELETE", "v1/classes", { label }), (result) => t("deleted", { label, n: result.items }), () => go(null))} />`}`;

@@ -24,12 +24,12 @@ export function History() {
     ${value && !commands.length && html`<p class="nothing">${t("history.none")}</p>`}
     <ol class="history">${commands.map((one) => html`
       <li key=${one.id} class=${one.undone ? "undone" : ""}>
-        <span class="what">${told(one)}${one.undone && html` <em>${t("history.undone")}</em>`}</span>
+        <span class="what">${told(one, commands)}${one.undone && html` <em>${t("history.undone")}</em>`}</span>
         <time datetime=${one.at} title=${new Date(one.at).toLocaleString()}>${when(one.at)}</time>
         ${one === next && html`<button disabled=${busy} onClick=${() => setAsking(one)}><${Icon} name="undo" />${t("undo")}</button>`}
       </li>`)}</ol>
     ${value?.events.length === last && html`<div class="row center"><button onClick=${() => setLast(last + PAGE)}>${t("more")}</button></div>`}
-    ${asking && html`<${Sure} title=${t("undo")} text=${told(asking)} yes=${t("undo")} busy=${busy} close=${() => setAsking(null)}
+    ${asking && html`<${Sure} title=${t("undo")} text=${told(asking, commands)} yes=${t("undo")} busy=${busy} close=${() => setAsking(null)}
       act=${() => { setAsking(null); undo(asking.command); }} />`}`;
 }
 
@@ -45,12 +45,16 @@ function grouped(events) {
 }
 
 /** What a command did, in a sentence. */
-function told({ kind: word, detail, events }) {
+function told({ kind: word, detail, events }, commands) {
+  if (word === "undo") {
+    const back = commands.find((one) => one.id === detail.command);
+    return back ? t("event.undo.of", { what: told(back, commands) }) : t("event.undo");
+  }
   const sum = (name) => events.reduce((total, one) => total + (one.detail[name] ?? 0), 0);
   const labels = [...new Set(events.map((one) => one.detail.label).filter(Boolean))];
   const values = {
     ...detail, n: sum("added") || sum("moved") || sum("items"), label: labels.slice(0, 3).join(", ") + (labels.length > 3 ? " …" : ""),
-    training: detail.training ?? "", before: detail.before ?? "",
+    training: detail.training ?? "", before: detail.before ?? "", labels: (detail.labels ?? []).join(", "),
   };
   return kind("event", word) === word ? word : t(`event.${word}`, values);
 }
