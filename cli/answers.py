@@ -217,17 +217,17 @@ def _headline(answer: Prediction) -> str:
 
 def _surety(answer: Prediction) -> str:
     agree = "all agree" if answer.agree else "not all agree"
+    if answer.verdict == "unknown":  # how sure it would be, were it one of these, says little
+        return f" ({agree} on that)" if answer.agree else f" ({agree})"
     if answer.probability is None:
         why = "too few independent photos to say"
         if answer.precision is not None:
             why = "nothing that was measured says"
         return f" ({answer.verdict}, {agree}; {why} how sure that is)"
-    by_photos = answer.evidence == "made up"
-    guess, few = "", "too few independent photos"
-    if by_photos:
-        guess, few = " by photos that were made up", "they do not suffice"
-    unreachable = answer.coverage == 0 and answer.verdict != "unknown"
-    short = f"; {few} for a match" if unreachable else ""
+    guess = " by photos that were made up" if answer.evidence == "made up" else ""
+    short = ""
+    if answer.coverage == 0 and answer.precision is not None:
+        short = f"; {100 * answer.precision:.3g}% cannot be promised of any answer here"
     return f" ({answer.verdict}: {answer.probability:.1%} sure{guess}, {agree}{short})"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 STARTER_NOTE = (
     "note: the network is the starter, which comes with catalog and is less good. For the ImageNet "
-    "network run `catalog model fetch`, then make the catalogue anew"
+    "network run `catalog model fetch`, then `catalog reindex --backbone imagenet`"
 )
 """What to say once a catalogue was made with the starter because nothing better was there."""
 

@@ -1,13 +1,14 @@
-"""The recipe of the pictures of the page that the documentation shows.
+"""The recipe of the pictures that the documentation shows: of the page, and of the demo.
 
 A shop of drawn records is made and served, and each part of the page is photographed in four forms:
-light and dark, desktop and phone. It takes Chromium. To make them all::
+light and dark, desktop and phone; so is what the demo says. It takes Chromium. To make them all::
 
     python -m recipes.screenshots
 """
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -28,7 +29,8 @@ from catalog import Catalog, read_manifest
 from catalog.data import covers
 from catalog.data.covers.canvas import Pixels
 
-IMAGES: Final = Path(__file__).resolve().parent.parent / "docs" / "images" / "page"
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs" / "images"
+IMAGES: Final = DOCS / "page"
 RECORDS: Final = 36
 SHOTS: Final = 6
 UNKNOWN: Final = (300, 301)
@@ -72,6 +74,8 @@ def main() -> None:
                     page.context.close()
     with tempfile.TemporaryDirectory() as scratch:
         _start(Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch:
+        _demo(Path(scratch))
 
 
 def _views(asked: list[Path]) -> dict[str, Steps]:
@@ -153,6 +157,23 @@ def _start(folder: Path) -> None:
             page.wait_for_timeout(400)
             _save(page.screenshot(), IMAGES / f"start-{form}.webp")
             page.context.close()
+
+
+def _demo(folder: Path) -> None:
+    """What the demo says in a terminal, in a checkout that is called as the project is."""
+    command = [sys.executable, "-P", "-m", "catalog.cli.demo"]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
+    said = done.stdout.replace(str(Path(sys.executable).parent), ".venv/bin")
+    said = said.replace(str(folder.resolve()), "catalog")
+    style = (
+        "margin: 0; padding: 20px 26px; background: #15181d; color: #d8dbe0; "
+        "font: 15px/1.45 'DejaVu Sans Mono', monospace; width: fit-content"
+    )
+    first = '<span style="color: #8fd694">$ make demo</span>'
+    with sync_playwright() as driver, _browser(driver) as browser:
+        page = browser.new_page()
+        page.set_content(f'<pre style="{style}">{first}\n{html.escape(said)}</pre>')
+        page.locator("pre").screenshot(path=str(DOCS / "demo.png"))
 
 
 @contextmanager

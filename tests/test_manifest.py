@@ -360,6 +360,14 @@ class TestLines:
     def test_a_picture_is_no_manifest(self, tmp_path: Path) -> None:
         """A binary file is invalid by name, not a failure to decode."""
         (tmp_path / "photo.jpg").write_bytes(bytes(range(256)))
+        for beginning in (
+            b"PK\x03\x04\x14\0\x06\0",
+            b"\xd0\xcf\x11\xe0\xa1\xb1",
+            b"PK\x03\x04 foo",
+        ):
+            (tmp_path / "list.xlsx").write_bytes(beginning + bytes(100))
+            with pytest.raises(InvalidInput, match=r"list\.xlsx is a spreadsheet .* as CSV"):
+                read_manifest(tmp_path / "list.xlsx")
         with pytest.raises(InvalidInput, match=r"photo\.jpg is not a folder, CSV or JSONL file"):
             read_manifest(tmp_path / "photo.jpg")
 

@@ -23,6 +23,7 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # of Excel, LibreOffice and Numbers
 _LONGEST_FIELD: Final = 1_000_000  # characters; csv refuses more than 131,072 by itself
 
 CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
@@ -52,6 +53,11 @@ def decoded(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
             return _decode(data, encoding, name), ()
     if is_picture(data[:32]):
         raise no_manifest(name)
+    if data.startswith(_WORKBOOKS):
+        raise InvalidInput(
+            f"{name} is a spreadsheet as its program keeps it; save it there as CSV UTF-8, and "
+            "give that"
+        )
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):  # without its mark
         if len(data) > 16 and not any(data[first:16:2]):
             return _decode(data, encoding, name), ()
