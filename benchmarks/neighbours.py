@@ -81,8 +81,8 @@ def candidates(model: Model) -> Iterator[Sequence[str]]:
                     expected = _said(fresh, rows[asked])
                     for reranked, drift in _CHOICES:
                         with (
-                            patch("catalog.answers._RERANKED", reranked),
-                            patch("catalog.answers._DRIFT", drift),
+                            patch("catalog.learning.candidates._RERANKED", reranked),
+                            patch("catalog.learning.candidates._DRIFT", drift),
                         ):
                             alike = _alike(expected, _said(aged, rows[asked]))
                         yield (kind, str(reranked), str(drift), *alike)

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import InvalidInput, Metric
+from catalog.descriptors import InvalidInput
 from catalog.judging.cross_check import (
     PRECISION,
     Evidence,
@@ -24,23 +24,22 @@ from catalog.judging.cross_check import (
 )
 from catalog.judging.ranking import tie_ranks
 from catalog.judging.witnesses import Witnesses, head_scores
+from catalog.learning.candidates import (
+    SPARE,
+    Fetch,
+    Found,
+    Queries,
+    candidates,
+    of_enough_classes,
+    promising,
+    ranked_anew,
+)
 from catalog.learning.snapshot import JudgingSnapshot, Snapshot
 
-# A score is the cosine of two float32 rows: beyond the sixth digit it is rounding, and two items
-# that differ only there are told apart by their content, the same in every copy of a catalogue.
-# Items of equal score may stand on either side of the k-th place; a few more are looked at.
-_SPARE = 16
-_VOTERS = 50
 _SEEN = 5  # classes that the voters are of at least, so that what they say does not hang on `top`
 # How many times k items are looked at to rank by item and class together, and at least ten times
 # so many: enough that the ranking is the one of all items in all but a few cases.
 _CANDIDATES = 20
-# Where the metric has moved since the index was made, how many times k of them are ranked anew.
-_RERANKED = 4
-# And how many times as many items are looked at for each class's nearest one, and of how many of a
-# class it is taken where many have to be looked at.
-_DRIFT = 2
-_OF_CLASS = 40
 # So many descriptors are looked up together at most, which bounds the memory that it takes.
 _AT_ONCE = 256
 
@@ -128,55 +127,6 @@ class Prediction:
     surer: tuple[str, ...] = ()
 
 
-class _Found(NamedTuple):
-    """The items near a query, best first.
-
-    Attributes:
-        scores: float64 (K,), their cosines with the query.
-        places: int64 (K,), theirs in the snapshot's moment.
-        classes: int64 (K,), the places of their classes in the order of names.
-    """
-
-    scores: NDArray[np.float64]
-    places: NDArray[np.int64]
-    classes: NDArray[np.int64]
-
-    def of(self, which: NDArray[np.int64]) -> _Found:
-        """Some of them."""
-        return _Found(self.scores[which], self.places[which], self.classes[which])
-
-    @property
-    def ordered(self) -> _Found:
-        """The same, best first; scores that tie go by content hash."""
-        return self.of(np.lexsort((self.places, tie_ranks(self.scores))))
-
-
-class _Queries:
-    """Descriptors that are asked about; whitened once under each metric, which is half the work.
-
-    Args:
-        descriptors: float32 (Q, D).
-    """
-
-    def __init__(self, descriptors: NDArray[np.float32]) -> None:
-        self._descriptors = descriptors
-        self._under: list[tuple[Metric, NDArray[np.float32]]] = []
-
-    def of(self, which: NDArray[np.int64]) -> _Queries:
-        """Some of them."""
-        some = _Queries(self._descriptors[which])
-        some._under = [(metric, rows[which]) for metric, rows in self._under]
-        return some
-
-    def under(self, metric: Metric) -> NDArray[np.float32]:
-        """Them as whitened rows float32 (Q, D)."""
-        for known, rows in self._under:
-            if known is metric:
-                return rows
-        self._under.append((metric, metric.whiten(self._descriptors)))
-        return self._under[-1][1]
-
-
 class Ranked(NamedTuple):
     """The best items for a query, best first.
 
@@ -190,9 +140,6 @@ class Ranked(NamedTuple):
     scores: NDArray[np.float64]
     class_scores: NDArray[np.float64]
 
-
-Fetch: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Item ids int64 (M,) to their stored descriptors float32 (M, D)."""
 
 Sources: TypeAlias = Callable[[Sequence[int]], Sequence[tuple[str, ...]]]
 """Item ids to where their pictures were found."""
@@ -244,14 +191,14 @@ def rank(
     Items are ranked by their own cosine with the query plus that of their class, which keeps the
     order within a class. An item that is the picture itself comes first in any case.
     """
-    queries = _Queries(descriptors)
+    queries = Queries(descriptors)
     of_classes = snapshot.centroids.scores(queries.under(snapshot.metric))
-    found = _candidates(snapshot, queries, max(k, 10) * _CANDIDATES + _SPARE)
+    found = candidates(snapshot, queries, max(k, 10) * _CANDIDATES + SPARE)
     if not snapshot.is_exact:
         found = [
-            near.of(_promising(near, row, k)) for near, row in zip(found, of_classes, strict=True)
+            near.of(promising(near, row, k)) for near, row in zip(found, of_classes, strict=True)
         ]
-        found = _ranked_anew(snapshot, queries, found, fetch)
+        found = ranked_anew(snapshot, queries, found, fetch)
     ranked = []
     for row, near in zip(of_classes, found, strict=True):
         own = row[near.classes].astype(np.float64)
@@ -322,12 +269,12 @@ def testify(
     rest get the score of the last item. Where all descriptors of a class were dropped, its
     centroid stands in for its items.
     """
-    queries = _Queries(descriptors)
+    queries = Queries(descriptors)
     centroid = snapshot.centroids.scores(queries.under(snapshot.metric))
     has_items = _has_items(snapshot)
     # One more than is told, or a class that was not seen would tie with the last that was.
     wanted = min(max(top, _SEEN) + 1, int(has_items.sum()))
-    voters = _with_enough_classes(snapshot, queries, wanted, fetch)
+    voters = of_enough_classes(snapshot, queries, wanted, fetch)
     head, learnt, order = None, snapshot.head, snapshot.moment.order
     if learnt is not None:
         head = head_scores(learnt.head, queries.under(learnt.metric), order, centroid)
@@ -342,7 +289,7 @@ def _has_items(snapshot: Snapshot) -> NDArray[np.bool_]:
     return np.array([slot not in snapshot.moment.bare for slot in snapshot.moment.order])
 
 
-def _vote(voters: Sequence[_Found], count: int) -> NDArray[np.float32]:
+def _vote(voters: Sequence[Found], count: int) -> NDArray[np.float32]:
     """The score of each class's nearest item among the voters: float32 (Q, C)."""
     scores = np.full((len(voters), count), -1, np.float32)
     for row, found in zip(scores, voters, strict=True):
@@ -430,83 +377,3 @@ def _told(
 ) -> tuple[Candidate, ...]:
     """Classes by their places, with what is told of them."""
     return tuple(Candidate(labels[at], float(values[at])) for at in places.tolist())
-
-
-def _candidates(snapshot: Snapshot, queries: _Queries, k: int) -> list[_Found]:
-    """The k items that the index finds nearest to each query; of equal ones, by content."""
-    index = snapshot.index
-    scores, ids = index.rows.search(queries.under(index.epoch), k)
-    places = snapshot.moment.places(ids)
-    return [
-        _Found(row, at, snapshot.moment.class_places[at]).ordered
-        for row, at in zip(scores.astype(np.float64), places, strict=True)
-    ]
-
-
-def _promising(found: _Found, of_classes: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Which candidates are likely to be among the k best, and surely those that look the same."""
-    by_sum = np.argsort(-(found.scores + of_classes[found.classes]), kind="stable")
-    return np.union1d(by_sum[: _RERANKED * max(k, 10)], np.arange(min(_SPARE, len(by_sum))))
-
-
-def _ranked_anew(
-    snapshot: Snapshot, queries: _Queries, found: Sequence[_Found], fetch: Fetch
-) -> list[_Found]:
-    """The same items with their scores under the present metric, from stored descriptors."""
-    wanted = np.unique(np.concatenate([near.places for near in found]))
-    rows = snapshot.metric.whiten(fetch(snapshot.moment.items[wanted]))
-    return [
-        near._replace(
-            scores=(rows[np.searchsorted(wanted, near.places)] @ query).astype(np.float64)
-        ).ordered
-        for query, near in zip(queries.under(snapshot.metric), found, strict=True)
-    ]
-
-
-def _items(snapshot: Snapshot, queries: _Queries, k: int, fetch: Fetch) -> list[_Found]:
-    """The k nearest items of each query, best first."""
-    if snapshot.is_exact:
-        found = _candidates(snapshot, queries, k + _SPARE)
-    else:
-        found = _candidates(snapshot, queries, _DRIFT * (k + _SPARE))
-        found = _ranked_anew(snapshot, queries, found, fetch)
-    return [near.of(np.arange(min(k, len(near.scores)))) for near in found]
-
-
-def _with_enough_classes(
-    snapshot: Snapshot, queries: _Queries, classes: int, fetch: Fetch
-) -> list[_Found]:
-    """The nearest items of each query, as many as it takes to see so many classes.
-
-    Of those for which that takes many, only what may be the nearest of its class.
-    """
-    k, most = _VOTERS, len(snapshot.index)
-    found = _items(snapshot, queries, k, fetch)
-    while k < most:
-        lacking = np.array([len(np.unique(one.classes)) < classes for one in found], np.bool_)
-        if not lacking.any():
-            break
-        k = min(4 * k, most)
-        which = np.flatnonzero(lacking)
-        wider = _best_of_classes(snapshot, queries.of(which), k, fetch)
-        for at, one in zip(which.tolist(), wider, strict=True):
-            found[at] = one
-    return found
-
-
-def _best_of_classes(snapshot: Snapshot, queries: _Queries, k: int, fetch: Fetch) -> list[_Found]:
-    """Of the k nearest items of each query those that may be the nearest of their class.
-
-    The last of the k is among them.
-    """
-    count = k + _SPARE if snapshot.is_exact else _DRIFT * (k + _SPARE)
-    found = [near.of(_firsts(near.classes)) for near in _candidates(snapshot, queries, count)]
-    return found if snapshot.is_exact else _ranked_anew(snapshot, queries, found, fetch)
-
-
-def _firsts(classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The places of the first items of each class, int64 (K,), and of the last item of all."""
-    order = np.argsort(classes, kind="stable")
-    _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
-    within = np.arange(len(classes)) - np.repeat(starts, counts)
-    return np.union1d(order[within < _OF_CLASS], np.arange(len(classes))[-1:])

@@ -16,6 +16,7 @@ from inside import connection_of
 from catalog import Catalog
 from catalog.learning.kinds import KINDS
 from catalog.store.files import cache_folder
+from catalog.store.turns import LOCKS
 
 NAME = "shop.catalog"
 COPY, OTHER, PART = "copy.catalog", "other.catalog", "part.catalog"
@@ -149,7 +150,7 @@ def leftovers(path: Path) -> set[str]:
     """Files beside a catalogue that are no catalogue, no export, and of no cache folder."""
     catalogues = [path.with_name(name) for name in (NAME, COPY, OTHER, PART)]
     folders = [cache_folder(one) / second for one in catalogues for second in ("", "embedder-2")]
-    caches = [folder / name for folder in folders for name in (*KINDS, "writer.json")]
+    caches = [folder / name for folder in folders for name in (*KINDS, *LOCKS, "writer.json")]
     found = {one for one in path.parent.rglob("*") if one.is_file()}
     own = {*catalogues, *caches, path.with_name(EXPORT)}
     return {str(one.relative_to(path.parent)) for one in found - own}

@@ -14,6 +14,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+LOCKS: Final = ("next.lock", "writing.lock")
+"""The files, beside what is derived, by whose locks processes take turns."""
 
 _TRY_SECONDS = 0.002
 
@@ -84,8 +88,9 @@ def among_processes(folder: Path, seconds: float) -> Iterator[None]:
     with ExitStack() as held:
         with suppress(OSError):
             folder.mkdir(exist_ok=True)
-            with _locked(folder / "next.lock", end):
-                held.enter_context(_locked(folder / "writing.lock", end))
+            coming, writing = (folder / name for name in LOCKS)
+            with _locked(coming, end):
+                held.enter_context(_locked(writing, end))
         yield
 
 
