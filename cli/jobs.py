@@ -153,6 +153,7 @@ def _print_synced(result: Synced) -> None:
         "unchanged": result.unchanged,
         "left as you said": len(result.by_hand),
         "gone": len(result.gone),
+        "refused": len(result.failures),
     }
     said = [f"{count:,} {what}" for what, count in counts.items() if count]
     tell(f"{'would be: ' if result.dry_run else ''}{', '.join(said) or 'no pictures'}")

@@ -201,7 +201,7 @@ def print_imported(result: Imported, *, json: bool) -> None:
             f"{counted(count, 'picture')} added, {counted(new, 'new class')}, "
             f"{known} known already"
             f"{f', {moved} moved from other classes' if moved else ''}"
-            f"{f', {len(result.refused)} refused' if result.refused else ''}"
+            f"{f', {len(result.failures)} refused' if result.failures else ''}"
         )
         if made_up := sum(added.made_up for added in result.classes):
             classes = "class has" if made_up == 1 else "classes have"

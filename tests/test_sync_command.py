@@ -33,7 +33,7 @@ class TestCommand:
         (folder / "Tasse" / "1.png").rename(folder / "Tasse" / "9.png")
         (folder / "Tasse" / "2.png").write_bytes(b"no picture")
         code, out, err = in_process("sync", folder, *on)
-        assert (code, out) == (5, "1 moved, 5 unchanged, 1 gone\n")
+        assert (code, out) == (5, "1 moved, 5 unchanged, 1 gone, 1 refused\n")
         assert "--delete removes what is gone" in err
         assert "2.png" in err
         code, out, _ = in_process("sync", folder, "--delete", "--json", *on)
