@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -33,6 +36,9 @@ _LATE = (
     0.047  # of the items; more than .05 of those that were there before, and the index is renewed
 )
 _ITEMS, _CLASSES = 100_000, 2_000
+_SMALL, _SMALL_CLASSES = 2_640, 81
+_ASKED = 40
+"""How many descriptors each thread asks about, where memory is measured."""
 
 
 class Looked(StandIn):
@@ -112,16 +118,9 @@ def _alike(one: list[tuple[list[str], Prediction]], other: list[Any]) -> Iterato
 
 def large() -> Iterator[Sequence[str]]:
     """One process that asks a catalogue of 100,000 items, against FAISS alone."""
-    specification = Specification("0" * 64, 224, 1280, (0.0,))
-    embedder = Synthetic(specification, np.eye(4, 1280, dtype=np.float32))
+    embedder = _embedder()
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "large.catalog")
-        with Catalog.init(path, embedder=embedder) as made:
-            made.import_(
-                Entry(f"class {label}", Picture(f"{label} {number}".encode()))
-                for label in range(_CLASSES)
-                for number in range(_ITEMS // _CLASSES)
-            )
+        path = _made(Path(scratch, "large.catalog"), _ITEMS, _CLASSES)
         asked = [f"{label} 999".encode() for label in range(3, _CLASSES, 97)]
         with Catalog.open(path, embedder=embedder) as shop:
             yield "the very first `nearest`", _seconds(lambda: shop.nearest(asked[0])), ""
@@ -152,6 +151,91 @@ def large() -> Iterator[Sequence[str]]:
                 _seconds(lambda: again.nearest(asked[2])),
                 "",
             )
+
+
+def memory() -> Iterator[Sequence[str]]:
+    """The most memory of processes that do nothing but ask, by descriptor."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for items, classes in ((_SMALL, _SMALL_CLASSES), (_ITEMS, _CLASSES)):
+            path = _made(Path(scratch, f"{items}.catalog"), items, classes)
+            first = _apart(_first_memory, path)
+            what = f"{items:,} items"
+            yield f"{what}: opened", f"{first[0]:.0f} MB", ""
+            yield "... after the very first `nearest`", f"{first[1]:.0f} MB", ""
+            yield "... after the very first `predict`", f"{first[2]:.0f} MB", ""
+            one, eight = (_apart(_threads_memory, path, threads)[1] for threads in (1, 8))
+            yield f"{what}, in the cache already: one thread asks both", f"{one:.0f} MB", ""
+            yield "... eight threads", f"{eight:.0f} MB", f"{eight / one:.2f}"
+            before, swapped = _apart(_threads_memory, path, 8, grow=True)
+            yield (
+                "... eight threads, while a class is added",
+                f"{swapped:.0f} MB",
+                f"{swapped - before:.0f} MB more; rows of a snapshot: {items * 5120 / 1e6:.0f} MB",
+            )
+
+
+def _embedder() -> Synthetic:
+    specification = Specification("0" * 64, 224, 1280, (0.0,))
+    return Synthetic(specification, np.eye(4, 1280, dtype=np.float32))
+
+
+def _made(path: Path, items: int, classes: int) -> Path:
+    """A catalogue of made-up descriptors."""
+    with Catalog.init(path, embedder=_embedder()) as made:
+        made.import_(
+            Entry(f"class {label}", Picture(f"{label} {number}".encode()))
+            for label in range(classes)
+            for number in range(-(-items // classes))
+        )
+    return path
+
+
+def _apart(measure: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What a process of its own measures."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, given, named)
+
+
+def _first_memory(path: Path) -> tuple[float, float, float]:
+    """The most memory so far, in MB: opened, after the first look-up, after the first answer."""
+    asked = [f"{label} 999".encode() for label in range(3)]
+    with Catalog.open(path, embedder=_embedder()) as shop:
+        row = shop.embed(asked[0])
+        found = [_most()]
+        for call in (shop.nearest, shop.predict):
+            call(row)
+            found.append(_most())
+    return found[0], found[1], found[2]
+
+
+def _threads_memory(path: Path, threads: int, *, grow: bool = False) -> tuple[float, float]:
+    """The most memory so far, in MB, of threads that ask; and then, while a class is added."""
+    with Catalog.open(path, embedder=_embedder()) as shop, ThreadPoolExecutor(threads) as pool:
+        rows = [shop.embed(f"{label} 999".encode()) for label in range(_ASKED)]
+        ready = threading.Barrier(threads)
+
+        def ask(_: int) -> None:
+            ready.wait()
+            for row in rows:
+                shop.nearest(row)
+                shop.predict(row)
+
+        list(pool.map(ask, range(threads)))
+        before = _most()
+        if grow:
+            asking = [pool.submit(ask, number) for number in range(threads)]
+            shop.add_class("new", [f"{10**6} {number}".encode() for number in range(20)])
+            for one in asking:
+                one.result()
+    return before, _most()
+
+
+def _most() -> float:
+    """The most memory that this process has had, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    raise RuntimeError("this system does not say how much memory a process has had")
 
 
 def _scan(shop: Catalog) -> float:

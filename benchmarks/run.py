@@ -124,6 +124,9 @@ def _neighbours(model: Model) -> Iterator[str]:
     yield "\n## 100,000 items in 2,000 classes\n"
     yield "One process; made-up descriptors of 1,280 components.\n"
     yield from table(("what", "time", "times FAISS's scan"), neighbours.large())
+    yield "\n## Memory\n"
+    yield "The most that a process of its own has had that asks by descriptor.\n"
+    yield from table(("what", "memory", ""), neighbours.memory())
 
 
 def _sync(model: Model) -> Iterator[str]:
