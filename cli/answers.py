@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from catalog.cli.output import counted, print_table, tell
+from catalog.cli.output import counted, print_table, say, tell
 from catalog.text import natural
 
 if TYPE_CHECKING:
@@ -120,6 +120,11 @@ def print_audit(report: AuditReport) -> None:
         ],
         ("items", "independent", "right", "") if needy else (),
     )
+    if needy and report.named < found.items:
+        say(
+            "note: if these photos are of more occasions than was guessed, import them once more "
+            "by a list with a column `group` that says of which"
+        )
     _print_drift(report)
     if report.kept:
         _section(f"classes that {report.kept} unknown photos could make", len(report.proposed))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from catalog.descriptors import InvalidInput
 
 _BLOCK = 1024  # items compared with all others at a time
+_ASKED = 128  # items that are compared with all of them at a time
 _SAMPLE = 2000
 
 
@@ -89,11 +90,11 @@ def typical_stranger_cosine(
     count = min(sample, len(rows))
     asked = np.arange(count) * len(rows) // count
     nearest = np.empty(count, np.float32)
-    for start in range(0, count, _BLOCK):
-        block = asked[start : start + _BLOCK]
+    for start in range(0, count, _ASKED):
+        block = asked[start : start + _ASKED]
         cosines = rows[block] @ rows.T
         cosines[classes[block][:, None] == classes] = -np.inf
-        nearest[start : start + _BLOCK] = cosines.max(axis=1)
+        nearest[start : start + _ASKED] = cosines.max(axis=1)
     return float(np.quantile(nearest, quantile))
 
 

@@ -9,12 +9,13 @@ and of what was said of them, in whatever order they came.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.descriptors import Prior, to_floats
+from catalog.descriptors import Prior
 from catalog.index import near_duplicate_groups, typical_stranger_cosine
 
 STRANGER_QUANTILE = 0.6
@@ -24,6 +25,8 @@ like them."""
 
 SECONDS = 10
 """Pictures of a class that one camera took within so many seconds of each other are one group."""
+
+_PART = 4096
 
 OCCASION_RULE = f"told, {SECONDS} s, alike or strangers {STRANGER_QUANTILE:g}"
 """How occasions are told apart, in short."""
@@ -86,14 +89,49 @@ def occasions(
         told: what is known of them.
         strangers: whether strangers may tell; without, a class does not hang on the others.
     """
-    named = told.named if told else None
-    together = told.in_a_row(positions) if told else None
-    white, threshold = to_floats(rows), np.inf
-    strangers &= len(np.unique(positions)) > 1
-    if strangers or prior.alike is not None:
-        white = prior.metric.whiten(white)
-    if prior.alike is not None:
-        threshold = prior.alike
-    elif strangers:
-        threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
-    return near_duplicate_groups(white, positions, threshold, named=named, together=together)
+    none = np.full(len(rows), -1, np.int64)
+    named = told.named if told else none
+    together = told.in_a_row(positions) if told else none
+    threshold, white = prior.alike, None
+    if threshold is None:
+        threshold = np.inf
+        if strangers and len(np.unique(positions)) > 1:
+            white = _whitened(rows, prior)
+            threshold = typical_stranger_cosine(white, positions, quantile=STRANGER_QUANTILE)
+    groups = np.empty(len(rows), np.int64)
+    for part in _of_whole_classes(positions):
+        if white is not None:
+            own = white[part]
+        elif threshold < np.inf:
+            own = _whitened(rows[part], prior)
+        else:  # nothing is alike, whatever the rows are
+            own = np.zeros((len(part), 0), np.float32)
+        found = near_duplicate_groups(
+            own, positions[part], threshold, named=named[part], together=together[part]
+        )
+        groups[part] = part[found]
+    return groups
+
+
+def _whitened(rows: NDArray[np.int16], prior: Prior) -> NDArray[np.float32]:
+    """Descriptors int16 (N, D) under a prior's metric: float32 (N, D)."""
+    white, start = np.empty(rows.shape, np.float32), 0
+    for block in prior.metric.whiten_stored(rows):
+        white[start : start + len(block)] = block
+        start += len(block)
+    return white
+
+
+def _of_whole_classes(positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Items, some thousand at a time but for large classes, no class in two parts: rising places.
+
+    Memory is bounded so; classes have nothing to do with each other.
+    """
+    order = np.argsort(positions, kind="stable")
+    _, starts = np.unique(positions[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    begin = 0
+    for end in ends.tolist():
+        if end - begin >= _PART or end == len(order):
+            yield np.sort(order[begin:end])
+            begin = end
