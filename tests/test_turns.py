@@ -25,9 +25,10 @@ PATIENT = 30.0
 
 # Ctrl-C comes to the main thread, which is not the one that runs tests everywhere.
 INTERRUPTED = """
-import _thread, threading, time
+import _thread, signal, threading, time
 from catalog.store.turns import Turns
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
 turns = Turns()
 assert turns.acquire(1)
 
