@@ -465,3 +465,6 @@ class TestKeeping:
             page.get_by_role("button", name="Begin").click()
             page.wait_for_selector("text=Not counted: 20 photos of classes that are not here (pot)")
             assert page.locator(".growth >> text=tree").count() == 2
+            (made.results_folder / f"{made.jobs()[-1].id}.json").unlink()
+            page.reload()
+            page.wait_for_selector("text=40 of these photos are in the catalogue, which flatters")

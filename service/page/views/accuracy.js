@@ -1,7 +1,7 @@
 /** How often the catalogue is right: evaluations, and how that grew. */
 
 import { read } from "../api.js";
-import { html, useState } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { Bar } from "../parts/bar.js";
 import { Begin, Job, isGoing } from "../parts/job.js";
 import { Thumbnail } from "../parts/picture.js";
@@ -18,7 +18,8 @@ export function Accuracy() {
     return { folders, going: own.filter(isGoing), done: own.filter((one) => one.state === "done") };
   });
   const [looked, setLooked] = useState(null);
-  const shown = looked ?? value?.done[0]?.id ?? null;
+  const [lost, setLost] = useState([]); // those that were not done by a service have no result
+  const shown = looked ?? value?.done.find((one) => !lost.includes(one.id))?.id ?? null;
   return html`
     <h1>${t("way.accuracy")}</h1>
     <p>${t("accuracy.how")}</p>
@@ -26,7 +27,7 @@ export function Accuracy() {
     ${error && html`<p class="trouble">${worded(error)}</p>`}
     <ul class="jobs">${value?.going.map((one) => html`<${Job} key=${one.id} first=${one} begun=${reload} />`)}</ul>
     ${value?.done.length > 1 && html`<${Growth} done=${value.done} shown=${shown} look=${setLooked} />`}
-    ${shown !== null && html`<${Result} key=${shown} job=${shown} />`}
+    ${shown !== null && html`<${Result} key=${shown} job=${shown} lose=${looked === null ? () => setLost([...lost, shown]) : null} />`}
     ${value && !value.done.length && !value.going.length && html`<p class="nothing">${t("accuracy.none")}</p>`}`;
 }
 
@@ -43,8 +44,9 @@ function Growth({ done, shown, look }) {
 /** The name of a folder or file, of its path. */
 const lastPart = (path) => String(path ?? "").split("/").filter(Boolean).at(-1) ?? "";
 
-function Result({ job }) {
+function Result({ job, lose }) {
   const { value, error } = useLoaded(() => read(`v1/jobs/${job}/result`), [job]);
+  useEffect(() => { if (error?.kind === "no-result") lose?.(); }, [error]);
   const [most, setMost] = useState(SHOWN);
   if (error) return html`<p class="hint">${worded(error)}</p>`;
   if (!value) return html`<div class="wait tall"></div>`;
