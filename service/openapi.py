@@ -83,12 +83,14 @@ def _with_headers(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     tag = {"description": "The state of the catalogue.", "schema": {"type": "string"}}
     if "304" in responses:
-        parameters.append(_header("If-None-Match", "The state that is known: an ETag."))
+        parameters.append(_header("If-None-Match", "The state that is known: an ETag.", ""))
         responses["200"].setdefault("headers", {})["ETag"] = tag
     if "Idempotency-Key" in responses.get("422", {}).get("description", ""):
         parameters.append(
             _header(
-                "Idempotency-Key", "With one the change is done once, however often it is sent."
+                "Idempotency-Key",
+                "With one the change is done once, however often it is sent.",
+                "^[!-~]{1,255}$",
             )
         )
         for status in {"200", "201"} & set(responses):
@@ -98,8 +100,8 @@ def _with_headers(operation: dict[str, Any]) -> None:
         responses["503"] = {**responses["503"], "headers": {"Retry-After": after}}
 
 
-def _header(name: str, words: str) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+def _header(name: str, words: str, pattern: str) -> dict[str, Any]:
+    schema = {"type": "string", **({"pattern": pattern} if pattern else {})}
     return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
 
 

@@ -38,6 +38,7 @@ _MADE = documented(
     s415="The body is of another type.",
     s422="Every picture was refused; or the Idempotency-Key was used for another request.",
 )
+_PREVIEWED = {**_MADE, **documented(s422="Every picture was refused.")}
 
 
 @router.get(
@@ -90,7 +91,7 @@ async def add_class(
 @router.post(
     "/v1/classes/preview",
     response_model=Preview,
-    responses=_MADE,
+    responses=_PREVIEWED,
     openapi_extra=pictures_body(questions=False),
     summary="What a class would take from the others",
 )
