@@ -118,7 +118,8 @@ async def _by_json(request: Request, settings: Settings, *, item: bool) -> list[
         raise Refused(400, "invalid-input", "the body has to have an item or descriptors")
     if asked.descriptors is not None:
         require_few(len(asked.descriptors), settings.most_pictures)
-        return [Given(None, np.asarray(row, np.float32)) for row in asked.descriptors]
+        with np.errstate(over="ignore"):  # what is too large is infinite then, and refused
+            return [Given(None, np.asarray(row, np.float32)) for row in asked.descriptors]
     if not item:
         raise Refused(400, "invalid-input", "an item has a class already; ask for its nearest")
     return asked.item or 0

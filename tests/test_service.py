@@ -139,6 +139,9 @@ class TestQuestions:
                 "/v1/nearest", content=body, headers={"content-type": "application/json"}
             )
             problem(said, 400, "invalid-input")
+        for large in (1e39, -1e300):  # finite, but not as float32
+            said = client.post("/v1/nearest", json={"descriptors": [[large] + 63 * [0.1]]})
+            assert "finite" in problem(said, 400, "invalid-input")
         problem(client.get(ask), 405, "method-not-allowed")
         problem(client.get("/nowhere"), 404, "not-found")
 
