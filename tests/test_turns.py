@@ -25,7 +25,7 @@ PATIENT = 30.0
 
 # Ctrl-C comes to the main thread, which is not the one that runs tests everywhere.
 INTERRUPTED = """
-import _thread, signal, threading, time
+import os, signal, threading, time
 from catalog.store.turns import Turns
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
@@ -35,7 +35,7 @@ assert turns.acquire(1)
 def interrupt():
     while not turns._waiting:
         time.sleep(0.001)
-    _thread.interrupt_main()
+    os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=interrupt).start()
 try:
