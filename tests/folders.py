@@ -19,6 +19,14 @@ _TICK = 1_000_000_007
 """Nanoseconds between one change of a file and the next; no two files have one time by chance."""
 
 
+def stocked(root: Path) -> Path:
+    """A folder of three classes of three pictures."""
+    for at, label in enumerate(CLASSES):
+        for number in range(3):
+            write(root / label / f"{number}.png", 10 * at + number)
+    return root
+
+
 def write(path: Path, seed: int, time: int | None = None) -> None:
     """Draw a picture that no other seed gives."""
     pixels = np.random.default_rng(seed).integers(0, 255, (12, 12, 3), dtype=np.uint8)

@@ -7,8 +7,11 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import photos
 import pytest
 from doubles import Patient
@@ -24,27 +27,38 @@ def shop(tmp_path: Path) -> Iterator[Catalog]:
         yield made
 
 
+@contextmanager
+def slowly(folder: Path, **limits: Any) -> Iterator[tuple[Patient, httpx.Client]]:
+    """A client of a service that embeds nothing until its embedder is let go on."""
+    filled(folder / "shop.catalog").close()
+    slow = Patient()
+    with (
+        Catalog.open(folder / "shop.catalog", embedder=slow) as shop,
+        serving(shop, **limits) as client,
+    ):
+        slow.go_on.clear()
+        yield slow, client
+
+
+def wait_for(client: httpx.Client, line: str, count: int) -> None:
+    """Wait until so much is under way."""
+    while f'line="{line}"}} {count}.0' not in client.get("/metrics").text:
+        time.sleep(0.01)
+
+
 class TestTooMuch:
     """More than can be done is refused at once, and what was taken is done."""
 
     def test_questions(self, tmp_path: Path) -> None:
         """A full queue is said before a body is read, and when to come again."""
-        filled(tmp_path / "shop.catalog").close()
-        slow = Patient()
-        with (
-            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
-            serving(shop, queue=4) as client,
-            ThreadPoolExecutor(8) as pool,
-        ):
-            slow.go_on.clear()
+        with slowly(tmp_path, queue=4) as (slow, client), ThreadPoolExecutor(8) as pool:
             picture = photos.photo(0, 50)
 
             def ask() -> int:
                 return client.post("/v1/predict", content=picture, headers=JPEG).status_code
 
             taken = [pool.submit(ask) for _ in range(4)]
-            while 'line="questions"} 4.0' not in client.get("/metrics").text:
-                time.sleep(0.01)
+            wait_for(client, "questions", 4)
             refused = client.post("/v1/predict", content=picture, headers=JPEG)
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "1"
@@ -58,18 +72,10 @@ class TestTooMuch:
 
     def test_told_at_once_as_later(self, tmp_path: Path) -> None:
         """By whichever way, it is told the same, and a connection that stays is good for more."""
-        filled(tmp_path / "shop.catalog").close()
-        slow = Patient()
-        with (
-            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
-            serving(shop, queue=1) as client,
-            ThreadPoolExecutor(1) as pool,
-        ):
-            slow.go_on.clear()
+        with slowly(tmp_path, queue=1) as (slow, client), ThreadPoolExecutor(1) as pool:
             sent = {"content": photos.photo(0, 50), "headers": JPEG}
             taken = pool.submit(client.post, "/v1/predict", **sent)
-            while 'line="questions"} 1.0' not in client.get("/metrics").text:
-                time.sleep(0.01)
+            wait_for(client, "questions", 1)
             at_once = client.post("/v1/predict", **sent)
             later = client.post(
                 "/v1/predict", content=sent["content"], headers={**JPEG, "connection": "close"}
@@ -92,14 +98,7 @@ class TestTooMuch:
 
     def test_changes(self, tmp_path: Path) -> None:
         """Likewise."""
-        filled(tmp_path / "shop.catalog").close()
-        slow = Patient()
-        with (
-            Catalog.open(tmp_path / "shop.catalog", embedder=slow) as shop,
-            serving(shop, write_queue=2) as client,
-            ThreadPoolExecutor(8) as pool,
-        ):
-            slow.go_on.clear()
+        with slowly(tmp_path, write_queue=2) as (slow, client), ThreadPoolExecutor(8) as pool:
 
             def add(number: int) -> int:
                 return client.post(
@@ -109,8 +108,7 @@ class TestTooMuch:
                 ).status_code
 
             taken = [pool.submit(add, number) for number in range(2)]
-            while 'line="changes"} 2.0' not in client.get("/metrics").text:
-                time.sleep(0.01)
+            wait_for(client, "changes", 2)
             assert add(3) == 503
             slow.go_on.set()
             assert [one.result() for one in taken] == [201] * 2

@@ -129,10 +129,10 @@ def cancel_job(catalog: Opened, job: int, *, because: str | None = None) -> Job:
     with catalog._store.writing() as tx:
         found = rows.one(tx, job)
         if found.state == "waiting":
-            failed = because is not None
-            rows.end(
-                tx, job, "failed" if failed else "cancelled", {"error": because} if failed else None
-            )
+            if because is None:
+                rows.end(tx, job, "cancelled")
+            else:
+                rows.end(tx, job, "failed", {"error": because})
         elif found.state != "running":
             raise Conflict(f"job {job} has ended ({found.state})")
         elif is_alive(catalog.path, found):

@@ -46,7 +46,7 @@ LIKE_SHARE = 0.5
 
 CALIBRATION_RULE = (
     f"{FOLDING_RULE}; head {HEAD_SHARE:g}, known {KNOWN_SHARE:g}, groups {LEAST_GROUPS}, "
-    f"doubt {DOUBT:g}, like {LIKE_SHARE:g}; 6"
+    f"doubt {DOUBT:g}, like {LIKE_SHARE:g}; 7"
 )
 """How it is measured, in short; what was measured by another rule is measured again."""
 

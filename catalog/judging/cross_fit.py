@@ -29,7 +29,7 @@ DRAWN = 32
 _FOLDS = 5
 _FOLDED_ITEMS = 5000  # above, one held-out part is enough, and five would take many seconds
 _HELD_OUT = 2000
-_MOST_OF_PART = 0.1
+_MOST_OF_PART = 0.1  # what one occasion may take of that before the others have had their place
 _SCORES = 8_000_000  # of photos that were made up; each is kept several times over
 _LEAST_PHOTOS = 200
 

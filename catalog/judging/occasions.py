@@ -26,7 +26,7 @@ like them."""
 SECONDS = 10
 """Pictures of a class that one camera took within so many seconds of each other are one group."""
 
-_PART = 4096
+_PART = 4096  # items that are whitened at a time, more only where a class has more
 
 OCCASION_RULE = f"told, {SECONDS} s, alike or strangers {STRANGER_QUANTILE:g}"
 """How occasions are told apart, in short."""

@@ -18,7 +18,7 @@ from catalog.store.descriptors import StoredDescriptors
 
 _LOST = "the sums of dropped descriptors have lost a part"
 _MOST = 2**32  # descriptors of a class
-_BLOCK = 4096
+_BLOCK = 4096  # descriptors that are summed at a time
 
 
 def compacted_classes(tx: sqlite3.Connection) -> set[Slot]:

@@ -19,7 +19,7 @@ from typing import Final
 LOCKS: Final = ("next.lock", "writing.lock")
 """The files, beside what is derived, by whose locks processes take turns."""
 
-_TRY_SECONDS = 0.002
+_TRY_SECONDS = 0.002  # between two looks at a lock that someone has
 
 
 class Turns:
